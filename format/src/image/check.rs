@@ -1,0 +1,365 @@
+//! What every record of an image must satisfy. One function a section; each failure names its field.
+
+use super::records::{self, CodeKind, ExternKind, Initial, InitialKind, SegmentMode, Span};
+use super::{Image, ImageError, NONE, Section};
+use crate::contract::MemoryContract;
+use crate::trap::TrapCode;
+use crate::value::ValueType;
+use crate::{PAGE_SIZE, WASM_PAGE_SIZE, vmctx};
+
+type Check = Result<(), ImageError>;
+
+/// That a range lies in the file.
+pub(super) fn span(what: &'static str, span: Span, limit: usize) -> Check {
+    let end = u64::from(span.offset) + u64::from(span.length);
+    if end > limit as u64 {
+        return Err(ImageError::Range { what, offset: u64::from(span.offset), end, limit: limit as u64 });
+    }
+    Ok(())
+}
+
+/// That the contract is one that a region can be asked to honour.
+pub(super) fn contract(contract: &MemoryContract) -> Check {
+    let reject = |what, found| Err(ImageError::Header { what, found });
+    let page = u64::from(contract.page_size);
+    if page != PAGE_SIZE {
+        return reject("the page size", page);
+    }
+    if !contract.reservation.is_multiple_of(page) || contract.reservation > 1 << 40 {
+        return reject("the memory reservation", contract.reservation);
+    }
+    if !contract.guard.is_multiple_of(page) || contract.guard > 1 << 40 || contract.guard < page {
+        return reject("the memory guard", contract.guard);
+    }
+    let state = contract.state_bytes;
+    if !(vmctx::HEADER_BYTES..=vmctx::MAX_STATE_BYTES).contains(&state) || !state.is_multiple_of(16) {
+        return reject("the size of the state", u64::from(state));
+    }
+    Ok(())
+}
+
+/// That all sections are sound, and fit each other.
+pub(super) fn records(image: &Image<'_>) -> Check {
+    let checker = Checker { image, text: image.header().text.length };
+    checker.value_types()?;
+    checker.function_types()?;
+    checker.functions()?;
+    checker.imports()?;
+    checker.exports()?;
+    checker.globals()?;
+    checker.tables()?;
+    checker.memories()?;
+    checker.elements()?;
+    checker.data()?;
+    checker.initial_runs()?;
+    checker.traps()?;
+    checker.source_map()?;
+    checker.code_ranges()?;
+    checker.funcrefs()
+}
+
+struct Checker<'a> {
+    image: &'a Image<'a>,
+    text: u32,
+}
+
+/// A record under inspection.
+#[derive(Clone, Copy)]
+struct At {
+    section: Section,
+    index: usize,
+}
+
+impl At {
+    fn holds(self, condition: bool, field: &'static str, found: impl Into<u64>) -> Check {
+        if condition {
+            return Ok(());
+        }
+        Err(ImageError::Record { section: self.section, index: self.index, field, found: found.into() })
+    }
+}
+
+impl Checker<'_> {
+    fn name(&self, at: At, name: Span) -> Check {
+        let strings = self.image.section_span(Section::Strings);
+        let inside = name.offset >= strings.offset
+            && u64::from(name.offset) + u64::from(name.length)
+                <= u64::from(strings.offset) + u64::from(strings.length);
+        at.holds(inside || name.length == 0, "the name's place", name.offset)?;
+        at.holds(std::str::from_utf8(self.image.bytes(name)).is_ok(), "the name's encoding", name.offset)
+    }
+
+    fn code(&self, at: At, offset: u32) -> Check {
+        at.holds(offset == NONE || offset < self.text, "the code's place", offset)
+    }
+
+    fn function_type(&self, at: At, index: u32) -> Check {
+        at.holds((index as usize) < self.image.function_types().len(), "the type", index)
+    }
+
+    fn state(&self, at: At, offset: u32, bytes: u32) -> Check {
+        let contract = &self.image.header().contract;
+        let fits = offset <= contract.state_bytes && offset >= vmctx::HEADER_BYTES + bytes;
+        at.holds(fits, "the place in the state", offset)
+    }
+
+    fn initial(&self, at: At, initial: &Initial) -> Check {
+        let kind = InitialKind::from_number(initial.kind);
+        at.holds(kind.is_some(), "the initial value's kind", initial.kind)?;
+        match kind {
+            Some(InitialKind::ImportedGlobal) => self.imported_global(at, initial.low),
+            Some(InitialKind::Funcref) => self.funcref(at, initial.low),
+            _ => Ok(()),
+        }
+    }
+
+    fn imported_global(&self, at: At, index: u64) -> Check {
+        let global = usize::try_from(index).ok().and_then(|index| self.image.globals().get(index));
+        let imported = global.is_some_and(|global| global.flags & records::FLAG_IMPORTED != 0);
+        at.holds(imported, "the imported global", index)
+    }
+
+    fn funcref(&self, at: At, number: u64) -> Check {
+        at.holds(number < self.image.funcrefs().len() as u64, "the function reference", number)
+    }
+
+    fn value_types(&self) -> Check {
+        for (index, number) in self.image.section(Section::ValueTypes).iter().enumerate() {
+            let at = At { section: Section::ValueTypes, index };
+            at.holds(ValueType::from_number(*number).is_some(), "the value type", *number)?;
+        }
+        Ok(())
+    }
+
+    fn function_types(&self) -> Check {
+        let available = self.image.section(Section::ValueTypes).len() as u64;
+        for (index, record) in self.image.function_types().iter().enumerate() {
+            let at = At { section: Section::FunctionTypes, index };
+            let end = u64::from(record.first) + u64::from(record.parameters) + u64::from(record.results);
+            at.holds(end <= available, "the end of the types", end)?;
+            let most = record.parameters.max(record.results);
+            at.holds(
+                record.adapter == NONE || most <= self.image.header().contract.max_values,
+                "the number of values",
+                most,
+            )?;
+            self.code(at, record.adapter)?;
+        }
+        Ok(())
+    }
+
+    fn functions(&self) -> Check {
+        for (index, record) in self.image.functions().iter().enumerate() {
+            let at = At { section: Section::Functions, index };
+            self.name(at, record.name)?;
+            self.function_type(at, record.function_type)?;
+            self.code(at, record.code)?;
+            let end = u64::from(record.code) + u64::from(record.code_bytes);
+            at.holds(record.code == NONE || end <= u64::from(self.text), "the code's end", end)?;
+            if record.funcref != NONE {
+                self.funcref(at, u64::from(record.funcref))?;
+            }
+        }
+        let start = self.image.header().start_function;
+        if start != NONE && start as usize >= self.image.functions().len() {
+            return Err(ImageError::Header { what: "the start function", found: u64::from(start) });
+        }
+        Ok(())
+    }
+
+    fn entities(&self, at: At, kind: u32) -> Result<usize, ImageError> {
+        let known = ExternKind::from_number(kind);
+        at.holds(known.is_some(), "the kind", kind)?;
+        Ok(match known {
+            Some(ExternKind::Function) => self.image.functions().len(),
+            Some(ExternKind::Table) => self.image.tables().len(),
+            Some(ExternKind::Memory) => self.image.memories().len(),
+            _ => self.image.globals().len(),
+        })
+    }
+
+    fn imports(&self) -> Check {
+        for (index, record) in self.image.imports().iter().enumerate() {
+            let at = At { section: Section::Imports, index };
+            self.name(at, record.module)?;
+            self.name(at, record.name)?;
+            let entities = self.entities(at, record.kind)?;
+            at.holds((record.index as usize) < entities, "the index", record.index)?;
+        }
+        Ok(())
+    }
+
+    fn exports(&self) -> Check {
+        let mut previous: Option<&[u8]> = None;
+        for (index, record) in self.image.exports().iter().enumerate() {
+            let at = At { section: Section::Exports, index };
+            self.name(at, record.name)?;
+            let entities = self.entities(at, record.kind)?;
+            at.holds((record.index as usize) < entities, "the index", record.index)?;
+            self.code(at, record.stub)?;
+            let name = self.image.bytes(record.name);
+            at.holds(previous.is_none_or(|before| before < name), "the order", record.name.offset)?;
+            previous = Some(name);
+        }
+        Ok(())
+    }
+
+    fn globals(&self) -> Check {
+        for (index, record) in self.image.globals().iter().enumerate() {
+            let at = At { section: Section::Globals, index };
+            let known = u8::try_from(record.value_type).ok().and_then(ValueType::from_number);
+            at.holds(known.is_some(), "the value type", record.value_type)?;
+            self.state(at, record.state_offset, 0)?;
+            at.holds(record.state_offset.is_multiple_of(vmctx::GLOBAL_BYTES), "the place in the state", record.state_offset)?;
+            at.holds(
+                record.state_offset >= vmctx::HEADER_BYTES + vmctx::GLOBAL_BYTES,
+                "the place in the state",
+                record.state_offset,
+            )?;
+            self.initial(at, &record.initial)?;
+        }
+        Ok(())
+    }
+
+    fn tables(&self) -> Check {
+        let mut total = 0u64;
+        for (index, record) in self.image.tables().iter().enumerate() {
+            let at = At { section: Section::Tables, index };
+            let known = u8::try_from(record.element_type).ok().and_then(ValueType::from_number);
+            at.holds(known.is_some_and(ValueType::is_reference), "the element type", record.element_type)?;
+            at.holds(record.state_offset.is_multiple_of(16), "the place in the state", record.state_offset)?;
+            self.state(at, record.state_offset, vmctx::TABLE_DESCRIPTOR_BYTES)?;
+            self.initial(at, &record.initial)?;
+            if record.flags & records::FLAG_IMPORTED == 0 {
+                total = total.saturating_add(record.minimum);
+            }
+        }
+        let promised = self.image.header().contract.table_elements;
+        if total > promised {
+            return Err(ImageError::Header { what: "the contract's table elements", found: promised });
+        }
+        Ok(())
+    }
+
+    fn memories(&self) -> Check {
+        let reservation = self.image.header().contract.reservation;
+        for (index, record) in self.image.memories().iter().enumerate() {
+            let at = At { section: Section::Memories, index };
+            at.holds(record.page_size_log2 == WASM_PAGE_SIZE.trailing_zeros(), "the page size", record.page_size_log2)?;
+            let most = reservation / WASM_PAGE_SIZE;
+            let imported = record.flags & records::FLAG_IMPORTED != 0;
+            at.holds(imported || record.minimum <= most, "the minimum", record.minimum)?;
+        }
+        Ok(())
+    }
+
+    fn elements(&self) -> Check {
+        let items = self.image.element_items();
+        for (index, item) in items.iter().enumerate() {
+            let at = At { section: Section::ElementItems, index };
+            if item & records::ITEM_GLOBAL != 0 {
+                self.imported_global(at, item & !records::ITEM_GLOBAL)?;
+            } else {
+                self.funcref(at, item)?;
+            }
+        }
+        for (index, record) in self.image.element_segments().iter().enumerate() {
+            let at = At { section: Section::ElementSegments, index };
+            let mode = SegmentMode::from_number(record.mode);
+            at.holds(mode.is_some(), "the mode", record.mode)?;
+            let tables = self.image.tables().len();
+            let table_ok = mode != Some(SegmentMode::Active) || (record.table as usize) < tables;
+            at.holds(table_ok, "the table", record.table)?;
+            let end = u64::from(record.items) + u64::from(record.count);
+            at.holds(end <= items.len() as u64, "the end of the items", end)?;
+            self.initial(at, &record.offset)?;
+            self.state(at, record.dropped_offset, 1)?;
+        }
+        Ok(())
+    }
+
+    fn data(&self) -> Check {
+        let file = self.image.header().file_bytes as usize;
+        for (index, record) in self.image.data_segments().iter().enumerate() {
+            let at = At { section: Section::DataSegments, index };
+            let mode = SegmentMode::from_number(record.mode);
+            at.holds(matches!(mode, Some(SegmentMode::Active | SegmentMode::Passive)), "the mode", record.mode)?;
+            let memories = self.image.memories().len();
+            let memory_ok = mode != Some(SegmentMode::Active) || (record.memory as usize) < memories;
+            at.holds(memory_ok, "the memory", record.memory)?;
+            span("the bytes of a data segment", record.bytes, file)?;
+            self.initial(at, &record.offset)?;
+            self.state(at, record.dropped_offset, 1)?;
+        }
+        Ok(())
+    }
+
+    fn initial_runs(&self) -> Check {
+        let memory = self.image.memories().get(0);
+        let limit = memory.map_or(0, |memory| memory.minimum.saturating_mul(WASM_PAGE_SIZE));
+        let file = self.image.header().file_bytes as usize;
+        let mut free_from = 0;
+        for (index, record) in self.image.initial_runs().iter().enumerate() {
+            let at = At { section: Section::InitialRuns, index };
+            span("the bytes of initial memory", record.bytes, file)?;
+            at.holds(record.destination >= free_from, "the destination", record.destination)?;
+            free_from = record.destination.saturating_add(u64::from(record.bytes.length));
+            at.holds(free_from <= limit, "the end", free_from)?;
+        }
+        Ok(())
+    }
+
+    fn traps(&self) -> Check {
+        let codes = self.image.section(Section::TrapCodes);
+        let mut previous = None;
+        let offsets = self.image.trap_offsets();
+        for (index, offset) in offsets.iter().enumerate() {
+            let at = At { section: Section::TrapOffsets, index };
+            at.holds(offset < self.text && previous.is_none_or(|before| before < offset), "the offset", offset)?;
+            previous = Some(offset);
+        }
+        for (index, code) in codes.iter().enumerate() {
+            let at = At { section: Section::TrapCodes, index };
+            at.holds(TrapCode::from_number(u32::from(*code)).is_some(), "the trap", *code)?;
+        }
+        let at = At { section: Section::TrapCodes, index: codes.len() };
+        at.holds(codes.len() == offsets.len(), "the number of traps", codes.len() as u64)
+    }
+
+    fn source_map(&self) -> Check {
+        let mut previous = None;
+        for (index, record) in self.image.source_map().iter().enumerate() {
+            let at = At { section: Section::SourceMap, index };
+            at.holds(previous.is_none_or(|before| before < record.text), "the order", record.text)?;
+            previous = Some(record.text);
+        }
+        Ok(())
+    }
+
+    fn code_ranges(&self) -> Check {
+        let mut free_from = 0;
+        for (index, record) in self.image.code_ranges().iter().enumerate() {
+            let at = At { section: Section::CodeRanges, index };
+            at.holds(CodeKind::from_number(record.kind).is_some(), "the kind", record.kind)?;
+            at.holds(u64::from(record.start) >= free_from, "the start", record.start)?;
+            free_from = u64::from(record.start) + u64::from(record.length);
+            at.holds(free_from <= u64::from(self.text), "the end", free_from)?;
+        }
+        Ok(())
+    }
+
+    fn funcrefs(&self) -> Check {
+        for (index, record) in self.image.funcrefs().iter().enumerate() {
+            let at = At { section: Section::Funcrefs, index };
+            if index == 0 {
+                at.holds(record.function_type == NONE, "the type of null", record.function_type)?;
+                continue;
+            }
+            self.function_type(at, record.function_type)?;
+            at.holds(record.code < self.text, "the code's place", record.code)?;
+        }
+        let none = self.image.funcrefs().is_empty();
+        let at = At { section: Section::Funcrefs, index: 0 };
+        at.holds(!none, "the number of references", 0u32)
+    }
+}

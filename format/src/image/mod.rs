@@ -1,0 +1,124 @@
+//! The module image: what is in it ([`records`]), how it is checked ([`reader`]) and made ([`writer`]).
+//!
+//! The image starts with a [`Header`](records::Header), found through the ELF program header of type
+//! [`PT_LUCET`], followed by the section table. A section is a range of the file that holds records of one
+//! kind, or raw bytes. All offsets are file offsets; the runtime maps the file so that they are addresses, too.
+
+mod check;
+pub mod elf;
+pub mod error;
+pub mod reader;
+pub mod records;
+pub mod writer;
+
+pub use error::ImageError;
+pub use reader::{Image, ImageIndex, Integrity};
+pub use writer::ImageWriter;
+
+/// The type of the program header that spans the image: the letters "luce" in the range for systems.
+pub const PT_LUCET: u32 = 0x6c75_6365;
+
+/// The first bytes of an image.
+pub const MAGIC: [u8; 8] = *b"LUCETIMG";
+
+/// "There is none" for indices and text offsets.
+pub const NONE: u32 = u32::MAX;
+
+/// The most functions, types or other entities of one kind an image may list: the validator's own limit.
+pub const MAX_ENTRIES: u32 = 1_000_000;
+
+/// The largest file.
+pub const MAX_FILE_BYTES: u64 = 0x7fff_f000;
+
+/// The sections of an image. The number is its place in the section table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Section {
+    /// UTF-8 names, referred to by [`records::Span`]s.
+    Strings = 0,
+    /// Value type numbers, a byte each, referred to by function types.
+    ValueTypes = 1,
+    /// [`records::FunctionType`]: structurally distinct, so equal index means equal type.
+    FunctionTypes = 2,
+    /// [`records::Import`] of every kind, in the module's order.
+    Imports = 3,
+    /// [`records::Export`], sorted by name.
+    Exports = 4,
+    /// [`records::Function`]: imported ones first, as in the function index space.
+    Functions = 5,
+    /// [`records::Global`], imported ones first.
+    Globals = 6,
+    /// [`records::Table`], imported ones first.
+    Tables = 7,
+    /// [`records::Memory`], imported ones first.
+    Memories = 8,
+    /// [`records::ElementSegment`].
+    ElementSegments = 9,
+    /// u64 items of element segments, see [`records::ElementSegment::items`].
+    ElementItems = 10,
+    /// [`records::DataSegment`].
+    DataSegments = 11,
+    /// [`records::InitialRun`]: the non-zero content of memory 0, when every active segment's place is constant.
+    InitialRuns = 12,
+    /// u32 text offsets of instructions that may trap, ascending.
+    TrapOffsets = 13,
+    /// Trap numbers, a byte each, parallel to [`Section::TrapOffsets`].
+    TrapCodes = 14,
+    /// [`records::SourcePosition`], ascending.
+    SourceMap = 15,
+    /// [`records::CodeRange`], ascending and not overlapping: every byte of text that can be executed.
+    CodeRanges = 16,
+    /// [`records::Funcref`]; number 0 is null.
+    Funcrefs = 17,
+}
+
+impl Section {
+    /// Sections in an image.
+    pub const COUNT: usize = 18;
+
+    /// Every section in order.
+    pub const ALL: [Section; Section::COUNT] = [
+        Section::Strings,
+        Section::ValueTypes,
+        Section::FunctionTypes,
+        Section::Imports,
+        Section::Exports,
+        Section::Functions,
+        Section::Globals,
+        Section::Tables,
+        Section::Memories,
+        Section::ElementSegments,
+        Section::ElementItems,
+        Section::DataSegments,
+        Section::InitialRuns,
+        Section::TrapOffsets,
+        Section::TrapCodes,
+        Section::SourceMap,
+        Section::CodeRanges,
+        Section::Funcrefs,
+    ];
+
+    /// The name in error messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Section::Strings => "strings",
+            Section::ValueTypes => "value types",
+            Section::FunctionTypes => "function types",
+            Section::Imports => "imports",
+            Section::Exports => "exports",
+            Section::Functions => "functions",
+            Section::Globals => "globals",
+            Section::Tables => "tables",
+            Section::Memories => "memories",
+            Section::ElementSegments => "element segments",
+            Section::ElementItems => "element items",
+            Section::DataSegments => "data segments",
+            Section::InitialRuns => "initial memory",
+            Section::TrapOffsets => "trap offsets",
+            Section::TrapCodes => "trap codes",
+            Section::SourceMap => "source map",
+            Section::CodeRanges => "code ranges",
+            Section::Funcrefs => "function references",
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The records of an image. Every field is little-endian, without padding, in the order given here.
+
+use super::Section;
+use crate::contract::MemoryContract;
+use crate::record;
+
+/// Bytes of a build id.
+pub const BUILD_ID_BYTES: usize = 20;
+
+record! {
+    /// A range of the file.
+    pub struct Span {
+        /// Where it starts, in bytes from the start of the file.
+        pub offset: u32,
+        /// Its length in bytes.
+        pub length: u32,
+    }
+}
+
+record! {
+    /// What an image starts with. The checksum covers every byte of the file but its own eight.
+    pub struct Header {
+        /// [`super::MAGIC`] read as a number.
+        pub magic: u64,
+        /// [`crate::FORMAT_REVISION`] of the compiler.
+        pub format_revision: u32,
+        /// [`crate::ABI_REVISION`] of the compiler.
+        pub abi_revision: u32,
+        /// XXH3-64 of the file without this field.
+        pub checksum: u64,
+        /// Bytes of the whole file.
+        pub file_bytes: u64,
+        /// Executable code: page-aligned.
+        pub text: Span,
+        /// The runtime table, in the page-aligned segment behind the text.
+        pub runtime_table: Span,
+        /// The build id, which is also the ELF note's: [`BUILD_ID_BYTES`] bytes.
+        pub build_id: Span,
+        /// The compiler's name and version, for messages.
+        pub producer: Span,
+        /// CPU features that the code uses: [`crate::contract::CpuFeatures`].
+        pub cpu_features: u64,
+        /// The function index of the start function, or [`super::NONE`].
+        pub start_function: u32,
+        /// Bit 0: active data segments are not all constant, so they are applied one by one and there are no initial runs.
+        pub flags: u32,
+        /// What a region must offer.
+        pub contract: MemoryContract,
+    }
+}
+
+/// [`Header::flags`]: memory is initialised from the active data segments, in order, when a module is linked.
+pub const FLAG_DYNAMIC_DATA: u32 = 1;
+
+record! {
+    /// A function type.
+    pub struct FunctionType {
+        /// Index of the first parameter in [`Section::ValueTypes`]; the results follow the parameters.
+        pub first: u32,
+        /// How many parameters.
+        pub parameters: u32,
+        /// How many results.
+        pub results: u32,
+        /// Text offset of the entry adapter for functions of this type, or [`super::NONE`] when nothing of this type can be entered.
+        pub adapter: u32,
+    }
+}
+
+/// What an import or export is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum ExternKind {
+    /// A function.
+    Function = 0,
+    /// A table.
+    Table = 1,
+    /// A memory.
+    Memory = 2,
+    /// A global.
+    Global = 3,
+}
+
+impl ExternKind {
+    /// The kind with this number.
+    pub const fn from_number(number: u32) -> Option<ExternKind> {
+        Some(match number {
+            0 => ExternKind::Function,
+            1 => ExternKind::Table,
+            2 => ExternKind::Memory,
+            3 => ExternKind::Global,
+            _ => return None,
+        })
+    }
+
+    /// The word for messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ExternKind::Function => "function",
+            ExternKind::Table => "table",
+            ExternKind::Memory => "memory",
+            ExternKind::Global => "global",
+        }
+    }
+}
+
+record! {
+    /// An import.
+    pub struct Import {
+        /// The module part of its name.
+        pub module: Span,
+        /// The field part of its name.
+        pub name: Span,
+        /// An [`ExternKind`].
+        pub kind: u32,
+        /// Its index in the index space of its kind.
+        pub index: u32,
+    }
+}
+
+record! {
+    /// An export.
+    pub struct Export {
+        /// Its name; exports are sorted by it, bytewise.
+        pub name: Span,
+        /// An [`ExternKind`].
+        pub kind: u32,
+        /// Its index in the index space of its kind.
+        pub index: u32,
+        /// Functions: text offset of the typed stub. Others: [`super::NONE`].
+        pub stub: u32,
+    }
+}
+
+record! {
+    /// A function.
+    pub struct Function {
+        /// Index of its type in [`Section::FunctionTypes`].
+        pub function_type: u32,
+        /// Text offset of the code to enter; for imports the wrapper that makes it callable as a guest
+        /// function, or [`super::NONE`] where nothing needs one.
+        pub code: u32,
+        /// Bytes of code there; 0 without code.
+        pub code_bytes: u32,
+        /// Its name from the name section, or empty.
+        pub name: Span,
+        /// Offset of its body in the wasm file; 0 for imports.
+        pub wasm_offset: u32,
+        /// Its number in [`Section::Funcrefs`], or [`super::NONE`] when no reference to it can exist.
+        pub funcref: u32,
+    }
+}
+
+/// What an initial value or a segment's offset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum InitialKind {
+    /// `low` and `high` are the bits.
+    Constant = 0,
+    /// `low` is the index of an imported global.
+    ImportedGlobal = 1,
+    /// `low` is a number in [`Section::Funcrefs`]; 0 is null.
+    Funcref = 2,
+}
+
+impl InitialKind {
+    /// The kind with this number.
+    pub const fn from_number(number: u32) -> Option<InitialKind> {
+        Some(match number {
+            0 => InitialKind::Constant,
+            1 => InitialKind::ImportedGlobal,
+            2 => InitialKind::Funcref,
+            _ => return None,
+        })
+    }
+}
+
+record! {
+    /// An initial value: <https://webassembly.github.io/spec/core/valid/instructions.html#constant-expressions>.
+    pub struct Initial {
+        /// An [`InitialKind`].
+        pub kind: u32,
+        /// Zero.
+        pub reserved: u32,
+        /// The low bits, or the index.
+        pub low: u64,
+        /// The high bits of a v128.
+        pub high: u64,
+    }
+}
+
+record! {
+    /// A global.
+    pub struct Global {
+        /// A value type number.
+        pub value_type: u32,
+        /// Bit 0: mutable. Bit 1: imported.
+        pub flags: u32,
+        /// Its distance below vmctx, a multiple of [`crate::vmctx::GLOBAL_BYTES`]. Every global has a place, so that every
+        /// export can be read the same way; code may still have folded constants.
+        pub state_offset: u32,
+        /// Zero.
+        pub reserved: u32,
+        /// Its initial value; imported globals: ignored.
+        pub initial: Initial,
+    }
+}
+
+/// [`Global::flags`], [`Table::flags`]: the guest can change it.
+pub const FLAG_MUTABLE: u32 = 1;
+/// [`Global::flags`], [`Table::flags`], [`Memory::flags`]: imported.
+pub const FLAG_IMPORTED: u32 = 2;
+/// [`Table::flags`], [`Memory::flags`]: has a maximum.
+pub const FLAG_HAS_MAXIMUM: u32 = 4;
+/// [`Table::flags`], [`Memory::flags`]: 64-bit indices.
+pub const FLAG_INDEX_64: u32 = 8;
+
+record! {
+    /// A table.
+    pub struct Table {
+        /// A value type number: funcref or externref.
+        pub element_type: u32,
+        /// [`FLAG_IMPORTED`], [`FLAG_HAS_MAXIMUM`]; [`FLAG_MUTABLE`] when code or host may change it.
+        pub flags: u32,
+        /// Elements at first.
+        pub minimum: u64,
+        /// Elements at most, when flagged.
+        pub maximum: u64,
+        /// Distance of its descriptor below vmctx.
+        pub state_offset: u32,
+        /// Zero.
+        pub reserved: u32,
+        /// What its elements are at first, before element segments.
+        pub initial: Initial,
+    }
+}
+
+record! {
+    /// A memory.
+    pub struct Memory {
+        /// [`FLAG_IMPORTED`], [`FLAG_HAS_MAXIMUM`], [`FLAG_INDEX_64`].
+        pub flags: u32,
+        /// Log2 of its page size: 16.
+        pub page_size_log2: u32,
+        /// Pages at first.
+        pub minimum: u64,
+        /// Pages at most, when flagged.
+        pub maximum: u64,
+    }
+}
+
+/// When a segment is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum SegmentMode {
+    /// At instantiation, then dropped.
+    Active = 0,
+    /// By `memory.init` and `table.init`.
+    Passive = 1,
+    /// Element segments only: never; it declares references.
+    Declared = 2,
+}
+
+impl SegmentMode {
+    /// The mode with this number.
+    pub const fn from_number(number: u32) -> Option<SegmentMode> {
+        Some(match number {
+            0 => SegmentMode::Active,
+            1 => SegmentMode::Passive,
+            2 => SegmentMode::Declared,
+            _ => return None,
+        })
+    }
+}
+
+record! {
+    /// An element segment.
+    pub struct ElementSegment {
+        /// A [`SegmentMode`].
+        pub mode: u32,
+        /// The table of an active segment.
+        pub table: u32,
+        /// Where in the table.
+        pub offset: Initial,
+        /// Index of its first item in [`Section::ElementItems`]: a number in [`Section::Funcrefs`], or the index of
+        /// an imported global with [`ITEM_GLOBAL`] set.
+        pub items: u32,
+        /// How many items.
+        pub count: u32,
+        /// Distance below vmctx of the byte that is 1 when it has been dropped.
+        pub dropped_offset: u32,
+        /// A value type number.
+        pub element_type: u32,
+    }
+}
+
+/// In an element item: the value is that of an imported global.
+pub const ITEM_GLOBAL: u64 = 1 << 63;
+
+record! {
+    /// A data segment.
+    pub struct DataSegment {
+        /// A [`SegmentMode`].
+        pub mode: u32,
+        /// The memory of an active segment.
+        pub memory: u32,
+        /// Where in the memory.
+        pub offset: Initial,
+        /// Its bytes; empty for active segments that are part of the initial runs.
+        pub bytes: Span,
+        /// Distance below vmctx of the byte that is 1 when it has been dropped.
+        pub dropped_offset: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+}
+
+record! {
+    /// Bytes of memory 0 at instantiation. Runs ascend and do not overlap.
+    pub struct InitialRun {
+        /// Where in memory 0.
+        pub destination: u64,
+        /// What.
+        pub bytes: Span,
+    }
+}
+
+record! {
+    /// Where an instruction comes from.
+    pub struct SourcePosition {
+        /// Text offset of the first byte.
+        pub text: u32,
+        /// Offset in the wasm file, or [`super::NONE`].
+        pub wasm: u32,
+    }
+}
+
+/// What a range of text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum CodeKind {
+    /// A function of the module; `index` in the function index space.
+    Function = 0,
+    /// The guest-callable wrapper of an imported function; `index` in the function index space.
+    ImportWrapper = 1,
+    /// The stub that calls out; `index` in the function index space.
+    ImportStub = 2,
+    /// The stub of a helper; `index` is the helper's number.
+    HelperStub = 3,
+    /// The entry adapter of a function type; `index` is the type's.
+    Adapter = 4,
+    /// The typed stub of an export; `index` is the export's. It runs on the host's stack.
+    TypedStub = 5,
+}
+
+impl CodeKind {
+    /// The kind with this number.
+    pub const fn from_number(number: u32) -> Option<CodeKind> {
+        Some(match number {
+            0 => CodeKind::Function,
+            1 => CodeKind::ImportWrapper,
+            2 => CodeKind::ImportStub,
+            3 => CodeKind::HelperStub,
+            4 => CodeKind::Adapter,
+            5 => CodeKind::TypedStub,
+            _ => return None,
+        })
+    }
+}
+
+record! {
+    /// A range of text.
+    pub struct CodeRange {
+        /// Its first text offset.
+        pub start: u32,
+        /// Its length in bytes.
+        pub length: u32,
+        /// A [`CodeKind`].
+        pub kind: u32,
+        /// Of what, see [`CodeKind`].
+        pub index: u32,
+    }
+}
+
+record! {
+    /// A function that can be referred to: the eight bytes that an indirect call reads.
+    pub struct Funcref {
+        /// Text offset of its code.
+        pub code: u32,
+        /// Index of its type in [`Section::FunctionTypes`]; [`super::NONE`] for null.
+        pub function_type: u32,
+    }
+}
+
+/// How a section's content is laid out.
+pub(crate) fn record_bytes(section: Section) -> usize {
+    use crate::bytes::Record;
+    match section {
+        Section::Strings | Section::ValueTypes | Section::TrapCodes => 1,
+        Section::FunctionTypes => FunctionType::SIZE,
+        Section::Imports => Import::SIZE,
+        Section::Exports => Export::SIZE,
+        Section::Functions => Function::SIZE,
+        Section::Globals => Global::SIZE,
+        Section::Tables => Table::SIZE,
+        Section::Memories => Memory::SIZE,
+        Section::ElementSegments => ElementSegment::SIZE,
+        Section::ElementItems => 8,
+        Section::DataSegments => DataSegment::SIZE,
+        Section::InitialRuns => InitialRun::SIZE,
+        Section::TrapOffsets => 4,
+        Section::SourceMap => SourcePosition::SIZE,
+        Section::CodeRanges => CodeRange::SIZE,
+        Section::Funcrefs => Funcref::SIZE,
+    }
+}

@@ -1,0 +1,149 @@
+//! Builds an image. The compiler adds records; where sections end up in the file is decided here, so that
+//! the header, the section table and the spans agree by construction.
+//!
+//! The parts of a file that are not the image (the ELF container, text, debugging aids) are the compiler's.
+
+use super::records::{self, Span};
+use super::{MAGIC, Section, reader};
+use crate::bytes::Record;
+use crate::{ABI_REVISION, FORMAT_REVISION};
+
+/// Where the checksum stands in the header.
+pub const CHECKSUM_OFFSET: usize = 16;
+
+/// Sections under construction.
+#[derive(Clone, Debug)]
+pub struct ImageWriter {
+    sections: Vec<Vec<u8>>,
+    blobs: Vec<u8>,
+}
+
+/// A range of the bytes that go behind the sections; becomes a [`Span`] once the image has its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Blob {
+    /// Offset in the blobs.
+    pub offset: u32,
+    /// Length in bytes.
+    pub length: u32,
+}
+
+/// How the image of some content is laid out in the file.
+#[derive(Clone, Debug)]
+pub struct ImageLayout {
+    start: u32,
+    sections: [Span; Section::COUNT],
+    blobs: Span,
+}
+
+impl Default for ImageWriter {
+    fn default() -> Self {
+        ImageWriter { sections: vec![Vec::new(); Section::COUNT], blobs: Vec::new() }
+    }
+}
+
+impl ImageWriter {
+    /// Appends a record and returns its index.
+    pub fn push<R: Record>(&mut self, section: Section, record: &R) -> u32 {
+        let bytes = &mut self.sections[section as usize];
+        let index = bytes.len() / R::SIZE;
+        record.write(bytes);
+        index as u32
+    }
+
+    /// Appends a string to [`Section::Strings`]. Its span is relative to the section; see [`ImageWriter::place`].
+    pub fn string(&mut self, text: &str) -> Span {
+        let strings = &mut self.sections[Section::Strings as usize];
+        let span = Span { offset: strings.len() as u32, length: text.len() as u32 };
+        strings.extend_from_slice(text.as_bytes());
+        span
+    }
+
+    /// Appends bytes behind the sections, aligned to `align`.
+    pub fn blob(&mut self, bytes: &[u8], align: usize) -> Blob {
+        self.blobs.resize(self.blobs.len().next_multiple_of(align), 0);
+        let blob = Blob { offset: self.blobs.len() as u32, length: bytes.len() as u32 };
+        self.blobs.extend_from_slice(bytes);
+        blob
+    }
+
+    /// The final span of a string, when the image starts at `start`.
+    ///
+    /// The strings come first behind the section table, so that spans are known before the other sections are complete.
+    pub fn place(start: u32, string: Span) -> Span {
+        Span { offset: start + strings_offset() + string.offset, length: string.length }
+    }
+
+    /// Lays out the sections for an image that starts at file offset `start` (16-aligned).
+    pub fn layout(&self, start: u32) -> ImageLayout {
+        let mut at = start + strings_offset();
+        let mut sections = [Span::default(); Section::COUNT];
+        for section in Section::ALL {
+            let length = self.sections[section as usize].len() as u32;
+            at = at.next_multiple_of(8);
+            sections[section as usize] = Span { offset: at, length };
+            at += length;
+        }
+        let offset = at.next_multiple_of(16);
+        ImageLayout { start, sections, blobs: Span { offset, length: self.blobs.len() as u32 } }
+    }
+
+    /// Replaces a section's records, for those that hold spans known only after [`ImageWriter::layout`]. The length must not change.
+    pub fn replace<R: Record>(&mut self, section: Section, records: &[R]) {
+        let bytes = &mut self.sections[section as usize];
+        bytes.clear();
+        for record in records {
+            record.write(bytes);
+        }
+    }
+
+    /// The image's bytes: header, section table, sections, blobs. The checksum is still zero; see [`seal`].
+    pub fn finish(&self, layout: &ImageLayout, header: &records::Header) -> Vec<u8> {
+        let mut out = Vec::with_capacity(layout.bytes() as usize);
+        let header = records::Header {
+            magic: u64::from_le_bytes(MAGIC),
+            format_revision: FORMAT_REVISION,
+            abi_revision: ABI_REVISION,
+            checksum: 0,
+            ..*header
+        };
+        header.write(&mut out);
+        for span in &layout.sections {
+            span.write(&mut out);
+        }
+        for section in Section::ALL {
+            out.resize((layout.sections[section as usize].offset - layout.start) as usize, 0);
+            out.extend_from_slice(&self.sections[section as usize]);
+        }
+        out.resize((layout.blobs.offset - layout.start) as usize, 0);
+        out.extend_from_slice(&self.blobs);
+        out
+    }
+}
+
+impl ImageLayout {
+    /// Bytes of the image.
+    pub fn bytes(&self) -> u32 {
+        self.blobs.offset + self.blobs.length - self.start
+    }
+
+    /// The final span of a blob.
+    pub fn blob(&self, blob: Blob) -> Span {
+        Span { offset: self.blobs.offset + blob.offset, length: blob.length }
+    }
+
+    /// Where a section is.
+    pub fn section(&self, section: Section) -> Span {
+        self.sections[section as usize]
+    }
+}
+
+fn strings_offset() -> u32 {
+    (records::Header::SIZE + Section::COUNT * Span::SIZE).next_multiple_of(8) as u32
+}
+
+/// Writes the checksum of a complete file into its image's header.
+pub fn seal(file: &mut [u8], image_start: usize) {
+    let sum = reader::checksum(file, image_start);
+    let field = image_start + CHECKSUM_OFFSET;
+    file[field..field + 8].copy_from_slice(&sum.to_le_bytes());
+}

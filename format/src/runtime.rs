@@ -1,0 +1,137 @@
+//! What guest code calls in the runtime, and the conventions of every call that crosses the boundary.
+//!
+//! # Guest functions
+//!
+//! Cranelift's `Tail` convention: vmctx first, then the wasm parameters. i32 and i64 travel as integers,
+//! references as 64-bit integers. See [`crate::value::results_through_pointer`] for many results.
+//!
+//! # Calls out
+//!
+//! The compiler emits one stub per imported function, and one per helper that the module uses. Guest code
+//! calls it by the System V convention with vmctx as first argument, then the parameters; a single result
+//! comes back in rax or xmm0. With two or more results the first argument after vmctx is a pointer to an
+//! array of [`RESULT_STRIDE`]-byte cells on the guest's stack, and nothing is returned.
+//!
+//! ```text
+//!   stub of import i:   mov r10d, i ; mov r11d, bytes of stack arguments ; jmp [rip + HOST_CALL]
+//!   stub of a helper:   mov r10d, helper ; mov r11d, 0                   ; jmp [rip + HELPER_CALL]
+//! ```
+//!
+//! The targets come from the *runtime table*: a page right behind the module's text that the loader fills
+//! with the addresses below and then write-protects. It is the only place where a module meets the runtime.
+//!
+//! # Calls in
+//!
+//! One *adapter* per function type, System V: `adapter(vmctx, code, values)`. It loads the parameters from
+//! an array of [`VALUE_STRIDE`]-byte values (payload at [`VALUE_PAYLOAD`]), calls `code` as a guest function of that type, and stores
+//! the results into the same array. The array lies in host memory, never on a stack.
+//!
+//! One *typed stub* per exported function, called by C as `u32 stub(instance *, R *result, parameters...)`:
+//!
+//! ```text
+//!   typed stub of export e:   mov r10d, e ; lea r11, [rip - start of the image] ; jmp [rip + TYPED_ENTRY]
+//! ```
+
+/// Bytes between two values of the array an adapter reads and writes (`lucet_value`).
+pub const VALUE_STRIDE: u32 = 24;
+/// Where the payload of such a value begins.
+pub const VALUE_PAYLOAD: u32 = 8;
+/// Bytes between two results that travel through a pointer.
+pub const RESULT_STRIDE: u32 = 16;
+
+/// Runtime table: the trampoline that takes a guest to a host function.
+pub const HOST_CALL: u32 = 0;
+/// Runtime table: the trampoline that takes a guest to one of the [`Helper`]s.
+pub const HELPER_CALL: u32 = 1;
+/// Runtime table: the entry that typed stubs jump to.
+pub const TYPED_ENTRY: u32 = 2;
+/// Entries of the runtime table, 8 bytes each.
+pub const RUNTIME_TABLE_ENTRIES: u32 = 3;
+
+/// Operations that guest code leaves to the runtime. They run on the host's stack; the parameters and the
+/// result are listed here as System V sees them, after vmctx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Helper {
+    /// `(memory: i32, delta_pages: i64) -> i64`: the old size in pages, or -1.
+    MemoryGrow = 0,
+    /// `(to_memory: i32, from_memory: i32, to: i64, from: i64, length: i64)`
+    MemoryCopy = 1,
+    /// `(memory: i32, to: i64, byte: i32, length: i64)`
+    MemoryFill = 2,
+    /// `(data: i32, memory: i32, to: i64, from: i64, length: i64)`
+    MemoryInit = 3,
+    /// `(data: i32)`
+    DataDrop = 4,
+    /// `(table: i32, delta: i64, element: i64) -> i64`: the old length, or -1.
+    TableGrow = 5,
+    /// `(table: i32, to: i64, element: i64, length: i64)`
+    TableFill = 6,
+    /// `(to_table: i32, from_table: i32, to: i64, from: i64, length: i64)`
+    TableCopy = 7,
+    /// `(element: i32, table: i32, to: i64, from: i64, length: i64)`
+    TableInit = 8,
+    /// `(element: i32)`
+    ElementDrop = 9,
+}
+
+/// A parameter or result of a [`Helper`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// 32 bits.
+    I32,
+    /// 64 bits.
+    I64,
+}
+
+impl Helper {
+    /// Every helper, in the order of its number.
+    pub const ALL: [Helper; 10] = [
+        Helper::MemoryGrow,
+        Helper::MemoryCopy,
+        Helper::MemoryFill,
+        Helper::MemoryInit,
+        Helper::DataDrop,
+        Helper::TableGrow,
+        Helper::TableFill,
+        Helper::TableCopy,
+        Helper::TableInit,
+        Helper::ElementDrop,
+    ];
+
+    /// The parameters after vmctx: at most five, so all of them travel in registers.
+    pub const fn parameters(self) -> &'static [Word] {
+        use Word::{I32, I64};
+        match self {
+            Helper::MemoryGrow => &[I32, I64],
+            Helper::MemoryCopy | Helper::MemoryInit | Helper::TableCopy | Helper::TableInit => {
+                &[I32, I32, I64, I64, I64]
+            }
+            Helper::MemoryFill => &[I32, I64, I32, I64],
+            Helper::DataDrop | Helper::ElementDrop => &[I32],
+            Helper::TableGrow => &[I32, I64, I64],
+            Helper::TableFill => &[I32, I64, I64, I64],
+        }
+    }
+
+    /// Whether the helper answers with an i64.
+    pub const fn has_result(self) -> bool {
+        matches!(self, Helper::MemoryGrow | Helper::TableGrow)
+    }
+
+    /// The name of its stub in the symbol table.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Helper::MemoryGrow => "memory.grow",
+            Helper::MemoryCopy => "memory.copy",
+            Helper::MemoryFill => "memory.fill",
+            Helper::MemoryInit => "memory.init",
+            Helper::DataDrop => "data.drop",
+            Helper::TableGrow => "table.grow",
+            Helper::TableFill => "table.fill",
+            Helper::TableCopy => "table.copy",
+            Helper::TableInit => "table.init",
+            Helper::ElementDrop => "elem.drop",
+        }
+    }
+}

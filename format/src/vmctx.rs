@@ -1,0 +1,44 @@
+//! Where guest code finds its state. The vm context pointer *is* the base of linear memory 0, so a guest's
+//! load needs no other base register; the instance's state lies below it.
+//!
+//! ```text
+//!   addresses grow to the right
+//!
+//!   | module part                 | fixed header (256 bytes)    | linear memory 0 ...
+//!   | globals, table descriptors  | see the constants below     |
+//!   | segment flags               |                             |
+//!   ^ vmctx - state_bytes         ^ vmctx - HEADER_BYTES        ^ vmctx
+//! ```
+//!
+//! Offsets here are distances *below* vmctx: a field at distance `d` occupies `[vmctx - d, vmctx - d + size)`.
+//! The fixed header is nearest the base, so that fields can be added to it without moving a module's part.
+//! Guest-readable state holds data and never a code pointer: functions are reached by indices into
+//! read-only tables, so that no write to this area can redirect control flow to a new address.
+
+/// Bytes of the fixed header.
+pub const HEADER_BYTES: u32 = 256;
+
+/// The host's control block of this instance: a pointer, used by the trampolines only.
+pub const CONTROL_BLOCK: u32 = 8;
+
+/// The current length of linear memory 0 in bytes: u64. Changed by growth only.
+pub const MEMORY_BYTES: u32 = 16;
+
+/// The lowest address that a leaf host function may find the guest's stack pointer at: u64.
+pub const LEAF_STACK_LIMIT: u32 = 24;
+
+/// A table descriptor in the module part: the address of element 0.
+pub const TABLE_BASE: u32 = 0;
+/// A table descriptor: the number of elements, u64, at this offset above the descriptor's start.
+pub const TABLE_LENGTH: u32 = 8;
+/// Bytes of a table descriptor.
+pub const TABLE_DESCRIPTOR_BYTES: u32 = 16;
+/// Bytes of a table element: a funcref is an index into the image's funcref records (0 is null), an
+/// externref is the host's pointer (0 is null).
+pub const TABLE_ELEMENT_BYTES: u32 = 8;
+
+/// Bytes that one global takes in the module part, whatever its type.
+pub const GLOBAL_BYTES: u32 = 16;
+
+/// The most state a module may ask for: 65 536 globals and a few descriptors.
+pub const MAX_STATE_BYTES: u32 = 2 << 20;
