@@ -1,0 +1,64 @@
+//! Machine code between translation and the object file: what the one produces and the other places.
+//!
+//! A [`Code`] is one contiguous piece of text with everything that must be known of it. It is independent
+//! of where it will be placed: references to other pieces are [`Relocation`]s against [`Target`]s.
+//!
+//! This file decides nothing; it is the seam between `translate`/`compile` and `object`.
+
+use cranelift_codegen::isa::unwind::UnwindInfo;
+use lucet_format::image::records::CodeKind;
+use lucet_format::runtime::Helper;
+use lucet_format::trap::TrapCode;
+
+/// What a relocation refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A function's guest-callable code: its own, or the wrapper of an import. Function index space.
+    Function(u32),
+    /// The stub that calls an imported function out. Function index space.
+    ImportStub(u32),
+    /// The stub of a runtime helper.
+    HelperStub(Helper),
+    /// The first byte of text: what code offsets in funcref records count from.
+    TextStart,
+    /// The funcref records (`Section::Funcrefs`), which indirect calls index.
+    Funcrefs,
+    /// An entry of the runtime table.
+    RuntimeTable(u32),
+    /// The first byte of the file.
+    ImageStart,
+}
+
+/// Four bytes at `offset` become `target + addend - address of the four bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    /// Where in the piece.
+    pub offset: u32,
+    /// What.
+    pub target: Target,
+    /// What to add.
+    pub addend: i64,
+}
+
+/// A piece of text.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// What it is.
+    pub kind: CodeKind,
+    /// Of what: see [`CodeKind`].
+    pub index: u32,
+    /// The instructions.
+    pub bytes: Vec<u8>,
+    /// The alignment that it needs: a power of two.
+    pub align: u32,
+    /// References to be resolved.
+    pub relocations: Vec<Relocation>,
+    /// Instructions that may trap: offset in the piece, ascending.
+    pub traps: Vec<(u32, TrapCode)>,
+    /// Where instructions come from: offset in the piece, ascending, and offset in the wasm file (`None`: nowhere).
+    pub positions: Vec<(u32, Option<u32>)>,
+    /// How to unwind it; `None` for stubs, which have no frame.
+    pub unwind: Option<UnwindInfo>,
+    /// Text for `--emit clif` or `--emit asm`, when asked for.
+    pub listing: Option<String>,
+}

@@ -1,0 +1,185 @@
+//! What the compiler knows of a module after parsing and validation, before any code is generated.
+//!
+//! Everything is in the module's own order; indices are those of the specification's index spaces
+//! (<https://webassembly.github.io/spec/core/syntax/modules.html#indices>), imports first. Function types
+//! are renumbered so that structurally equal types have one index: equal index means equal type.
+//!
+//! It does not hold function bodies' code: [`FunctionBody`] is a range of the input.
+
+use lucet_format::image::records::{ExternKind, SegmentMode};
+use lucet_format::value::ValueType;
+
+/// A function type, structurally unique within the module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FunctionType {
+    /// The parameters.
+    pub parameters: Vec<ValueType>,
+    /// The results.
+    pub results: Vec<ValueType>,
+}
+
+/// An import.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The module part of its name.
+    pub module: String,
+    /// The field part of its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternKind,
+    /// Its index in the index space of its kind.
+    pub index: u32,
+}
+
+/// An export.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: ExternKind,
+    /// Its index in the index space of its kind.
+    pub index: u32,
+}
+
+/// A function, imported or defined.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Index into [`Module::types`].
+    pub function_type: u32,
+    /// Its name from the name section.
+    pub name: Option<String>,
+    /// Its number among the functions that can be referred to (`Section::Funcrefs`), if it is one: exported,
+    /// in an element segment, or the operand of a constant `ref.func`. Starts at 1; 0 is null.
+    pub funcref: Option<u32>,
+}
+
+/// A constant expression: <https://webassembly.github.io/spec/core/valid/instructions.html#constant-expressions>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// These bits.
+    Bits(u128),
+    /// The value of an imported global.
+    ImportedGlobal(u32),
+    /// A reference to a function, by function index.
+    Function(u32),
+    /// The null reference.
+    Null,
+}
+
+/// A global, imported or defined.
+#[derive(Clone, Debug)]
+pub struct Global {
+    /// Its type.
+    pub value_type: ValueType,
+    /// Whether it can change.
+    pub mutable: bool,
+    /// Its initial value; `None`: imported.
+    pub initial: Option<Constant>,
+    /// Its distance below vmctx.
+    pub state_offset: u32,
+}
+
+/// A table, imported or defined.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The type of its elements.
+    pub element_type: ValueType,
+    /// Elements at first.
+    pub minimum: u64,
+    /// Elements at most.
+    pub maximum: Option<u64>,
+    /// Whether it is imported.
+    pub imported: bool,
+    /// What its elements are at first.
+    pub initial: Constant,
+    /// The distance of its descriptor below vmctx.
+    pub state_offset: u32,
+}
+
+/// A memory, imported or defined.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// Pages of 64 KiB at first.
+    pub minimum: u64,
+    /// Pages at most.
+    pub maximum: Option<u64>,
+    /// Whether it is imported.
+    pub imported: bool,
+}
+
+/// An element segment.
+#[derive(Clone, Debug)]
+pub struct ElementSegment {
+    /// When it is used.
+    pub mode: SegmentMode,
+    /// The table of an active segment.
+    pub table: u32,
+    /// Where in the table, for an active segment.
+    pub offset: Constant,
+    /// Its items.
+    pub items: Vec<Constant>,
+    /// Their type.
+    pub element_type: ValueType,
+    /// Distance below vmctx of its "dropped" byte.
+    pub dropped_offset: u32,
+}
+
+/// A data segment.
+#[derive(Clone, Debug)]
+pub struct DataSegment {
+    /// When it is used.
+    pub mode: SegmentMode,
+    /// The memory of an active segment.
+    pub memory: u32,
+    /// Where in the memory, for an active segment.
+    pub offset: Constant,
+    /// Its bytes, as a range of the input.
+    pub bytes: std::ops::Range<usize>,
+    /// Distance below vmctx of its "dropped" byte.
+    pub dropped_offset: u32,
+}
+
+/// The body of a defined function: a range of the input.
+#[derive(Clone, Debug)]
+pub struct FunctionBody {
+    /// Locals and instructions.
+    pub range: std::ops::Range<usize>,
+}
+
+/// A parsed and validated module.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// Function types, each once.
+    pub types: Vec<FunctionType>,
+    /// For each type index of the wasm module, the index into `types`.
+    pub type_indices: Vec<u32>,
+    /// Imports in order.
+    pub imports: Vec<Import>,
+    /// Exports in order.
+    pub exports: Vec<Export>,
+    /// Functions, imported ones first.
+    pub functions: Vec<Function>,
+    /// How many of them are imported.
+    pub imported_functions: u32,
+    /// Bodies of the defined functions, in order.
+    pub bodies: Vec<FunctionBody>,
+    /// Function indices by funcref number; the entry for 0 (null) is `u32::MAX`.
+    pub funcrefs: Vec<u32>,
+    /// Globals, imported ones first.
+    pub globals: Vec<Global>,
+    /// Tables, imported ones first.
+    pub tables: Vec<Table>,
+    /// Memories, imported ones first.
+    pub memories: Vec<Memory>,
+    /// Element segments.
+    pub elements: Vec<ElementSegment>,
+    /// Data segments.
+    pub data: Vec<DataSegment>,
+    /// The start function.
+    pub start: Option<u32>,
+    /// The module's name from the name section.
+    pub name: Option<String>,
+    /// Bytes of state below vmctx, header included: a multiple of 16.
+    pub state_bytes: u32,
+}

@@ -1,0 +1,52 @@
+//! What can be chosen when compiling. The command line maps onto this one struct.
+
+/// How hard to optimise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OptLevel {
+    /// Fast compilation.
+    None,
+    /// Fast code.
+    #[default]
+    Speed,
+    /// Fast code that is also small.
+    SpeedAndSize,
+}
+
+/// The CPU to compile for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetCpu {
+    /// SSE4.2 and popcnt: every x86-64 server of the last fifteen years.
+    #[default]
+    X86_64V2,
+    /// AVX2, FMA, BMI.
+    X86_64V3,
+    /// What this machine has.
+    Native,
+}
+
+/// What `--emit` asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Emit {
+    /// The module.
+    #[default]
+    SharedObject,
+    /// Cranelift's intermediate representation, as text.
+    Clif,
+    /// Assembly, as text.
+    Asm,
+}
+
+/// The options of one compilation.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How hard to optimise.
+    pub opt_level: OptLevel,
+    /// The CPU to compile for.
+    pub target_cpu: TargetCpu,
+    /// Whether to run Cranelift's own verifier on every function; tests do.
+    pub verify: bool,
+    /// Which text listings to keep; `SharedObject` keeps none.
+    pub listing: Emit,
+    /// Threads to compile with; 0: one for each CPU. The output does not depend on it.
+    pub threads: usize,
+}
