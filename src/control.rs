@@ -1,0 +1,173 @@
+//! The control block: what the host keeps of one slot, and what trampolines and signal handlers read.
+//!
+//! Control blocks live in the [`crate::directory`], far from any guest memory, and are never unmapped: a stale
+//! handle always finds a block to compare itself with. The first part is laid out for assembly; its offsets
+//! are taken by `offset_of!`, nowhere written as numbers.
+//!
+//! Invariants:
+//! * `state` says who may touch the rest: in `READY`, `STOPPED` and `FREE` the thread that owns the instance; in
+//!   `GUEST`, `HOST` and `LEAF` the thread that runs it, and its signal handlers.
+//! * the `text`, `traps` and stack fields are written before a run and do not change during one.
+//! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
+
+use std::cell::{Cell, UnsafeCell};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// The states of a slot.
+pub mod state {
+    /// No instance.
+    pub const FREE: u32 = 0;
+    /// An instance that can be entered.
+    pub const READY: u32 = 1;
+    /// Between the host's call and the guest's first instruction, or the other way round.
+    pub const ENTERING: u32 = 2;
+    /// Guest code runs.
+    pub const GUEST: u32 = 3;
+    /// A host function or a helper runs on the host's stack.
+    pub const HOST: u32 = 4;
+    /// A leaf host function runs on the guest's stack.
+    pub const LEAF: u32 = 5;
+    /// Trapped or terminated: needs a reset, or `keep`.
+    pub const STOPPED: u32 = 6;
+    /// Being reset or released.
+    pub const CLEANING: u32 = 7;
+
+    /// Whether a run has begun and not ended.
+    pub const fn is_running(state: u32) -> bool {
+        matches!(state, ENTERING | GUEST | HOST | LEAF)
+    }
+}
+
+/// How a guest was left: what `enter` returns.
+pub mod exit {
+    /// The entered function returned.
+    pub const RETURNED: u32 = 0;
+    /// A signal handler found a trap; see [`super::Trap`].
+    pub const TRAPPED: u32 = 1;
+    /// A host function or helper asked for the guest to be stopped; see [`super::Request`].
+    pub const STOPPED: u32 = 2;
+}
+
+/// One row of a linked module's import table, read by the call-out trampoline. Lives in pages that are
+/// read-only once the module is linked.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ImportTarget {
+    /// What the trampoline calls: the host's function, or `context::dynamic_thunk` for definitions with dynamic types.
+    pub function: *const (),
+    /// What `lucet_call_data` answers; for dynamic definitions the host's data as well.
+    pub data: *mut (),
+    /// Dynamic definitions: the host's function of type `lucet_dynamic_function`.
+    pub dynamic: *const (),
+    /// Bit 0 ([`ImportTarget::LEAF`]): run on the guest's stack.
+    pub flags: u32,
+    /// The import's index in the function index space.
+    pub index: u32,
+}
+
+impl ImportTarget {
+    /// The function is a leaf.
+    pub const LEAF: u32 = 1;
+    /// No import: a row that has not been filled.
+    pub const EMPTY: ImportTarget = ImportTarget {
+        function: std::ptr::null(),
+        data: std::ptr::null_mut(),
+        dynamic: std::ptr::null(),
+        flags: 0,
+        index: 0,
+    };
+}
+
+/// Where and why guest code was interrupted, written by the signal handler or the stop path.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Trap {
+    /// A [`lucet_format::trap::TrapCode`] number; 0: none.
+    pub code: u32,
+    /// The signal; 0 when a host function or helper raised the trap.
+    pub signal: u32,
+    /// The program counter: of the instruction that trapped, or the return address of the call out.
+    pub pc: usize,
+    /// The frame pointer there.
+    pub frame: usize,
+    /// The stack pointer there.
+    pub stack: usize,
+    /// The address that was accessed, for memory faults.
+    pub address: usize,
+}
+
+impl Trap {
+    /// No trap.
+    pub const NONE: Trap = Trap { code: 0, signal: 0, pc: 0, frame: 0, stack: 0, address: 0 };
+}
+
+/// What a host function has asked for; takes effect when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Nothing.
+    None,
+    /// End the run with this trap.
+    Trap(u32),
+    /// End the run: stop kind (`LUCET_STOP_*`) and reason.
+    Terminate(u32, u64),
+    /// A nested run ended badly, so the outer guest ends the same way; its outcome stands already.
+    Unwind,
+}
+
+/// The control block. See the file's header.
+#[repr(C, align(128))]
+pub struct ControlBlock {
+    // -- read and written by the trampolines --
+    /// The host's stack pointer at the innermost entry; 0 outside of runs.
+    pub host_sp: Cell<usize>,
+    /// The guest's stack pointer in the trampoline of the innermost call out.
+    pub guest_sp: Cell<usize>,
+    /// Where the next entry starts on the guest's stack.
+    pub entry_sp: Cell<usize>,
+    /// The vm context pointer: the base of linear memory 0.
+    pub vmctx: Cell<usize>,
+    /// The linked module's import table.
+    pub imports: Cell<*const ImportTarget>,
+    /// See [`state`].
+    pub state: AtomicU32,
+    /// Nonzero: leave the guest as soon as the host function returns.
+    pub stop: AtomicU32,
+    /// Index of the import that is being called; `u32::MAX` for helpers.
+    pub call_index: Cell<u32>,
+    /// How many entries are nested: 1 in a plain run.
+    pub depth: Cell<u32>,
+
+    // -- read by the signal handler --
+    /// The module's text: first address and length.
+    pub text: Cell<usize>,
+    /// Bytes of text.
+    pub text_length: Cell<usize>,
+    /// The checked image of the module, for trap lookup: `*const crate::module::CodeImage`.
+    pub code: Cell<*const ()>,
+    /// First address of the stack's guard; it ends where the stack begins.
+    pub stack_guard: Cell<usize>,
+    /// Lowest usable address of the guest's stack.
+    pub stack_low: Cell<usize>,
+    /// One past the highest address of the guest's stack.
+    pub stack_high: Cell<usize>,
+    /// First address of the slot's memory reservation (equals vmctx) and one past its guard.
+    pub memory_low: Cell<usize>,
+    /// One past the guard behind the reservation.
+    pub memory_high: Cell<usize>,
+    /// Written by the signal handler and the stop path.
+    pub trap: Cell<Trap>,
+
+    // -- the rest of the host's bookkeeping --
+    /// The handle of the current instance; 0 when free.
+    pub handle: AtomicU64,
+    /// Generations used up by this block.
+    pub generation: AtomicU64,
+    /// What a host function has asked for.
+    pub request: Cell<Request>,
+    /// The instance; `None` when free. Touched by the owner only.
+    pub instance: UnsafeCell<Option<Box<crate::instance::Inner>>>,
+}
+
+/// Bytes from one control block to the next.
+pub const CONTROL_BLOCK_STRIDE: usize = 512;
+const _: () = assert!(size_of::<ControlBlock>() <= CONTROL_BLOCK_STRIDE);

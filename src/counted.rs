@@ -1,0 +1,156 @@
+//! Counted objects: like `Arc`, but making one can fail instead of aborting, and the count can be held by a
+//! C caller as a raw pointer.
+//!
+//! Invariants: a `Counted` owns one count; the value lives until the last count is gone. There are no weak
+//! references and no way to mutate through one.
+
+use crate::error::{Error, Result};
+use std::alloc::{Layout, alloc, dealloc};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+struct Cell<T> {
+    count: AtomicUsize,
+    value: T,
+}
+
+/// A shared, counted value.
+pub struct Counted<T> {
+    cell: NonNull<Cell<T>>,
+}
+
+// SAFETY: a `Counted` gives out `&T` on any thread and may drop `T` on any thread, which `Send + Sync` allows.
+unsafe impl<T: Send + Sync> Send for Counted<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Counted<T> {}
+
+impl<T> Counted<T> {
+    /// Makes a value with one count.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`; the value is dropped.
+    pub fn new(value: T) -> Result<Counted<T>> {
+        let layout = Layout::new::<Cell<T>>();
+        // SAFETY: the layout is not of size zero, since the count is not.
+        let memory = unsafe { alloc(layout) }.cast::<Cell<T>>();
+        let Some(cell) = NonNull::new(memory) else {
+            return Err(Error::no_memory("a shared object"));
+        };
+        // SAFETY: freshly allocated with the layout of `Cell<T>`.
+        unsafe { cell.write(Cell { count: AtomicUsize::new(1), value }) };
+        Ok(Counted { cell })
+    }
+
+    /// Gives the count away as a pointer to the value, for C to hold.
+    pub fn into_raw(self) -> *const T {
+        let pointer = Self::as_ptr(&self);
+        std::mem::forget(self);
+        pointer
+    }
+
+    /// The address of the value, which is also its identity.
+    pub fn as_ptr(this: &Self) -> *const T {
+        // SAFETY: the cell is alive; only an address is formed.
+        unsafe { &raw const (*this.cell.as_ptr()).value }
+    }
+
+    /// Takes back a count that [`Counted::into_raw`] gave away.
+    ///
+    /// # Safety
+    ///
+    /// `pointer` came from `into_raw` of the same type, and its count has not been taken back.
+    pub unsafe fn from_raw(pointer: *const T) -> Counted<T> {
+        let offset = std::mem::offset_of!(Cell<T>, value);
+        // SAFETY: the value is inside its cell, `offset` bytes from its start.
+        let cell = unsafe { pointer.cast::<u8>().sub(offset) }.cast_mut().cast::<Cell<T>>();
+        // SAFETY: derived from a live cell's address, so not null.
+        Counted { cell: unsafe { NonNull::new_unchecked(cell) } }
+    }
+
+    /// Another count for a value that C holds.
+    ///
+    /// # Safety
+    ///
+    /// `pointer` came from `into_raw` of the same type, and its count has not been taken back.
+    pub unsafe fn clone_raw(pointer: *const T) -> Counted<T> {
+        // SAFETY: the caller's promise; the borrowed count is not dropped here.
+        let borrowed = std::mem::ManuallyDrop::new(unsafe { Counted::from_raw(pointer) });
+        Counted::clone(&borrowed)
+    }
+}
+
+impl<T> Clone for Counted<T> {
+    fn clone(&self) -> Self {
+        // SAFETY: the cell is alive while `self` is. Overflow would need 2^63 leaked counts.
+        unsafe { self.cell.as_ref() }.count.fetch_add(1, Ordering::Relaxed);
+        Counted { cell: self.cell }
+    }
+}
+
+impl<T> Deref for Counted<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the cell is alive while `self` is.
+        &unsafe { self.cell.as_ref() }.value
+    }
+}
+
+impl<T> Drop for Counted<T> {
+    fn drop(&mut self) {
+        // SAFETY: the cell is alive until the last count goes, which is at the earliest now.
+        let before = unsafe { self.cell.as_ref() }.count.fetch_sub(1, Ordering::Release);
+        if before == 1 {
+            // The other threads' uses of the value come before its end.
+            fence(Ordering::Acquire);
+            // SAFETY: no count is left, so nobody else can reach the cell.
+            unsafe { self.cell.drop_in_place() };
+            // SAFETY: allocated in `new` with this layout.
+            unsafe { dealloc(self.cell.as_ptr().cast(), Layout::new::<Cell<T>>()) };
+        }
+    }
+}
+
+/// A boxed value, or `NoMemory`.
+pub fn try_box<T>(value: T) -> Result<Box<T>> {
+    let mut one = Vec::new();
+    one.try_reserve_exact(1).map_err(|_| Error::no_memory("an object"))?;
+    one.push(value);
+    let slice: Box<[T]> = one.into_boxed_slice();
+    // SAFETY: a boxed slice of one element has the address, layout and ownership of a boxed element.
+    Ok(unsafe { Box::from_raw(Box::into_raw(slice).cast::<T>()) })
+}
+
+/// A vector that collects fallibly.
+pub fn try_collect<T>(items: impl Iterator<Item = T>, what: &str) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    let (least, _) = items.size_hint();
+    all.try_reserve(least).map_err(|_| Error::no_memory(what))?;
+    for item in items {
+        if all.len() == all.capacity() {
+            all.try_reserve(all.len().max(8)).map_err(|_| Error::no_memory(what))?;
+        }
+        all.push(item);
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn the_last_count_drops_the_value() {
+        let witness = Arc::new(());
+        let first = Counted::new(Arc::clone(&witness)).expect("memory");
+        let second = first.clone();
+        let raw = first.into_raw();
+        drop(second);
+        assert_eq!(Arc::strong_count(&witness), 2);
+        // SAFETY: `raw` came from `into_raw` above and is taken back once.
+        drop(unsafe { Counted::from_raw(raw) });
+        assert_eq!(Arc::strong_count(&witness), 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! The only place that maps, protects and discards memory.
+//!
+//! Invariants: a [`Mapping`] owns its address range until it is dropped; protections change only within it.
+//! What lies in the memory is the caller's business: this file hands out addresses, not references.
+
+use crate::error::{Error, Result, Status, error};
+use lucet_format::PAGE_SIZE;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// What may be done with pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    None,
+    /// Read.
+    Read,
+    /// Read and write.
+    ReadWrite,
+    /// Read and execute.
+    ReadExecute,
+}
+
+impl Access {
+    const fn bits(self) -> i32 {
+        match self {
+            Access::None => libc::PROT_NONE,
+            Access::Read => libc::PROT_READ,
+            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+            Access::ReadExecute => libc::PROT_READ | libc::PROT_EXEC,
+        }
+    }
+}
+
+/// A range of address space of our own.
+#[derive(Debug)]
+pub struct Mapping {
+    base: usize,
+    length: usize,
+}
+
+impl Mapping {
+    /// Reserves `length` bytes of address space that nothing may be done with, aligned to `align` (a power of
+    /// two of at least a page). Costs no memory.
+    pub fn reserve(length: usize, align: usize) -> Result<Mapping> {
+        let page = PAGE_SIZE as usize;
+        let slack = if align > page { align } else { 0 };
+        let Some(padded) = length.checked_add(slack) else {
+            return Err(error!(Status::Limit, "{length} bytes of address space cannot be reserved"));
+        };
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), padded, libc::PROT_NONE, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(Error::system("mmap of address space"));
+        }
+        let start = at as usize;
+        let base = start.next_multiple_of(align.max(page));
+        let mapping = Mapping { base, length };
+        release(start, base - start);
+        release(base + length, start + padded - base - length);
+        Ok(mapping)
+    }
+
+    /// The first address.
+    pub fn base(&self) -> usize {
+        self.base
+    }
+
+    /// The length in bytes.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    fn inside(&self, offset: usize, length: usize) -> Result<usize> {
+        let page = PAGE_SIZE as usize;
+        let end = offset.checked_add(length);
+        let aligned = offset.is_multiple_of(page) && length.is_multiple_of(page);
+        if !aligned || end.is_none_or(|end| end > self.length) {
+            return Err(error!(
+                Status::BadArgument,
+                "pages {offset:#x}..+{length:#x} are not within a mapping of {:#x} bytes",
+                self.length
+            ));
+        }
+        Ok(self.base + offset)
+    }
+
+    /// Changes what may be done with a range of whole pages.
+    pub fn protect(&self, offset: usize, length: usize, access: Access) -> Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        let at = self.inside(offset, length)?;
+        // SAFETY: the range is ours, as `inside` has checked.
+        let failed = unsafe { libc::mprotect(at as *mut _, length, access.bits()) } != 0;
+        if failed { Err(Error::system("mprotect")) } else { Ok(()) }
+    }
+
+    /// Maps a range of a file over a range of pages. The pages keep the file's content if it never changes.
+    pub fn map_file(&self, offset: usize, length: usize, access: Access, file: BorrowedFd<'_>, at: u64) -> Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        let address = self.inside(offset, length)?;
+        let Ok(at) = libc::off_t::try_from(at) else {
+            return Err(error!(Status::BadArgument, "file offset {at} is too large"));
+        };
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
+        // SAFETY: the range is ours, so MAP_FIXED replaces nothing of anybody else's.
+        let done = unsafe { libc::mmap(address as *mut _, length, access.bits(), flags, file.as_raw_fd(), at) };
+        if done == libc::MAP_FAILED { Err(Error::system("mmap of a module")) } else { Ok(()) }
+    }
+
+    /// Makes a range of pages read as zero again and gives their memory back.
+    ///
+    /// In a process that locks its memory (`mlockall`) the kernel refuses; then the bytes are overwritten.
+    /// The pages must be readable and writable.
+    ///
+    /// # Safety
+    ///
+    /// Nobody holds a reference into the range.
+    pub unsafe fn discard(&self, offset: usize, length: usize) -> Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        let at = self.inside(offset, length)?;
+        // SAFETY: the range is ours, and the caller promises that nobody looks.
+        let refused = unsafe { libc::madvise(at as *mut _, length, libc::MADV_DONTNEED) } != 0;
+        if refused {
+            // SAFETY: as above; the caller promises that the pages can be written.
+            unsafe { std::ptr::write_bytes(at as *mut u8, 0, length) };
+        }
+        Ok(())
+    }
+
+    /// Keeps the range out of core dumps and of child processes. Best effort: older kernels may not know it.
+    pub fn keep_private(&self) {
+        for advice in [libc::MADV_DONTDUMP, libc::MADV_DONTFORK] {
+            // SAFETY: advice on a range of ours that changes nothing in this process.
+            unsafe { libc::madvise(self.base as *mut _, self.length, advice) };
+        }
+    }
+}
+
+fn release(at: usize, length: usize) {
+    if length > 0 {
+        // SAFETY: only called for ranges that the caller owns and gives up.
+        unsafe { libc::munmap(at as *mut _, length) };
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        release(self.base, self.length);
+    }
+}
