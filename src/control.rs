@@ -11,7 +11,7 @@
 //! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
 
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The states of a slot.
 pub mod state {
@@ -160,14 +160,81 @@ pub struct ControlBlock {
     // -- the rest of the host's bookkeeping --
     /// The handle of the current instance; 0 when free.
     pub handle: AtomicU64,
-    /// Generations used up by this block.
-    pub generation: AtomicU64,
+    /// Instances that this block has had.
+    pub generation: Cell<u64>,
     /// What a host function has asked for.
     pub request: Cell<Request>,
+    /// The frame pointer that the next entry starts with: 0, or the frame of the call out that a nested
+    /// entry happens in, so that a backtrace crosses it.
+    pub entry_frame: Cell<usize>,
+    /// Bytes of linear memory that are readable and writable at present.
+    pub accessible: Cell<u64>,
+    /// Whether stack, tables and state have been made accessible.
+    pub prepared: Cell<bool>,
+    /// Entries since the stack was last discarded.
+    pub stack_uses: Cell<u32>,
+    /// The slot's index in its region.
+    pub slot: Cell<u32>,
     /// The instance; `None` when free. Touched by the owner only.
-    pub instance: UnsafeCell<Option<Box<crate::instance::Inner>>>,
+    pub instance: UnsafeCell<Option<crate::instance::Inner>>,
+}
+
+// SAFETY: blocks are shared between threads by address. Who may touch what is the protocol in the file's
+// header: `state` and `handle` are atomic, everything else belongs to the owner of the instance, or to the
+// thread that runs it.
+unsafe impl Sync for ControlBlock {}
+
+impl ControlBlock {
+    /// A block without an instance.
+    pub const fn new() -> ControlBlock {
+        ControlBlock {
+            host_sp: Cell::new(0),
+            guest_sp: Cell::new(0),
+            entry_sp: Cell::new(0),
+            vmctx: Cell::new(0),
+            imports: Cell::new(std::ptr::null()),
+            state: AtomicU32::new(state::FREE),
+            stop: AtomicU32::new(0),
+            call_index: Cell::new(u32::MAX),
+            depth: Cell::new(0),
+            text: Cell::new(0),
+            text_length: Cell::new(0),
+            code: Cell::new(std::ptr::null()),
+            stack_guard: Cell::new(0),
+            stack_low: Cell::new(0),
+            stack_high: Cell::new(0),
+            memory_low: Cell::new(0),
+            memory_high: Cell::new(0),
+            trap: Cell::new(Trap::NONE),
+            handle: AtomicU64::new(0),
+            generation: Cell::new(0),
+            request: Cell::new(Request::None),
+            entry_frame: Cell::new(0),
+            accessible: Cell::new(0),
+            prepared: Cell::new(false),
+            stack_uses: Cell::new(0),
+            slot: Cell::new(0),
+            instance: UnsafeCell::new(None),
+        }
+    }
+
+    /// The state.
+    pub fn state(&self) -> u32 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    /// Changes the state.
+    pub fn set_state(&self, to: u32) {
+        self.state.store(to, Ordering::Release);
+    }
+}
+
+impl Default for ControlBlock {
+    fn default() -> Self {
+        ControlBlock::new()
+    }
 }
 
 /// Bytes from one control block to the next.
-pub const CONTROL_BLOCK_STRIDE: usize = 512;
+pub const CONTROL_BLOCK_STRIDE: usize = 1024;
 const _: () = assert!(size_of::<ControlBlock>() <= CONTROL_BLOCK_STRIDE);

@@ -5,19 +5,30 @@
 //! ```text
 //!   capi        one file per noun of lucet.h; nothing below imports it
 //!   instance    an instance's operations: start, run, memory, tables, globals, outcome, reset
-//!   host, linker, module, region    what instances are made of
-//!   context     the assembly that changes stacks          signal    what happens on a fault
-//!   control, directory              the control block of a slot, and how a handle finds it
-//!   mapping, counted, error, abi    system memory, shared ownership, failures, C-visible structs
+//!   call, typed, helpers, arguments    the three ways across: host calls, typed entries, runtime helpers
+//!   linker, module, region             what instances are made of
+//!   context     the assembly that changes stacks
+//!   signal, thread                     what happens on a fault, and what a thread needs for it
+//!   control, directory, process        the control block of a slot, how a handle finds it, whose process it is
+//!   mapping, counted, error, guard, abi    system memory, shared ownership, failures, panics, C-visible structs
 //! ```
 
 pub mod abi;
+mod arguments;
+pub mod call;
+pub mod context;
 pub mod control;
 pub mod counted;
+mod directory;
 pub mod error;
-pub mod linker;
-pub mod mapping;
-pub mod module;
-pub mod region;
+pub mod guard;
+mod helpers;
 pub mod instance;
+pub mod linker;
+mod mapping;
+pub mod module;
+mod process;
+pub mod region;
 pub mod signal;
+pub mod thread;
+mod typed;

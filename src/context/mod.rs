@@ -1,0 +1,43 @@
+//! Changing between the host's stack and a guest's. The assembly is in [`x86_64`]; here is what the rest of
+//! the crate needs to know of it.
+
+mod x86_64;
+
+use crate::control::ControlBlock;
+use lucet_format::runtime::{HELPER_CALL, HOST_CALL, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY};
+
+pub use x86_64::{Spill, dynamic_thunk, missing_import};
+
+/// Enters a guest: runs `adapter(vmctx, code, values)` on the guest's stack from `block.entry_sp` down, and
+/// returns how the guest was left ([`crate::control::exit`]).
+///
+/// # Safety
+///
+/// The thread is attached. The block is that of a live instance that this thread owns, `state` is `ENTERING`,
+/// and all fields that trampolines and handlers read describe it. `adapter` and `code` are of its module, `values`
+/// has room for the function's parameters and results.
+pub unsafe fn enter(block: &ControlBlock, adapter: usize, code: usize, values: usize) -> u32 {
+    // SAFETY: the caller's promises are the assembly's requirements.
+    unsafe { x86_64::enter(block, adapter, code, values) }
+}
+
+/// The addresses that a module's runtime table holds.
+pub fn runtime_table() -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
+    let mut table = [0; RUNTIME_TABLE_ENTRIES as usize];
+    table[HOST_CALL as usize] = x86_64::host_call as *const () as usize;
+    table[HELPER_CALL as usize] = x86_64::helper_call as *const () as usize;
+    table[TYPED_ENTRY as usize] = x86_64::typed_entry as *const () as usize;
+    table
+}
+
+/// First and one past the last address of the code that touches guest stacks outside of modules. A fault there on a
+/// guest's stack guard is the guest's stack overflow.
+pub fn trampolines() -> (usize, usize) {
+    (x86_64::trampolines_start as *const () as usize, x86_64::trampolines_end as *const () as usize)
+}
+
+/// Where a signal handler sends a thread to leave a guest: with rbx = the control block, rax = the exit code,
+/// direction flag clear.
+pub fn leave_address() -> usize {
+    x86_64::leave as *const () as usize
+}

@@ -1,0 +1,335 @@
+//! The assembly that changes stacks, x86-64 System V.
+//!
+//! # The two stacks
+//!
+//! A guest runs on its slot's stack, a host function on the stack of the thread that entered the guest. The
+//! control block (rbx wherever this file holds control) links them:
+//!
+//! ```text
+//!   host's stack (grows down)                guest's stack (grows down)
+//!
+//!   caller of enter                          |                    | <- entry_sp
+//!   | return address      |                  | return to `enter`  |
+//!   | rbp rbx r12 .. r15  |                  | adapter            |
+//!   | mxcsr               |                  | guest functions    |
+//!   | outer host_sp       | <- host_sp       | args of the call   |
+//!   | host function       |                  | return to guest    |
+//!   |         ...         |                  | rbp                | <- rbp in host_call, so backtraces cross it
+//!                                            | rbx                | <- guest_sp
+//! ```
+//!
+//! Nothing on the guest's stack points into the host's stack: the way back is in the control block. Leaving a
+//! guest from anywhere is therefore two loads: `rsp = host_sp`, then pop. That is what [`leave`] does, for a guest
+//! that returned, was stopped by its host function, or trapped: signal handlers resume there.
+//!
+//! # Invariants
+//!
+//! * `host_sp` and `entry_sp` are 16-aligned, so every C function called here finds the alignment it expects.
+//! * Between `lucet_trampolines_start` and `_end` a fault on a guest's stack guard is that guest's stack overflow.
+//!   Instructions there touch the guest's stack only while `host_sp` is valid.
+//! * Host functions keep rbx, as System V demands; so does the adapter.
+//! * A guest starts with MXCSR at its default and with cleared vector registers. The host's MXCSR is back after the entry.
+//!
+//! It does not check states, limits or types: the Rust around it does.
+
+use crate::control::{ControlBlock, ImportTarget, Trap, exit, state};
+use lucet_format::{trap::TrapCode, vmctx};
+use std::arch::{global_asm, naked_asm};
+use std::mem::offset_of;
+
+unsafe extern "C" {
+    #[link_name = "lucet_private_enter"]
+    pub fn enter(block: *const ControlBlock, adapter: usize, code: usize, values: usize) -> u32;
+    #[link_name = "lucet_private_leave"]
+    pub fn leave();
+    #[link_name = "lucet_private_host_call"]
+    pub fn host_call();
+    #[link_name = "lucet_private_helper_call"]
+    pub fn helper_call();
+    #[link_name = "lucet_private_trampolines_start"]
+    pub fn trampolines_start();
+    #[link_name = "lucet_private_trampolines_end"]
+    pub fn trampolines_end();
+}
+
+const _: () = assert!(size_of::<ImportTarget>() == 32, "host_call multiplies by it with a shift");
+
+global_asm!(
+    ".pushsection .text.lucet_trampolines,\"ax\",@progbits",
+    ".p2align 4",
+    ".globl lucet_private_trampolines_start",
+    ".hidden lucet_private_trampolines_start",
+    "lucet_private_trampolines_start:",
+    // ---- u32 enter(rdi block, rsi adapter, rdx code, rcx values) ----
+    ".globl lucet_private_enter",
+    ".hidden lucet_private_enter",
+    ".type lucet_private_enter,@function",
+    "lucet_private_enter:",
+    "push rbp",
+    "mov rbp, rsp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 16",
+    "stmxcsr [rsp]",
+    "push qword ptr [rdi + {HOST_SP}]", // of the entry around this one, or 0
+    "mov [rdi + {HOST_SP}], rsp",
+    "mov rbx, rdi",
+    "mov rax, rsi",
+    "mov rdi, [rbx + {VMCTX}]",
+    "mov rsi, rdx",
+    "mov rdx, rcx",
+    "mov rbp, [rbx + {ENTRY_FRAME}]",
+    // Nothing of the host is left in registers that the guest's code could be tricked into using.
+    "xor ecx, ecx",
+    "xor r8d, r8d",
+    "xor r9d, r9d",
+    "xor r10d, r10d",
+    "xor r11d, r11d",
+    "xor r12d, r12d",
+    "xor r13d, r13d",
+    "xor r14d, r14d",
+    "xor r15d, r15d",
+    "pxor xmm0, xmm0",
+    "pxor xmm1, xmm1",
+    "pxor xmm2, xmm2",
+    "pxor xmm3, xmm3",
+    "pxor xmm4, xmm4",
+    "pxor xmm5, xmm5",
+    "pxor xmm6, xmm6",
+    "pxor xmm7, xmm7",
+    "pxor xmm8, xmm8",
+    "pxor xmm9, xmm9",
+    "pxor xmm10, xmm10",
+    "pxor xmm11, xmm11",
+    "pxor xmm12, xmm12",
+    "pxor xmm13, xmm13",
+    "pxor xmm14, xmm14",
+    "pxor xmm15, xmm15",
+    "ldmxcsr [rip + 9f]",
+    "mov rsp, [rbx + {ENTRY_SP}]",
+    "mov dword ptr [rbx + {STATE}], {GUEST}",
+    "call rax",
+    "mov eax, {RETURNED}",
+    // ---- leave: rbx = block, eax = exit code; any stack ----
+    ".globl lucet_private_leave",
+    ".hidden lucet_private_leave",
+    "lucet_private_leave:",
+    "mov dword ptr [rbx + {STATE}], {ENTERING}",
+    "mov rsp, [rbx + {HOST_SP}]",
+    "pop qword ptr [rbx + {HOST_SP}]",
+    "ldmxcsr [rsp]",
+    "add rsp, 16",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    ".size lucet_private_enter, . - lucet_private_enter",
+    ".p2align 2",
+    "9: .long 0x1f80", // all exceptions masked, round to nearest
+    // ---- host_call: jumped to by import stubs; r10d import, r11d bytes of stack arguments ----
+    ".p2align 4",
+    ".globl lucet_private_host_call",
+    ".hidden lucet_private_host_call",
+    ".type lucet_private_host_call,@function",
+    "lucet_private_host_call:",
+    "push rbp",
+    "mov rbp, rsp",
+    "push rbx",
+    "mov rbx, [rdi - {CONTROL_BLOCK}]",
+    "mov [rbx + {CALL_INDEX}], r10d",
+    "mov r10d, r10d",
+    "shl r10, 5",
+    "add r10, [rbx + {IMPORTS}]",
+    "test dword ptr [r10 + {FLAGS}], {LEAF_FLAG}",
+    "jnz 5f",
+    // 2: on the host's stack; r10 points at the function's address
+    "2:",
+    "mov [rbx + {GUEST_SP}], rsp",
+    "mov rsp, [rbx + {HOST_SP}]",
+    "mov dword ptr [rbx + {STATE}], {HOST}",
+    // 3: the stack arguments start above the saved rbp and the return address
+    "3:",
+    "test r11d, r11d",
+    "jnz 7f",
+    "4:",
+    "mov rdi, rbx", // the lucet_call
+    "call [r10]",
+    "mov dword ptr [rbx + {STATE}], {GUEST}",
+    "mov rsp, [rbx + {GUEST_SP}]",
+    "cmp dword ptr [rbx + {STOP}], 0",
+    "jne 6f",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    // 5: a leaf stays on the guest's stack, if enough is left of it
+    "5:",
+    "cmp rsp, [rdi - {LEAF_STACK_LIMIT}]",
+    "jb 8f",
+    "mov [rbx + {GUEST_SP}], rsp",
+    "mov dword ptr [rbx + {STATE}], {LEAF}",
+    "sub rsp, 8",
+    "jmp 3b",
+    // 6: the host function asked for the guest to be stopped
+    "6:",
+    "mov eax, {STOPPED}",
+    "jmp lucet_private_leave",
+    // 7: copy the stack arguments; rdi is free, the block has been found
+    "7:",
+    "mov edi, r11d",
+    "add rdi, 15",
+    "and rdi, -16",
+    "sub rsp, rdi",
+    "71:",
+    "sub r11d, 8",
+    "mov rdi, [rbp + r11 + 16]",
+    "mov [rsp + r11], rdi",
+    "jnz 71b", // the moves keep the flags of `sub`
+    "jmp 4b",
+    // 8: too little stack for a leaf: a stack overflow, seen early
+    "8:",
+    "mov dword ptr [rbx + {TRAP_CODE}], {STACK_TRAP}",
+    "mov dword ptr [rbx + {TRAP_SIGNAL}], 0",
+    "mov rax, [rbp + 8]",
+    "mov [rbx + {TRAP_PC}], rax",
+    "mov rax, [rbp]",
+    "mov [rbx + {TRAP_FRAME}], rax",
+    "mov [rbx + {TRAP_STACK}], rsp",
+    "mov [rbx + {TRAP_ADDRESS}], rsp",
+    "mov eax, {TRAPPED}",
+    "jmp lucet_private_leave",
+    ".size lucet_private_host_call, . - lucet_private_host_call",
+    // ---- helper_call: jumped to by helper stubs; r10d helper, all arguments in registers ----
+    ".p2align 4",
+    ".globl lucet_private_helper_call",
+    ".hidden lucet_private_helper_call",
+    ".type lucet_private_helper_call,@function",
+    "lucet_private_helper_call:",
+    "push rbp",
+    "mov rbp, rsp",
+    "push rbx",
+    "mov rbx, [rdi - {CONTROL_BLOCK}]",
+    "mov dword ptr [rbx + {CALL_INDEX}], -1",
+    "mov r10d, r10d",
+    "lea rax, [rip + {HELPERS}]",
+    "lea r10, [rax + r10 * 8]",
+    "jmp 2b",
+    ".size lucet_private_helper_call, . - lucet_private_helper_call",
+    ".globl lucet_private_trampolines_end",
+    ".hidden lucet_private_trampolines_end",
+    "lucet_private_trampolines_end:",
+    ".popsection",
+    HOST_SP = const offset_of!(ControlBlock, host_sp),
+    GUEST_SP = const offset_of!(ControlBlock, guest_sp),
+    ENTRY_SP = const offset_of!(ControlBlock, entry_sp),
+    ENTRY_FRAME = const offset_of!(ControlBlock, entry_frame),
+    VMCTX = const offset_of!(ControlBlock, vmctx),
+    IMPORTS = const offset_of!(ControlBlock, imports),
+    STATE = const offset_of!(ControlBlock, state),
+    STOP = const offset_of!(ControlBlock, stop),
+    CALL_INDEX = const offset_of!(ControlBlock, call_index),
+    TRAP_CODE = const offset_of!(ControlBlock, trap) + offset_of!(Trap, code),
+    TRAP_SIGNAL = const offset_of!(ControlBlock, trap) + offset_of!(Trap, signal),
+    TRAP_PC = const offset_of!(ControlBlock, trap) + offset_of!(Trap, pc),
+    TRAP_FRAME = const offset_of!(ControlBlock, trap) + offset_of!(Trap, frame),
+    TRAP_STACK = const offset_of!(ControlBlock, trap) + offset_of!(Trap, stack),
+    TRAP_ADDRESS = const offset_of!(ControlBlock, trap) + offset_of!(Trap, address),
+    FLAGS = const offset_of!(ImportTarget, flags),
+    LEAF_FLAG = const ImportTarget::LEAF,
+    CONTROL_BLOCK = const vmctx::CONTROL_BLOCK,
+    LEAF_STACK_LIMIT = const vmctx::LEAF_STACK_LIMIT,
+    STACK_TRAP = const TrapCode::Stack as u32,
+    GUEST = const state::GUEST,
+    HOST = const state::HOST,
+    LEAF = const state::LEAF,
+    ENTERING = const state::ENTERING,
+    RETURNED = const exit::RETURNED,
+    TRAPPED = const exit::TRAPPED,
+    STOPPED = const exit::STOPPED,
+    HELPERS = sym crate::helpers::TABLE,
+);
+const _: () = assert!(offset_of!(ImportTarget, function) == 0, "host_call calls through the row's first field");
+
+/// The argument registers of a System V call, saved by the entries below.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Spill {
+    /// rdi, rsi, rdx, rcx, r8, r9.
+    pub integers: [u64; 6],
+    /// The low halves of xmm0 to xmm7. The first one is also where a float result is returned.
+    pub floats: [u64; 8],
+}
+
+const SPILL_BYTES: usize = size_of::<Spill>();
+const _: () = assert!(SPILL_BYTES == 112);
+
+/// Saves the argument registers into a [`Spill`] on the stack and calls a Rust function with
+/// `(spill, stack arguments, r10, r11)`; its result is returned in rax, `spill.floats[0]` in xmm0.
+macro_rules! spill_and_call {
+    ($target:path) => {
+        naked_asm!(
+            "push rbp",
+            "mov rbp, rsp",
+            "sub rsp, {SPILL}",
+            "mov [rsp], rdi",
+            "mov [rsp + 8], rsi",
+            "mov [rsp + 16], rdx",
+            "mov [rsp + 24], rcx",
+            "mov [rsp + 32], r8",
+            "mov [rsp + 40], r9",
+            "movsd [rsp + 48], xmm0",
+            "movsd [rsp + 56], xmm1",
+            "movsd [rsp + 64], xmm2",
+            "movsd [rsp + 72], xmm3",
+            "movsd [rsp + 80], xmm4",
+            "movsd [rsp + 88], xmm5",
+            "movsd [rsp + 96], xmm6",
+            "movsd [rsp + 104], xmm7",
+            "mov rdi, rsp",
+            "lea rsi, [rbp + 16]",
+            "mov edx, r10d",
+            "mov rcx, r11",
+            "call {target}",
+            "movsd xmm0, [rsp + 48]",
+            "leave",
+            "ret",
+            SPILL = const SPILL_BYTES,
+            target = sym $target,
+        )
+    };
+}
+
+/// Where typed stubs jump: r10d is the export, r11 the start of the image.
+///
+/// # Safety
+///
+/// Not to be called from Rust.
+#[unsafe(naked)]
+pub unsafe extern "C" fn typed_entry() {
+    spill_and_call!(crate::typed::enter)
+}
+
+/// The C function that stands for every definition with dynamic types: [`crate::control::ImportTarget::function`].
+///
+/// # Safety
+///
+/// Not to be called from Rust.
+#[unsafe(naked)]
+pub unsafe extern "C" fn dynamic_thunk() {
+    spill_and_call!(crate::call::dynamic)
+}
+
+/// The C function that stands for imports nobody defined, when they may stay undefined until called.
+///
+/// # Safety
+///
+/// Called by `host_call` only, with the control block as `lucet_call`.
+pub unsafe extern "C" fn missing_import(call: *mut crate::abi::lucet_call) -> u64 {
+    crate::call::refuse_missing(call);
+    0
+}

@@ -1,0 +1,80 @@
+//! Helpers for linear memory:
+//! <https://webassembly.github.io/spec/core/exec/instructions.html#memory-instructions>.
+
+use super::{checked, drop_segment, is_dropped};
+use crate::control::ControlBlock;
+use crate::instance::{Inner, memory};
+use lucet_format::image::records::SegmentMode;
+use lucet_format::trap::TrapCode;
+
+/// The address of a range of memory 0; `None`: out of bounds.
+fn range(block: &ControlBlock, inner: &Inner, index: u32, from: u64, length: u64) -> Option<*mut u8> {
+    let end = from.checked_add(length)?;
+    (index == 0 && end <= inner.memory_bytes.get()).then(|| (block.vmctx.get() + from as usize) as *mut u8)
+}
+
+pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, pages: u64) -> i64 {
+    let mut old = -1;
+    checked(block, TrapCode::Memory, |block, inner| {
+        if index == 0 {
+            old = memory::grow_by(block, inner, pages).and_then(|old| i64::try_from(old).ok()).unwrap_or(-1);
+        }
+        Some(())
+    });
+    old
+}
+
+pub(super) unsafe extern "C" fn copy(
+    block: *const ControlBlock,
+    to_memory: u32,
+    from_memory: u32,
+    to: u64,
+    from: u64,
+    length: u64,
+) {
+    checked(block, TrapCode::Memory, |block, inner| {
+        let source = range(block, inner, from_memory, from, length)?;
+        let target = range(block, inner, to_memory, to, length)?;
+        // SAFETY: both ranges lie within accessible memory of the instance; `copy` allows overlap.
+        unsafe { target.copy_from(source, length as usize) };
+        Some(())
+    });
+}
+
+pub(super) unsafe extern "C" fn fill(block: *const ControlBlock, index: u32, to: u64, byte: u32, length: u64) {
+    checked(block, TrapCode::Memory, |block, inner| {
+        let target = range(block, inner, index, to, length)?;
+        // SAFETY: the range lies within accessible memory of the instance.
+        unsafe { target.write_bytes(byte as u8, length as usize) };
+        Some(())
+    });
+}
+
+pub(super) unsafe extern "C" fn init(
+    block: *const ControlBlock,
+    data: u32,
+    index: u32,
+    to: u64,
+    from: u64,
+    length: u64,
+) {
+    checked(block, TrapCode::Memory, |block, inner| {
+        let image = inner.image();
+        let segment = image.data_segments().get(data as usize)?;
+        let usable = segment.mode == SegmentMode::Passive as u32 && !is_dropped(block, segment.dropped_offset);
+        let bytes = if usable { image.bytes(segment.bytes) } else { &[] };
+        let end = from.checked_add(length)?;
+        let source = bytes.get(usize::try_from(from).ok()?..usize::try_from(end).ok()?)?;
+        let target = range(block, inner, index, to, length)?;
+        // SAFETY: the target lies within accessible memory, the source in the module's file, which is mapped elsewhere.
+        unsafe { target.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
+        Some(())
+    });
+}
+
+pub(super) unsafe extern "C" fn drop_data(block: *const ControlBlock, data: u32) {
+    checked(block, TrapCode::Memory, |block, inner| {
+        drop_segment(block, inner.image().data_segments().get(data as usize)?.dropped_offset);
+        Some(())
+    });
+}

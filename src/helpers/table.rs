@@ -1,0 +1,93 @@
+//! Helpers for tables:
+//! <https://webassembly.github.io/spec/core/exec/instructions.html#table-instructions>.
+
+use super::{checked, drop_segment, is_dropped};
+use crate::control::ControlBlock;
+use crate::instance::table::{self, Elements};
+use crate::instance::{Inner, read_state};
+use lucet_format::image::records::{ElementSegment, ITEM_GLOBAL, SegmentMode};
+use lucet_format::trap::TrapCode;
+
+pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, delta: u64, element: u64) -> i64 {
+    let mut old = -1;
+    checked(block, TrapCode::Table, |block, inner| {
+        let grown = table::grow_by(block, inner, index, delta, element);
+        old = grown.and_then(|old| i64::try_from(old).ok()).unwrap_or(-1);
+        Some(())
+    });
+    old
+}
+
+pub(super) unsafe extern "C" fn fill(block: *const ControlBlock, index: u32, to: u64, element: u64, length: u64) {
+    checked(block, TrapCode::Table, |block, inner| {
+        let target = Elements::of(block, inner, index)?.range(to, length)?;
+        for offset in 0..length as usize {
+            // SAFETY: `range` has checked that the elements are the table's.
+            unsafe { target.add(offset).write(element) };
+        }
+        Some(())
+    });
+}
+
+pub(super) unsafe extern "C" fn copy(
+    block: *const ControlBlock,
+    to_table: u32,
+    from_table: u32,
+    to: u64,
+    from: u64,
+    length: u64,
+) {
+    checked(block, TrapCode::Table, |block, inner| {
+        let source = Elements::of(block, inner, from_table)?.range(from, length)?;
+        let target = Elements::of(block, inner, to_table)?.range(to, length)?;
+        // SAFETY: `range` has checked both; `copy` allows overlap.
+        unsafe { target.copy_from(source, length as usize) };
+        Some(())
+    });
+}
+
+pub(super) unsafe extern "C" fn init(
+    block: *const ControlBlock,
+    segment: u32,
+    index: u32,
+    to: u64,
+    from: u64,
+    length: u64,
+) {
+    checked(block, TrapCode::Table, |block, inner| {
+        let record = inner.image().element_segments().get(segment as usize)?;
+        let usable = record.mode == SegmentMode::Passive as u32 && !is_dropped(block, record.dropped_offset);
+        let available = if usable { u64::from(record.count) } else { 0 };
+        let fits = from.checked_add(length).is_some_and(|end| end <= available);
+        let target = Elements::of(block, inner, index)?.range(to, length)?;
+        if !fits {
+            return None;
+        }
+        for offset in 0..length {
+            let element = item(block, inner, &record, from + offset)?;
+            // SAFETY: `range` has checked that the elements are the table's.
+            unsafe { target.add(offset as usize).write(element) };
+        }
+        Some(())
+    });
+}
+
+/// An item's value. Imported globals have their value in the state from the start.
+fn item(block: &ControlBlock, inner: &Inner, segment: &ElementSegment, index: u64) -> Option<u64> {
+    let image = inner.image();
+    let number = u64::from(segment.items).checked_add(index)?;
+    let item = image.element_items().get(usize::try_from(number).ok()?)?;
+    if item & ITEM_GLOBAL == 0 {
+        return Some(item);
+    }
+    let global = image.globals().get(usize::try_from(item & !ITEM_GLOBAL).ok()?)?;
+    // SAFETY: parsing has checked that globals lie within the state.
+    Some(unsafe { read_state(block, global.state_offset) })
+}
+
+pub(super) unsafe extern "C" fn drop_elements(block: *const ControlBlock, segment: u32) {
+    checked(block, TrapCode::Table, |block, inner| {
+        drop_segment(block, inner.image().element_segments().get(segment as usize)?.dropped_offset);
+        Some(())
+    });
+}

@@ -1,0 +1,169 @@
+//! Where a guest was when it stopped, read from its stack afterwards.
+//!
+//! Guest functions keep frame pointers, so the stack is a list: each frame holds the address of the next outer
+//! one and the return address into it. The walk trusts nothing it reads: addresses must lie on the slot's stack,
+//! ascend, and be aligned; it ends at the first that does not.
+//!
+//! Valid until the next entry, since that reuses the stack.
+
+use super::outcome::Record;
+use super::{Handle, Inner, live};
+use crate::abi::{LUCET_NOT_RUN, LUCET_RETURNED, LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_TERMINATED, LUCET_TRAPPED, lucet_frame};
+use crate::control::{ControlBlock, state};
+use crate::error::{Error, Result, Status, error};
+use lucet_format::image::records::CodeKind;
+use lucet_format::trap::TrapCode;
+use std::fmt::{self, Write};
+
+/// The most frames that are kept.
+const DEPTH: usize = 64;
+
+/// A place in a guest's code.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    function: u32,
+    wasm_offset: Option<u32>,
+}
+
+/// Calls `visit` for each guest frame, innermost first, until it says no.
+fn walk(block: &ControlBlock, inner: &Inner, mut visit: impl FnMut(Place) -> bool) {
+    let trap = block.trap.get();
+    if trap.pc == 0 {
+        return;
+    }
+    // A return address is behind the call; the instruction that trapped is where it is.
+    let exact = trap.signal != 0;
+    let first = if exact { trap.pc } else { trap.pc - 1 };
+    let mut going = place(block, inner, first).is_none_or(&mut visit);
+    let (mut frame, mut below) = (trap.frame, 0);
+    for _ in 0..4 * DEPTH {
+        let on_stack = frame > below && frame >= block.stack_low.get() && frame <= block.stack_high.get().saturating_sub(16);
+        if !going || !on_stack || !frame.is_multiple_of(8) {
+            return;
+        }
+        // SAFETY: the address is on the slot's stack, with 16 bytes above it, and the guest does not run.
+        let (next, back) = unsafe { (*(frame as *const usize), *((frame + 8) as *const usize)) };
+        going = place(block, inner, back.wrapping_sub(1)).is_none_or(&mut visit);
+        (below, frame) = (frame, next);
+    }
+}
+
+fn place(block: &ControlBlock, inner: &Inner, pc: usize) -> Option<Place> {
+    let text_offset = u32::try_from(pc.checked_sub(block.text.get())?).ok()?;
+    let image = inner.image();
+    let range = image.code_at(text_offset)?;
+    (range.kind == CodeKind::Function as u32)
+        .then(|| Place { function: range.index, wasm_offset: image.wasm_offset_at(text_offset) })
+}
+
+fn name(inner: &Inner, function: u32) -> &str {
+    let image = inner.image();
+    image.functions().get(function as usize).map_or("", |function| image.text(function.name))
+}
+
+/// The frames of the guest where it trapped or was terminated, innermost first; none otherwise.
+///
+/// # Errors
+///
+/// `Running`, `Stale`, `WrongProcess`, `NoMemory`.
+pub fn backtrace(handle: Handle) -> Result<(*const lucet_frame, usize)> {
+    let (block, inner) = live(handle)?;
+    if state::is_running(block.state()) {
+        return Err(error!(Status::Running, "the instance is running"));
+    }
+    // SAFETY: the owner of the instance alone uses its frames, and is here.
+    let frames = unsafe { &mut *inner.frames.get() };
+    frames.clear();
+    frames.try_reserve(DEPTH).map_err(|_| Error::no_memory("a backtrace"))?;
+    walk(block, inner, |place| {
+        let name = name(inner, place.function);
+        frames.push(lucet_frame {
+            name: if name.is_empty() { std::ptr::null() } else { name.as_ptr().cast() },
+            name_length: name.len(),
+            function: place.function,
+            reserved: 0,
+            wasm_offset: place.wasm_offset.map_or(u64::MAX, u64::from),
+        });
+        frames.len() < DEPTH
+    });
+    Ok((frames.as_ptr(), frames.len()))
+}
+
+/// Writes the latest outcome as one line without control characters.
+///
+/// # Errors
+///
+/// `Stale`, `WrongProcess`. A full `out` is not an error: the line ends there.
+pub fn describe(handle: Handle, out: &mut dyn Write) -> Result<()> {
+    let (block, inner) = live(handle)?;
+    // The writer of the C API cuts; nothing else can fail.
+    let _ = line(block, inner, inner.outcome.get(), out);
+    Ok(())
+}
+
+fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Write) -> fmt::Result {
+    match outcome.kind {
+        LUCET_NOT_RUN => out.write_str("not run"),
+        LUCET_RETURNED => write!(out, "returned {} values", outcome.values),
+        LUCET_TRAPPED => {
+            let trap = TrapCode::from_number(outcome.detail);
+            write!(out, "trapped: {}", trap.map_or("unknown trap", TrapCode::message))?;
+            address(block, trap, out)?;
+            places(block, inner, out)
+        }
+        LUCET_TERMINATED => {
+            match outcome.detail {
+                LUCET_STOP_HOST => write!(out, "terminated by the host, reason {}", outcome.token)?,
+                LUCET_STOP_EXIT => write!(out, "exited with status {}", outcome.token)?,
+                detail => write!(out, "terminated ({detail}), reason {}", outcome.token)?,
+            }
+            places(block, inner, out)
+        }
+        kind => write!(out, "outcome {kind}"),
+    }
+}
+
+fn address(block: &ControlBlock, trap: Option<TrapCode>, out: &mut dyn Write) -> fmt::Result {
+    let record = block.trap.get();
+    let in_memory = (block.memory_low.get()..block.memory_high.get()).contains(&record.address);
+    if trap == Some(TrapCode::Memory) && record.signal != 0 && in_memory {
+        return write!(out, " at address {:#x}", record.address - block.memory_low.get());
+    }
+    Ok(())
+}
+
+fn places(block: &ControlBlock, inner: &Inner, out: &mut dyn Write) -> fmt::Result {
+    let mut count = 0;
+    let mut written = Ok(());
+    walk(block, inner, |place| {
+        written = written.and_then(|()| {
+            out.write_str(if count == 0 { " in " } else { ", called by " })?;
+            function(inner, place, out)
+        });
+        count += 1;
+        written.is_ok() && count < 8
+    });
+    written
+}
+
+fn function(inner: &Inner, place: Place, out: &mut dyn Write) -> fmt::Result {
+    let name = name(inner, place.function);
+    if name.is_empty() {
+        write!(out, "function {}", place.function)?;
+    } else {
+        out.write_char('"')?;
+        for character in name.chars().take(128) {
+            // Names come from the guest: nothing of them may end the line or look like something else.
+            match character {
+                '"' | '\\' => write!(out, "\\{character}")?,
+                ' '..='~' => out.write_char(character)?,
+                _ => write!(out, "\\u{{{:x}}}", character as u32)?,
+            }
+        }
+        out.write_char('"')?;
+    }
+    match place.wasm_offset {
+        Some(offset) => write!(out, " (wasm offset {offset:#x})"),
+        None => Ok(()),
+    }
+}

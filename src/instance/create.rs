@@ -1,0 +1,196 @@
+//! Making, resetting and releasing instances. None of it runs guest code.
+//!
+//! Cleaning happens when an instance is reset or released, before the call returns, so that nothing of a
+//! guest stays in an idle slot.
+
+use super::outcome::Record;
+use super::{Handle, Inner, Limits, idle, publish_memory_bytes, unlinked, write_state};
+use crate::control::{ControlBlock, Request, Trap, state};
+use crate::counted::Counted;
+use crate::directory;
+use crate::error::{Result, Status, error};
+use crate::module::{Link, Module};
+use crate::region::slot::{self, Stack};
+use crate::region::stats::Counters;
+use crate::region::Region;
+use lucet_format::vmctx;
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_void;
+use std::sync::atomic::Ordering;
+
+/// Makes an instance of a linked module in a free slot.
+///
+/// # Errors
+///
+/// `Unlinked`, `Incompatible` (the region cannot honour the module's contract), `Limit` (the module needs more
+/// than it may have), `RegionFull`, `WrongProcess`, `NoMemory`, `System`.
+pub fn create(region: &Counted<Region>, module: &Counted<Module>, data: *mut c_void, limits: Limits) -> Result<Handle> {
+    region.check_process()?;
+    let link = module.link.as_ref().ok_or_else(unlinked)?;
+    admit(region, module, link, limits)?;
+    let block = region.take_slot()?;
+    let inner = Inner {
+        region: region.clone(),
+        module: module.clone(),
+        data,
+        limits: Cell::new(limits),
+        started: Cell::new(false),
+        outcome: Cell::new(Record::default()),
+        memory_bytes: Cell::new(0),
+        frames: UnsafeCell::new(Vec::new()),
+    };
+    let handle = slot::prepare(region, block)
+        .and_then(|()| fill(block, &inner, link))
+        .and_then(|()| new_handle(region, block));
+    match handle {
+        Ok(handle) => {
+            // SAFETY: the slot was free, so nobody looks at its instance; the handle is not known to the caller yet.
+            unsafe { *block.instance.get() = Some(inner) };
+            block.set_state(state::READY);
+            Counters::count(&region.counters.created);
+            Ok(Handle(handle))
+        }
+        Err(failure) => {
+            region.return_slot(block);
+            Err(failure)
+        }
+    }
+}
+
+fn new_handle(region: &Region, block: &ControlBlock) -> Result<u64> {
+    directory::issue(block, region.number(block))
+        .ok_or_else(|| error!(Status::Limit, "this slot has had as many instances as there are handles"))
+}
+
+/// That the region can honour the module's memory contract, and the limits its needs.
+fn admit(region: &Region, module: &Module, link: &Link, limits: Limits) -> Result<()> {
+    let image = module.code.image();
+    let contract = &image.header().contract;
+    let offers = |what: &str, wanted: u64, offered: u64| {
+        if wanted <= offered {
+            return Ok(());
+        }
+        Err(error!(Status::Incompatible, "the module needs {what} of {wanted}, the region offers {offered}"))
+    };
+    offers("a memory reservation", contract.reservation, lucet_format::contract::RESERVATION)?;
+    offers("a memory guard", contract.guard, lucet_format::contract::GUARD)?;
+    offers("a page size", u64::from(contract.page_size), lucet_format::PAGE_SIZE)?;
+    offers("a state", u64::from(contract.state_bytes), region.layout.sizes.state)?;
+    offers("table elements", contract.table_elements, region.config.table_elements)?;
+    offers("values in one call", u64::from(contract.max_values), u64::from(region.config.values))?;
+    offers("a memory", link.memory_minimum, region.config.memory_bytes)?;
+    let within = |what: &str, wanted: u64, limit: u64| {
+        if limit == 0 || wanted <= limit {
+            return Ok(());
+        }
+        Err(error!(Status::Limit, "the module starts with {what} of {wanted}, the limit is {limit}"))
+    };
+    within("a memory", link.memory_minimum, limits.memory_bytes)?;
+    within("table elements", link.table_elements.len() as u64, limits.table_elements)
+}
+
+/// Puts a clean slot into the module's initial state.
+fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
+    describe_to_trampolines(block, inner, link);
+    slot::resize_memory(&inner.region, block, link.memory_minimum)?;
+    fill_state(block, inner, link);
+    fill_memory(block, inner, link);
+    inner.started.set(false);
+    inner.outcome.set(Record::default());
+    Ok(())
+}
+
+fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
+    let (text, length) = inner.module.code.text();
+    block.text.set(text);
+    block.text_length.set(length);
+    block.code.set(Counted::as_ptr(&inner.module.code).cast());
+    block.imports.set(link.imports);
+    block.host_sp.set(0);
+    block.guest_sp.set(0);
+    block.call_index.set(u32::MAX);
+    block.depth.set(0);
+    block.request.set(Request::None);
+    block.trap.set(Trap::NONE);
+    block.stop.store(0, Ordering::Relaxed);
+}
+
+fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
+    let template = &link.state_template;
+    let start = (block.vmctx.get() - template.len()) as *mut u8;
+    // SAFETY: `admit` has checked that the state fits the slot's; it ends at vmctx.
+    unsafe { start.copy_from_nonoverlapping(template.as_ptr(), template.len()) };
+    let tables = slot::tables(&inner.region, block);
+    // SAFETY: `admit` has checked that the elements fit; the area is accessible since `prepare`.
+    unsafe { (tables as *mut u64).copy_from_nonoverlapping(link.table_elements.as_ptr(), link.table_elements.len()) };
+    for table in &link.tables {
+        let base = tables as u64 + table.first * u64::from(vmctx::TABLE_ELEMENT_BYTES);
+        // SAFETY: parsing has checked that descriptors lie within the state.
+        unsafe { write_state(block, table.state_offset - vmctx::TABLE_BASE, base) };
+    }
+    let leaf_limit = block.stack_low.get() as u64 + inner.region.config.leaf_stack_bytes;
+    // SAFETY: both are fields of the fixed header, which is part of every state.
+    unsafe {
+        write_state(block, vmctx::CONTROL_BLOCK, std::ptr::from_ref(block) as u64);
+        write_state(block, vmctx::LEAF_STACK_LIMIT, leaf_limit);
+    }
+    publish_memory_bytes(block, inner, link.memory_minimum);
+}
+
+fn fill_memory(block: &ControlBlock, inner: &Inner, link: &Link) {
+    let image = inner.image();
+    for piece in &link.memory {
+        let bytes = image.bytes(piece.source);
+        let end = piece.destination.saturating_add(bytes.len() as u64);
+        if end <= link.memory_minimum {
+            let to = (block.vmctx.get() as u64 + piece.destination) as *mut u8;
+            // SAFETY: the range has just been found to lie within the accessible memory of the slot.
+            unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+    }
+}
+
+/// Makes the slot's content zero.
+fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
+    let link = inner.link()?;
+    let stack = if block.state() == state::STOPPED { Stack::Deep } else { Stack::Returned };
+    block.set_state(state::CLEANING);
+    let tables = super::table::used_bytes(block, inner);
+    // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
+    unsafe { slot::clean(&inner.region, block, link.state_template.len() as u32, tables, stack) }
+}
+
+/// Makes an instance as good as new. Keeps its data and limits.
+///
+/// # Errors
+///
+/// `Running`, `Stale`, `WrongProcess`, `NoMemory`, `System`; after the last two it can only be reset again or released.
+pub fn reset(handle: Handle) -> Result<()> {
+    let (block, inner) = idle(handle)?;
+    let done = clean(block, inner).and_then(|()| fill(block, inner, inner.link()?));
+    block.set_state(if done.is_ok() { state::READY } else { state::STOPPED });
+    Counters::count(&inner.region.counters.reset);
+    done
+}
+
+/// Ends an instance and gives its slot back.
+///
+/// # Errors
+///
+/// `Running`, `Stale`, `WrongProcess`.
+pub fn release(handle: Handle) -> Result<()> {
+    let (block, inner) = idle(handle)?;
+    let cleaned = clean(block, inner);
+    block.handle.store(0, Ordering::Release);
+    block.set_state(state::FREE);
+    // SAFETY: the handle is void from here on, so nobody else reaches the instance.
+    let inner = unsafe { (*block.instance.get()).take() };
+    if let Some(inner) = inner {
+        Counters::count(&inner.region.counters.released);
+        // A slot that could not be cleaned is never used again.
+        if cleaned.is_ok() {
+            inner.region.return_slot(block);
+        }
+    }
+    cleaned
+}

@@ -1,0 +1,259 @@
+//! Entering a guest: by name, by function handle, by reference, and what precedes the first entry.
+//!
+//! An entry is: find the target, check the arguments, be sure that the thread is attached, instantiate if that has not
+//! happened, copy the arguments into the slot's value array, change stacks, and say how it ended. Nothing on
+//! the way allocates, locks or makes a system call once the thread is attached.
+
+use super::outcome::{Record, conclude, trapped};
+use super::{Handle, Inner, live};
+use crate::abi::{LUCET_RETURNED, lucet_funcref, lucet_outcome, lucet_value};
+use crate::control::{ControlBlock, Trap, state};
+use crate::error::{Result, Status, error};
+use crate::module::{Func, signature};
+use crate::{context, thread};
+use lucet_format::image::NONE;
+use lucet_format::image::records::FunctionType;
+use lucet_format::value::ValueType;
+
+/// A function to enter.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its type.
+    pub function_type: FunctionType,
+    /// Its text offset.
+    pub code: u32,
+}
+
+impl Target {
+    /// An exported function.
+    pub fn export(inner: &Inner, name: &[u8]) -> Result<Target> {
+        Target::func(inner, inner.module.func(name)?)
+    }
+
+    /// A function handle, which must be one of the instance's module.
+    pub fn func(inner: &Inner, func: &Func) -> Result<Target> {
+        if !std::ptr::eq(func.code, &raw const *inner.module.code) {
+            return Err(error!(Status::BadArgument, "the function belongs to another module than the instance"));
+        }
+        Target::function(inner, func.function)
+    }
+
+    /// A function by its index.
+    pub fn function(inner: &Inner, index: u32) -> Result<Target> {
+        let image = inner.image();
+        let function = image.functions().get(index as usize);
+        let found = function.and_then(|function| {
+            let function_type = image.function_types().get(function.function_type as usize)?;
+            (function.code != NONE).then_some(Target { function_type, code: function.code })
+        });
+        found.ok_or_else(|| error!(Status::NotFound, "function {index} cannot be entered"))
+    }
+
+    /// What a reference refers to.
+    pub fn reference(inner: &Inner, reference: lucet_funcref) -> Result<Target> {
+        let image = inner.image();
+        if reference.opaque == 0 {
+            return Err(error!(Status::BadArgument, "the function reference is null"));
+        }
+        let record = usize::try_from(reference.opaque).ok().and_then(|number| image.funcrefs().get(number));
+        let found = record.and_then(|record| {
+            let function_type = image.function_types().get(record.function_type as usize)?;
+            Some(Target { function_type, code: record.code })
+        });
+        found.ok_or_else(|| error!(Status::BadArgument, "this is no function reference of the instance"))
+    }
+}
+
+/// Does what instantiation does beyond [`super::create`]: the first entry does it anyway.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn start(handle: Handle) -> Result<lucet_outcome> {
+    let (block, inner) = ready(handle)?;
+    thread::ensure_attached()?;
+    let record = instantiate(block, inner)?;
+    Ok(record.unwrap_or(Record { kind: LUCET_RETURNED, ..Record::default() }).to_abi(block, inner))
+}
+
+/// Calls an exported function by its name.
+///
+/// # Errors
+///
+/// `NotFound`, `TypeMismatch`, `BadArgument`, `Running`, `NeedsReset`, `Stale`, `WrongProcess`; the guest has not run then.
+pub fn run(handle: Handle, name: &[u8], arguments: &[lucet_value]) -> Result<lucet_outcome> {
+    let (block, inner) = ready(handle)?;
+    let target = Target::export(inner, name)?;
+    enter_first(block, inner, &target, arguments)
+}
+
+/// Calls an exported function by its handle.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn call(handle: Handle, func: &Func, arguments: &[lucet_value]) -> Result<lucet_outcome> {
+    let (block, inner) = ready(handle)?;
+    let target = Target::func(inner, func)?;
+    enter_first(block, inner, &target, arguments)
+}
+
+/// Calls what a function reference refers to.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn call_funcref(handle: Handle, reference: lucet_funcref, arguments: &[lucet_value]) -> Result<lucet_outcome> {
+    let (block, inner) = ready(handle)?;
+    let target = Target::reference(inner, reference)?;
+    enter_first(block, inner, &target, arguments)
+}
+
+/// Goes on with a suspended or preempted guest: in this release there is none.
+///
+/// # Errors
+///
+/// `BadState`, or what is wrong with the handle.
+pub fn resume(handle: Handle, _results: &[lucet_value]) -> Result<lucet_outcome> {
+    ready(handle)?;
+    Err(error!(Status::BadState, "the instance is not suspended"))
+}
+
+/// The instance of a handle, if it can be entered.
+fn ready(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
+    let (block, inner) = live(handle)?;
+    match block.state() {
+        state::READY => Ok((block, inner)),
+        state::STOPPED => Err(error!(
+            Status::NeedsReset,
+            "the instance trapped or was terminated: reset it, or keep it, before entering it again"
+        )),
+        now if state::is_running(now) => Err(error!(
+            Status::Running,
+            "the instance is running: a host function calls back through its lucet_call"
+        )),
+        _ => Err(error!(Status::BadState, "the instance is being reset or released")),
+    }
+}
+
+fn enter_first(block: &ControlBlock, inner: &Inner, target: &Target, arguments: &[lucet_value]) -> Result<lucet_outcome> {
+    check_arguments(inner, &target.function_type, arguments)?;
+    thread::ensure_attached()?;
+    if let Some(record) = instantiate(block, inner)? {
+        return Ok(record.to_abi(block, inner));
+    }
+    let record = enter_and_settle(block, inner, target, arguments)?;
+    Ok(record.to_abi(block, inner))
+}
+
+/// What must happen before the first entry. `Some`: it ended the entry.
+fn instantiate(block: &ControlBlock, inner: &Inner) -> Result<Option<Record>> {
+    if inner.started.replace(true) {
+        return Ok(None);
+    }
+    if let Some(code) = inner.link()?.trap {
+        let record = trapped(u32::from(code.number()));
+        block.trap.set(Trap { code: record.detail, ..Trap::NONE });
+        inner.outcome.set(record);
+        inner.region.counters.count_trap(record.detail);
+        block.set_state(state::STOPPED);
+        return Ok(Some(record));
+    }
+    let start = inner.image().header().start_function;
+    if start == NONE {
+        return Ok(None);
+    }
+    let target = Target::function(inner, start)?;
+    let record = enter_and_settle(block, inner, &target, &[])?;
+    Ok((record.kind != LUCET_RETURNED).then_some(record))
+}
+
+fn enter_and_settle(block: &ControlBlock, inner: &Inner, target: &Target, arguments: &[lucet_value]) -> Result<Record> {
+    block.depth.set(1);
+    let entered = enter(block, inner, target, arguments);
+    block.depth.set(0);
+    let returned = matches!(&entered, Ok(record) if record.kind == LUCET_RETURNED) || entered.is_err();
+    block.set_state(if returned { state::READY } else { state::STOPPED });
+    entered
+}
+
+/// Enters the guest at `block.entry_sp`. The arguments have been checked, the thread is attached; the caller
+/// settles the state.
+pub(crate) fn enter(block: &ControlBlock, inner: &Inner, target: &Target, arguments: &[lucet_value]) -> Result<Record> {
+    let Some(adapter) = offset(target.function_type.adapter) else {
+        return Err(error!(Status::NotFound, "the module has no way into functions of this type"));
+    };
+    let values = inner.region.values_of(block);
+    // SAFETY: parsing has checked that functions with an adapter have at most the contract's number of values, and
+    // `admit` that the region offers as many; nobody else uses the slot's array during an entry.
+    unsafe { values.copy_from(arguments.as_ptr(), arguments.len()) };
+    block.trap.set(Trap::NONE);
+    block.set_state(state::ENTERING);
+    let text = block.text.get();
+    // SAFETY: adapter and code lie in the module's text, as parsing has checked; the control block describes the instance
+    // since `create`; the callers have attached the thread and hold the instance.
+    let left = unsafe { context::enter(block, text + adapter, text + target.code as usize, values as usize) };
+    let record = conclude(block, inner, left, target.function_type.results);
+    if record.kind == LUCET_RETURNED {
+        write_types(inner, &target.function_type, values);
+    }
+    Ok(record)
+}
+
+fn offset(text_offset: u32) -> Option<usize> {
+    (text_offset != NONE).then_some(text_offset as usize)
+}
+
+/// Adapters store contents only.
+fn write_types(inner: &Inner, function_type: &FunctionType, values: *mut lucet_value) {
+    for (index, result) in inner.image().results(function_type).enumerate() {
+        // SAFETY: there is room for every result, see `enter`.
+        let value = unsafe { &mut *values.add(index) };
+        value.r#type = u32::from(result.number());
+        value.reserved = 0;
+        value.of.v128 = narrow(result, value.bits());
+    }
+}
+
+/// The bits that belong to a type, the rest zero.
+fn narrow(value_type: ValueType, bits: u128) -> crate::abi::lucet_v128 {
+    let low = bits as u64;
+    match value_type {
+        ValueType::I32 | ValueType::F32 => crate::abi::lucet_v128 { lo: low & 0xffff_ffff, hi: 0 },
+        ValueType::V128 => crate::abi::lucet_v128 { lo: low, hi: (bits >> 64) as u64 },
+        _ => crate::abi::lucet_v128 { lo: low, hi: 0 },
+    }
+}
+
+/// That arguments have the types that a function wants.
+pub(crate) fn check_arguments(inner: &Inner, function_type: &FunctionType, arguments: &[lucet_value]) -> Result<()> {
+    let image = inner.image();
+    let wanted = signature::Display::new(&image, function_type);
+    if arguments.len() != function_type.parameters as usize {
+        return Err(error!(
+            Status::TypeMismatch,
+            "{} arguments for a function of type {wanted}",
+            arguments.len()
+        ));
+    }
+    for (index, (parameter, argument)) in image.parameters(function_type).zip(arguments).enumerate() {
+        if argument.r#type != u32::from(parameter.number()) {
+            return Err(error!(
+                Status::TypeMismatch,
+                "argument {index} has type number {}, the function is of type {wanted}",
+                argument.r#type
+            ));
+        }
+        check_value(inner, parameter, argument)?;
+    }
+    Ok(())
+}
+
+/// That a value the host gives is one that the guest may have.
+pub(crate) fn check_value(inner: &Inner, value_type: ValueType, value: &lucet_value) -> Result<()> {
+    let known = inner.image().funcrefs().len() as u128;
+    if value_type == ValueType::Funcref && (value.bits() & u128::from(u64::MAX)) >= known {
+        return Err(error!(Status::BadArgument, "this is no function reference of the instance"));
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What a region is made with.
+
+use super::layout::Sizes;
+use crate::error::{Result, Status, error};
+use crate::module::CodeImage;
+use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE};
+use std::ffi::{c_char, c_int, c_void};
+
+/// A log callback: data, level, text and its length.
+pub type Log = unsafe extern "C" fn(data: *mut c_void, level: c_int, text: *const c_char, length: usize);
+
+/// Sizes and options of a region; those of memory are for one instance, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct RegionConfig {
+    /// Slots.
+    pub instances: u32,
+    /// How many callbacks into a guest may be nested.
+    pub callback_depth: u32,
+    /// Elements of all tables.
+    pub table_elements: u64,
+    /// The most linear memory.
+    pub memory_bytes: u64,
+    /// The guest's stack.
+    pub stack_bytes: u64,
+    /// State below vmctx.
+    pub state_bytes: u64,
+    /// How much of a slot may stay resident when idle.
+    pub keep_resident_bytes: u64,
+    /// What a leaf host function finds on the guest's stack at least.
+    pub leaf_stack_bytes: u64,
+    /// What must be left of the host's stack for a callback into the guest.
+    pub host_stack_bytes: u64,
+    /// The most parameters or results of one call.
+    pub values: u32,
+    /// Where log lines go.
+    pub log: Option<Log>,
+    /// The callback's data.
+    pub log_data: *mut c_void,
+}
+
+impl Default for RegionConfig {
+    fn default() -> Self {
+        RegionConfig {
+            instances: 64,
+            callback_depth: 8,
+            table_elements: 10_000,
+            memory_bytes: 16 << 20,
+            stack_bytes: 128 << 10,
+            state_bytes: 16 << 10,
+            keep_resident_bytes: 1 << 20,
+            leaf_stack_bytes: 16 << 10,
+            host_stack_bytes: 32 << 10,
+            values: 32,
+            log: None,
+            log_data: std::ptr::null_mut(),
+        }
+    }
+}
+
+impl RegionConfig {
+    /// The sizes that a slot's layout follows from.
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            instances: self.instances,
+            memory: self.memory_bytes,
+            stack: self.stack_bytes,
+            state: self.state_bytes,
+            table_elements: self.table_elements,
+        }
+    }
+
+    /// That the rest makes sense.
+    pub fn check(&self) -> Result<()> {
+        if self.values == 0 || self.values > 4096 {
+            return Err(error!(Status::Limit, "the number of values is {}, allowed are 1 to 4096", self.values));
+        }
+        if self.leaf_stack_bytes >= self.stack_bytes {
+            return Err(error!(
+                Status::Limit,
+                "leaf functions want {} bytes of a stack of {}",
+                self.leaf_stack_bytes,
+                self.stack_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    /// Raises what is too small for instances of a module.
+    ///
+    /// # Errors
+    ///
+    /// `Incompatible` when no region can be large enough.
+    pub fn fit(&mut self, code: &CodeImage) -> Result<()> {
+        let image = code.image();
+        let contract = &image.header().contract;
+        let pages = image.memories().get(0).map_or(0, |memory| memory.minimum);
+        let memory = pages.saturating_mul(WASM_PAGE_SIZE);
+        if memory > lucet_format::contract::RESERVATION {
+            return Err(error!(Status::Incompatible, "the module wants {memory} bytes of memory at once"));
+        }
+        self.memory_bytes = self.memory_bytes.max(memory);
+        self.state_bytes = self.state_bytes.max(u64::from(contract.state_bytes).next_multiple_of(PAGE_SIZE));
+        self.table_elements = self.table_elements.max(contract.table_elements);
+        self.values = self.values.max(contract.max_values);
+        Ok(())
+    }
+}

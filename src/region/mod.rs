@@ -1,0 +1,187 @@
+//! A region: slots of address space, reserved up front, in which instances live one after the other.
+//!
+//! Invariants:
+//! * a slot on the free list has no instance, its memory reads as zero or is inaccessible, its state and tables are zero;
+//! * a region belongs to the process that made it; in any other it only answers with a status;
+//! * instances count their region, so it is unmapped when the last of them is gone.
+//!
+//! It does not know what is in a module: [`slot`] prepares memory, [`crate::instance`] fills it.
+
+pub mod config;
+pub mod layout;
+pub mod ranges;
+pub mod slot;
+pub mod stats;
+
+pub use config::RegionConfig;
+pub use stats::RegionStats;
+
+use crate::abi::lucet_value;
+use crate::control::ControlBlock;
+use crate::counted::Counted;
+use crate::directory;
+use crate::error::{Error, Result, Status, error};
+use crate::mapping::{Access, Mapping};
+use crate::{process, signal};
+use layout::Layout;
+use lucet_format::PAGE_SIZE;
+use stats::Counters;
+use std::fmt::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+/// See the file's header.
+pub struct Region {
+    /// What it was made with.
+    pub config: RegionConfig,
+    /// Where the parts of a slot are.
+    pub layout: Layout,
+    /// What has happened in it.
+    pub counters: Counters,
+    process: u64,
+    // Unpublished before the memory goes: fields are dropped in order.
+    published: ranges::Published,
+    blocks: directory::Range,
+    slots: Mapping,
+    values: Mapping,
+    free: Mutex<Vec<u32>>,
+}
+
+// SAFETY: the configuration's log callback and its data are the host's promise to be callable from any thread;
+// everything else is synchronised or immutable.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Reserves a region.
+    ///
+    /// # Errors
+    ///
+    /// `NoSignals` before the signal handlers are installed; `Limit` for impossible sizes; `NoMemory`; `System`.
+    pub fn new(config: &RegionConfig) -> Result<Counted<Region>> {
+        if !signal::installed() {
+            return Err(error!(
+                Status::NoSignals,
+                "guests need the signal handlers: call lucet_signals_install before making a region"
+            ));
+        }
+        let layout = Layout::new(&config.sizes())?;
+        config.check()?;
+        let process = process::token()?;
+        let slots = Mapping::reserve(layout.total as usize, 2 << 20)?;
+        slots.keep_private();
+        let values = Self::values(config)?;
+        let blocks = directory::take(config.instances)?;
+        let published = ranges::publish(&slots, &layout, &blocks)?;
+        let free = Self::free_list(config.instances)?;
+        let counters = Counters::default();
+        let config = *config;
+        Counted::new(Region { config, layout, counters, process, published, blocks, slots, values, free })
+    }
+
+    fn values(config: &RegionConfig) -> Result<Mapping> {
+        let bytes = config.instances as usize * config.values as usize * size_of::<lucet_value>();
+        let length = bytes.next_multiple_of(PAGE_SIZE as usize);
+        let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
+        mapping.protect(0, length, Access::ReadWrite)?;
+        Ok(mapping)
+    }
+
+    fn free_list(count: u32) -> Result<Mutex<Vec<u32>>> {
+        let mut free = Vec::new();
+        free.try_reserve_exact(count as usize).map_err(|_| Error::no_memory("the list of free slots"))?;
+        // The last one is taken first: a small load stays in the same few slots, whose memory is warm.
+        free.extend((0..count).rev());
+        Ok(Mutex::new(free))
+    }
+
+    /// That the region belongs to this process.
+    pub fn check_process(&self) -> Result<()> {
+        if process::current() == self.process {
+            return Ok(());
+        }
+        Err(error!(
+            Status::WrongProcess,
+            "the region was made by another process: regions do not survive fork, make one in the child"
+        ))
+    }
+
+    /// Takes a free slot.
+    pub fn take_slot(&self) -> Result<&'static ControlBlock> {
+        let taken = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let block = taken.and_then(|slot| Some((slot, self.blocks.block(slot)?)));
+        let Some((slot, block)) = block else {
+            return Err(error!(Status::RegionFull, "all {} slots of the region are taken", self.config.instances));
+        };
+        block.slot.set(slot);
+        Ok(block)
+    }
+
+    /// Puts a slot back. It must have been cleaned.
+    pub fn return_slot(&self, block: &ControlBlock) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < free.capacity() {
+            free.push(block.slot.get());
+        }
+    }
+
+    /// The number of a block of this region in the directory.
+    pub fn number(&self, block: &ControlBlock) -> u32 {
+        self.blocks.first() + block.slot.get()
+    }
+
+    /// The slots' address space.
+    pub fn slots(&self) -> &Mapping {
+        &self.slots
+    }
+
+    /// The array of values through which entries into a slot pass.
+    pub fn values_of(&self, block: &ControlBlock) -> *mut lucet_value {
+        let count = self.config.values as usize * block.slot.get() as usize;
+        (self.values.base() + count * size_of::<lucet_value>()) as *mut lucet_value
+    }
+
+    /// Statistics.
+    pub fn stats(&self) -> RegionStats {
+        let mut stats = self.counters.snapshot();
+        stats.capacity = u64::from(self.config.instances);
+        stats.reserved_bytes = self.layout.total;
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        stats.live = stats.capacity.saturating_sub(free);
+        stats
+    }
+
+    /// Hands a line to the host's log callback, if there is one. Cut at 1 KiB.
+    pub fn log(&self, level: i32, line: fmt::Arguments<'_>) {
+        let Some(callback) = self.config.log else { return };
+        let mut text = Line { bytes: [0; 1024], length: 0 };
+        // A line that is too long is cut: no failure.
+        let _ = text.write_fmt(line);
+        // SAFETY: the host has promised a callback that can be called from any thread that runs guests; the text is
+        // valid for the length given.
+        unsafe { callback(self.config.log_data, level, text.bytes.as_ptr().cast(), text.length) };
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        self.published.withdraw();
+    }
+}
+
+struct Line {
+    bytes: [u8; 1024],
+    length: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut take = text.len().min(self.bytes.len() - self.length);
+        while !text.is_char_boundary(take) {
+            take -= 1;
+        }
+        self.bytes[self.length..self.length + take].copy_from_slice(&text.as_bytes()[..take]);
+        self.length += take;
+        if take < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}

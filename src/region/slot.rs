@@ -1,0 +1,102 @@
+//! The memory of one slot: making it accessible, and making it clean.
+//!
+//! ```text
+//!            prepare                 grow, shrink                    clean
+//!   (inaccessible) --> stack, tables, state RW; memory RW up to `accessible` --> everything zero again
+//! ```
+//!
+//! Invariants: pages at and beyond `accessible` are inaccessible and read as zero when made accessible; after
+//! [`clean`] every accessible byte of memory, state and used tables is zero.
+//!
+//! This release cleans with one checked `madvise`. The interface leaves room for slots that stay resident and
+//! are restored by copying.
+
+use super::Region;
+use crate::control::ControlBlock;
+use crate::error::Result;
+use crate::mapping::Access;
+use lucet_format::PAGE_SIZE;
+
+/// The stack of a slot is discarded at the latest after this many uses.
+const STACK_USES: u32 = 64;
+
+/// Makes stack, tables and state accessible, once in a slot's life, and tells the control block where they are.
+pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
+    let layout = &region.layout;
+    let start = u64::from(block.slot.get()) * layout.stride;
+    let base = region.slots().base() + start as usize;
+    if !block.prepared.get() {
+        let from = start + layout.stack;
+        let length = layout.memory - layout.stack;
+        region.slots().protect(from as usize, length as usize, Access::ReadWrite)?;
+        block.accessible.set(0);
+        block.prepared.set(true);
+    }
+    block.stack_guard.set(base);
+    block.stack_low.set(base + layout.stack as usize);
+    block.stack_high.set(base + layout.tables as usize);
+    block.vmctx.set(base + layout.memory as usize);
+    block.memory_low.set(base + layout.memory as usize);
+    block.memory_high.set(base + layout.end as usize);
+    block.entry_sp.set(base + layout.tables as usize);
+    block.entry_frame.set(0);
+    Ok(())
+}
+
+/// Address of the first table element of a slot.
+pub fn tables(region: &Region, block: &ControlBlock) -> usize {
+    block.vmctx.get() - (region.layout.memory - region.layout.tables) as usize
+}
+
+/// Makes linear memory exactly `bytes` long (whole pages).
+///
+/// Pages that are given up must have been cleaned.
+pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Result<()> {
+    let start = u64::from(block.slot.get()) * region.layout.stride + region.layout.memory;
+    let now = block.accessible.get();
+    if bytes > now {
+        region.slots().protect((start + now) as usize, (bytes - now) as usize, Access::ReadWrite)?;
+    } else if bytes < now {
+        region.slots().protect((start + bytes) as usize, (now - bytes) as usize, Access::None)?;
+    }
+    block.accessible.set(bytes);
+    Ok(())
+}
+
+/// Leaves nothing of an instance in its slot. `state_bytes` and `table_bytes` are what it may have used.
+///
+/// # Safety
+///
+/// The instance does not run, and nobody holds a reference into its memory.
+pub unsafe fn clean(region: &Region, block: &ControlBlock, state_bytes: u32, table_bytes: usize, stack: Stack) -> Result<()> {
+    let start = u64::from(block.slot.get()) * region.layout.stride;
+    let memory = start + region.layout.memory;
+    // SAFETY: the caller's promise; these pages are accessible up to `accessible`.
+    unsafe { region.slots().discard(memory as usize, block.accessible.get() as usize) }?;
+    let state = block.vmctx.get() - state_bytes as usize;
+    // SAFETY: the state and the tables are accessible since `prepare`, and end at vmctx and where the state begins.
+    unsafe { std::ptr::write_bytes(state as *mut u8, 0, state_bytes as usize) };
+    // SAFETY: as above.
+    unsafe { std::ptr::write_bytes(tables(region, block) as *mut u8, 0, table_bytes) };
+    let uses = block.stack_uses.get() + 1;
+    block.stack_uses.set(uses);
+    if stack == Stack::Deep || uses >= STACK_USES {
+        block.stack_uses.set(0);
+        let from = start + region.layout.stack;
+        let length = region.layout.sizes.stack;
+        // SAFETY: the caller's promise; the stack is accessible since `prepare`.
+        unsafe { region.slots().discard(from as usize, length as usize) }?;
+    }
+    Ok(())
+}
+
+/// What is known of a stack that is to be cleaned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// The guest returned: what is left below its last frame cannot be read by any guest.
+    Returned,
+    /// The guest was stopped, perhaps deep in recursion.
+    Deep,
+}
+
+const _: () = assert!(lucet_format::WASM_PAGE_SIZE.is_multiple_of(PAGE_SIZE));

@@ -1,0 +1,77 @@
+//! What happens in a region, counted.
+
+use lucet_format::trap::TrapCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Rows of the table of traps: every number that a trap can have, with room.
+pub const TRAP_ROWS: usize = 32;
+const _: () = assert!(TrapCode::ALL.len() < TRAP_ROWS);
+
+/// Counters, raised by whoever does the thing.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Instances made.
+    pub created: AtomicU64,
+    /// Resets.
+    pub reset: AtomicU64,
+    /// Instances released.
+    pub released: AtomicU64,
+    /// Entries that ended in a trap.
+    pub trapped: AtomicU64,
+    /// Entries that were ended from outside.
+    pub terminated: AtomicU64,
+    /// Traps by number.
+    pub traps: [AtomicU64; TRAP_ROWS],
+}
+
+/// The counters at one moment, and what else there is to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegionStats {
+    /// Slots.
+    pub capacity: u64,
+    /// Slots with an instance.
+    pub live: u64,
+    /// Instances made since the region was.
+    pub created: u64,
+    /// Resets.
+    pub reset: u64,
+    /// Instances released.
+    pub released: u64,
+    /// Entries that ended in a trap.
+    pub trapped: u64,
+    /// Entries that were ended from outside.
+    pub terminated: u64,
+    /// Address space.
+    pub reserved_bytes: u64,
+    /// Traps by number.
+    pub traps: [u64; TRAP_ROWS],
+}
+
+impl Counters {
+    /// Counts one of something.
+    pub fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a trap.
+    pub fn count_trap(&self, number: u32) {
+        Self::count(&self.trapped);
+        if let Some(row) = self.traps.get(number as usize) {
+            Self::count(row);
+        }
+    }
+
+    /// The counters now.
+    pub fn snapshot(&self) -> RegionStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RegionStats {
+            created: read(&self.created),
+            reset: read(&self.reset),
+            released: read(&self.released),
+            trapped: read(&self.trapped),
+            terminated: read(&self.terminated),
+            traps: std::array::from_fn(|row| read(&self.traps[row])),
+            ..RegionStats::default()
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What runs when a signal arrives: collects the facts, has [`classify`] decide, and acts.
+//!
+//! Everything here runs inside signal handlers, at any instruction of the host: it takes no lock, allocates
+//! nothing, cannot panic, touches no lazily made thread-local, and leaves `errno` as it was.
+//!
+//! Acting on a trap means writing [`Trap`] and changing the interrupted context, so that the return from the
+//! handler continues at `context::leave_address()`: the kernel restores mask and alternate stack by itself. No
+//! handler is ever left by a jump.
+
+use super::classify::{Facts, Place, Slot, Verdict, classify};
+use super::{ANOMALIES, LOST_SIGNALS, forward, frame_bytes};
+use crate::control::{ControlBlock, Trap, exit, state};
+use crate::module::CodeImage;
+use crate::{context, region};
+use libc::{c_int, c_void, siginfo_t, ucontext_t};
+use lucet_format::trap::TrapCode;
+use std::sync::atomic::Ordering;
+
+/// Flags that an interrupted guest must not hand to the host: trap, direction, alignment check.
+const FLAGS_TO_CLEAR: i64 = 0x100 | 0x400 | 0x4_0000;
+
+/// The handler that `install` gives to the kernel.
+pub(super) extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel, or a handler that chains to this one, passes the arguments of an SA_SIGINFO handler.
+    let ours = unsafe { handle(signal, info, context.cast()) };
+    if !ours {
+        // SAFETY: as above; this is the handler the kernel called.
+        unsafe { forward::to_previous(signal, info, context) };
+    }
+}
+
+/// Deals with a signal if it is a guest's: returns true, and the guest is left as soon as the handler returns.
+///
+/// # Safety
+///
+/// Called in a signal handler with the arguments of that handler; NULL is answered with false.
+pub unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut ucontext_t) -> bool {
+    if info.is_null() || context.is_null() || !super::SIGNALS.contains(&signal) {
+        return false;
+    }
+    // SAFETY: always a valid location for the calling thread.
+    let errno = unsafe { *libc::__errno_location() };
+    // SAFETY: not null, and by the caller's promise those of the handler that is running, so nobody else
+    // touches them.
+    let ours = unsafe { decide(signal, &*info, &mut *context) };
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    ours
+}
+
+fn decide(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> bool {
+    let block = region::ranges::find_by_stack(register(context, libc::REG_RSP));
+    let facts = collect(signal, info, context, block);
+    match (classify(&facts), block) {
+        (Verdict::Trap { code, signal_lost }, Some(block)) => {
+            if signal_lost {
+                LOST_SIGNALS.fetch_add(1, Ordering::Relaxed);
+            }
+            leave(block, context, &facts, code);
+            true
+        }
+        (Verdict::Anomaly, _) => {
+            ANOMALIES.fetch_add(1, Ordering::Relaxed);
+            false
+        }
+        (Verdict::Trap { .. } | Verdict::Forward, _) => false,
+    }
+}
+
+fn collect(
+    signal: c_int,
+    info: &siginfo_t,
+    context: &ucontext_t,
+    block: Option<&ControlBlock>,
+) -> Facts {
+    // SAFETY: reads a word of the siginfo, which exists for every signal; only faults give it a meaning.
+    let address = unsafe { info.si_addr() } as usize;
+    let mut facts = Facts {
+        signal,
+        code: info.si_code,
+        address,
+        pc: register(context, libc::REG_RIP),
+        stack: register(context, libc::REG_RSP),
+        frame_bytes: frame_bytes(),
+        trampolines: context::trampolines(),
+        slot: None,
+        trap: None,
+    };
+    if let Some(block) = block {
+        let slot = describe(block);
+        facts.slot = Some(slot);
+        if slot.state == state::GUEST && slot.place(facts.pc, facts.trampolines) == Place::Guest {
+            facts.trap = listed_trap(block, facts.pc.wrapping_sub(slot.text));
+        }
+    }
+    facts
+}
+
+/// Reads the fields that are set before a run and do not change during one. Outside of runs the slot may be changing
+/// owners on another thread; then the state is none that leads to a trap.
+fn describe(block: &ControlBlock) -> Slot {
+    Slot {
+        state: block.state(),
+        text: block.text.get(),
+        text_length: block.text_length.get(),
+        stack_guard: block.stack_guard.get(),
+        stack_low: block.stack_low.get(),
+        memory_low: block.memory_low.get(),
+        memory_high: block.memory_high.get(),
+    }
+}
+
+/// The trap entry of an instruction of the running guest.
+fn listed_trap(block: &ControlBlock, text_offset: usize) -> Option<TrapCode> {
+    let code = block.code.get().cast::<CodeImage>();
+    let offset = u32::try_from(text_offset).ok()?;
+    // SAFETY: null, or the module that the instance holds a count of; the caller has found the slot in state GUEST with
+    // its own stack pointer in it, so the run goes on in this thread and the instance cannot go away meanwhile.
+    let code = unsafe { code.as_ref() }?;
+    code.image().trap_at(offset)
+}
+
+/// Makes the interrupted thread continue in the trampoline that leaves the guest.
+fn leave(block: &ControlBlock, context: &mut ucontext_t, facts: &Facts, code: TrapCode) {
+    block.trap.set(Trap {
+        code: u32::from(code.number()),
+        signal: facts.signal.unsigned_abs(),
+        pc: facts.pc,
+        frame: register(context, libc::REG_RBP),
+        stack: facts.stack,
+        address: facts.address,
+    });
+    let registers = &mut context.uc_mcontext.gregs;
+    registers[libc::REG_RIP as usize] = context::leave_address() as i64;
+    registers[libc::REG_RBX as usize] = std::ptr::from_ref(block) as i64;
+    registers[libc::REG_RAX as usize] = i64::from(exit::TRAPPED);
+    registers[libc::REG_EFL as usize] &= !FLAGS_TO_CLEAR;
+}
+
+/// A register of the interrupted code. Only called with the `REG_*` constants, which are all in range.
+fn register(context: &ucontext_t, number: c_int) -> usize {
+    context
+        .uc_mcontext
+        .gregs
+        .get(number as usize)
+        .map_or(0, |value| *value as usize)
+}

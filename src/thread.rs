@@ -1,0 +1,181 @@
+//! What a thread needs before it can run guests: an alternate signal stack, and the three signals unblocked.
+//! A fault while its signal is blocked would kill the process.
+//!
+//! Invariants: `ATTACHED` is set only while the thread's preparation stands; it needs no destructor, so looking at
+//! it is one load. What was prepared is undone by [`detach`] or at the thread's end.
+//!
+//! Not here: whether the handlers are installed; that is the region's concern.
+
+use crate::error::{Result, Status, error};
+use crate::signal::SIGNALS;
+use crate::signal::altstack::{self, Afterwards, Provided};
+use libc::sigset_t;
+use std::cell::{Cell, RefCell};
+
+/// What attaching did to this thread.
+struct Attachment {
+    /// `None` once taken back.
+    stack: Option<Provided>,
+    /// Those of our signals that were blocked before.
+    blocked: sigset_t,
+}
+
+thread_local! {
+    static ATTACHED: Cell<bool> = const { Cell::new(false) };
+    static ATTACHMENT: RefCell<Option<Attachment>> = const { RefCell::new(None) };
+    /// Lowest address of this thread's stack, 0 when unknown, `None` before anybody asked.
+    static STACK_LOW: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Prepares this thread if it is not prepared. To be called before each entry into a guest.
+///
+/// # Errors
+///
+/// `NoMemory`; `System`; `Unsupported` on threads with shadow stacks; `BadState` in a signal handler on the alternate stack
+/// and while the thread is ending.
+#[inline]
+pub fn ensure_attached() -> Result<()> {
+    if ATTACHED.get() { Ok(()) } else { attach() }
+}
+
+#[cold]
+fn attach() -> Result<()> {
+    refuse_shadow_stacks()?;
+    let ending = |_| {
+        error!(
+            Status::BadState,
+            "this thread is ending: its guests cannot run any more"
+        )
+    };
+    ATTACHMENT
+        .try_with(|slot| {
+            let Ok(mut slot) = slot.try_borrow_mut() else {
+                return Err(error!(
+                    Status::BadState,
+                    "this thread is being prepared for guests already"
+                ));
+            };
+            let stack = altstack::provide()?;
+            let mut attachment = Attachment {
+                stack: Some(stack),
+                blocked: empty_set(),
+            };
+            // On failure the drop of `attachment` gives the stack back.
+            attachment.blocked = unblock()?;
+            *slot = Some(attachment);
+            ATTACHED.set(true);
+            Ok(())
+        })
+        .unwrap_or_else(|at_exit| Err(ending(at_exit)))
+}
+
+/// Undoes the preparation, for a thread that goes on without guests: alternate stack and signal mask are as they were.
+/// Without effect on a thread that is not prepared. Not to be called from a host function.
+pub fn detach() {
+    ATTACHED.set(false);
+    // At the thread's end the destructor has done it.
+    let _ = ATTACHMENT.try_with(|slot| {
+        let Some(mut attachment) = slot.try_borrow_mut().ok().and_then(|mut slot| slot.take())
+        else {
+            return;
+        };
+        // SAFETY: a valid set; adds the signals that were blocked before.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, &attachment.blocked, std::ptr::null_mut())
+        };
+        if let Some(stack) = attachment.stack.take() {
+            stack.take_back(Afterwards::Previous);
+        }
+    });
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Some(stack) = self.stack.take() {
+            ATTACHED.set(false);
+            stack.take_back(Afterwards::Nothing);
+        }
+    }
+}
+
+fn empty_set() -> sigset_t {
+    // SAFETY: zeros are the empty set.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Unblocks our signals and gives those that were blocked.
+fn unblock() -> Result<sigset_t> {
+    let (mut ours, mut before, mut blocked) = (empty_set(), empty_set(), empty_set());
+    for signal in SIGNALS {
+        // SAFETY: a valid set and a valid signal number.
+        unsafe { libc::sigaddset(&mut ours, signal) };
+    }
+    // SAFETY: valid sets of ours.
+    let failure = unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &ours, &mut before) };
+    if failure != 0 {
+        return Err(error!(
+            Status::System,
+            "pthread_sigmask failed with error {failure}"
+        ));
+    }
+    for signal in SIGNALS {
+        // SAFETY: as above.
+        if unsafe { libc::sigismember(&before, signal) } == 1 {
+            // SAFETY: as above.
+            unsafe { libc::sigaddset(&mut blocked, signal) };
+        }
+    }
+    Ok(blocked)
+}
+
+/// `ARCH_SHSTK_STATUS` of `arch_prctl`.
+const SHADOW_STACK_STATUS: libc::c_long = 0x5005;
+/// The bit of its answer for shadow stacks.
+const SHADOW_STACK: u64 = 1;
+
+/// Leaving a guest abandons its frames. A shadow stack would keep them, and the next return of the host would
+/// be taken for an attack.
+fn refuse_shadow_stacks() -> Result<()> {
+    let mut status = 0u64;
+    // SAFETY: the kernel writes 8 bytes, or refuses.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_arch_prctl, SHADOW_STACK_STATUS, &raw mut status) };
+    if answer == 0 && status & SHADOW_STACK != 0 {
+        return Err(error!(
+            Status::Unsupported,
+            "this thread has a shadow stack (CET), on which guests cannot be stopped; start the program with \
+             GLIBC_TUNABLES=glibc.cpu.x86_shstk=off"
+        ));
+    }
+    Ok(())
+}
+
+/// The lowest address of this thread's own stack that a host function may use, 0 when unknown. Says nothing
+/// about a stack that the host has made itself and switched to.
+pub fn host_stack_low() -> usize {
+    if let Some(low) = STACK_LOW.get() {
+        return low;
+    }
+    let low = query_stack().unwrap_or(0);
+    STACK_LOW.set(Some(low));
+    low
+}
+
+#[cold]
+fn query_stack() -> Option<usize> {
+    // SAFETY: zeros are a valid place for the answer.
+    let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
+    // SAFETY: asks about the calling thread, which exists.
+    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) } != 0 {
+        return None;
+    }
+    let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
+    // SAFETY: the attributes have just been filled in.
+    let answered = unsafe { libc::pthread_attr_getstack(&attributes, &mut low, &mut size) } == 0;
+    // SAFETY: as above.
+    let guarded = unsafe { libc::pthread_attr_getguardsize(&attributes, &mut guard) } == 0;
+    // SAFETY: as above, and not used afterwards.
+    unsafe { libc::pthread_attr_destroy(&mut attributes) };
+    // The guard counts as part of the stack in some versions of the C library: leaving it out is safe in all.
+    (answered && guarded).then(|| (low as usize).saturating_add(guard))
+}
