@@ -18,7 +18,7 @@ pub use x86_64::{Spill, dynamic_thunk, missing_import};
 /// has room for the function's parameters and results.
 pub unsafe fn enter(block: &ControlBlock, adapter: usize, code: usize, values: usize) -> u32 {
     // SAFETY: the caller's promises are the assembly's requirements.
-    unsafe { x86_64::enter(block, adapter, code, values) }
+    unsafe { x86_64::enter(std::ptr::from_ref(block).cast(), adapter, code, values) }
 }
 
 /// The addresses that a module's runtime table holds.

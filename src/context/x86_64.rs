@@ -39,7 +39,7 @@ use std::mem::offset_of;
 
 unsafe extern "C" {
     #[link_name = "lucet_private_enter"]
-    pub fn enter(block: *const ControlBlock, adapter: usize, code: usize, values: usize) -> u32;
+    pub fn enter(block: *const (), adapter: usize, code: usize, values: usize) -> u32;
     #[link_name = "lucet_private_leave"]
     pub fn leave();
     #[link_name = "lucet_private_host_call"]
