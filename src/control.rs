@@ -11,7 +11,7 @@
 //! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
 
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The states of a slot.
 pub mod state {
@@ -167,10 +167,10 @@ pub struct ControlBlock {
     /// The frame pointer that the next entry starts with: 0, or the frame of the call out that a nested
     /// entry happens in, so that a backtrace crosses it.
     pub entry_frame: Cell<usize>,
-    /// Bytes of linear memory that are readable and writable at present.
-    pub accessible: Cell<u64>,
+    /// Bytes of linear memory that are readable and writable at present. Statistics read it from other threads.
+    pub accessible: AtomicU64,
     /// Whether stack, tables and state have been made accessible.
-    pub prepared: Cell<bool>,
+    pub prepared: AtomicBool,
     /// Entries since the stack was last discarded.
     pub stack_uses: Cell<u32>,
     /// The slot's index in its region.
@@ -210,8 +210,8 @@ impl ControlBlock {
             generation: Cell::new(0),
             request: Cell::new(Request::None),
             entry_frame: Cell::new(0),
-            accessible: Cell::new(0),
-            prepared: Cell::new(false),
+            accessible: AtomicU64::new(0),
+            prepared: AtomicBool::new(false),
             stack_uses: Cell::new(0),
             slot: Cell::new(0),
             instance: UnsafeCell::new(None),

@@ -5,6 +5,7 @@ use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::region::slot;
 use lucet_format::WASM_PAGE_SIZE;
+use std::sync::atomic::Ordering;
 
 /// Address and length of a memory.
 ///
@@ -111,7 +112,7 @@ pub(crate) fn grow_by(block: &ControlBlock, inner: &Inner, pages: u64) -> Option
     if new > most && pages > 0 {
         return None;
     }
-    if new > block.accessible.get() {
+    if new > block.accessible.load(Ordering::Relaxed) {
         slot::resize_memory(&inner.region, block, new).ok()?;
     }
     publish_memory_bytes(block, inner, new);

@@ -10,6 +10,7 @@
 pub mod config;
 pub mod layout;
 pub mod ranges;
+mod resident;
 pub mod slot;
 pub mod stats;
 
@@ -130,6 +131,11 @@ impl Region {
         self.blocks.first() + block.slot.get()
     }
 
+    /// The control block of a slot.
+    fn block(&self, slot: u32) -> Option<&'static ControlBlock> {
+        self.blocks.block(slot)
+    }
+
     /// The slots' address space.
     pub fn slots(&self) -> &Mapping {
         &self.slots
@@ -148,6 +154,7 @@ impl Region {
         stats.reserved_bytes = self.layout.total;
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
         stats.live = stats.capacity.saturating_sub(free);
+        stats.resident_bytes = resident::bytes(self);
         stats
     }
 

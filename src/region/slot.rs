@@ -16,6 +16,7 @@ use crate::control::ControlBlock;
 use crate::error::Result;
 use crate::mapping::Access;
 use lucet_format::PAGE_SIZE;
+use std::sync::atomic::Ordering;
 
 /// The stack of a slot is discarded at the latest after this many uses.
 const STACK_USES: u32 = 64;
@@ -25,12 +26,12 @@ pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
     let layout = &region.layout;
     let start = u64::from(block.slot.get()) * layout.stride;
     let base = region.slots().base() + start as usize;
-    if !block.prepared.get() {
+    if !block.prepared.load(Ordering::Relaxed) {
         let from = start + layout.stack;
         let length = layout.memory - layout.stack;
         region.slots().protect(from as usize, length as usize, Access::ReadWrite)?;
-        block.accessible.set(0);
-        block.prepared.set(true);
+        block.accessible.store(0, Ordering::Relaxed);
+        block.prepared.store(true, Ordering::Relaxed);
     }
     block.stack_guard.set(base);
     block.stack_low.set(base + layout.stack as usize);
@@ -53,13 +54,13 @@ pub fn tables(region: &Region, block: &ControlBlock) -> usize {
 /// Pages that are given up must have been cleaned.
 pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Result<()> {
     let start = u64::from(block.slot.get()) * region.layout.stride + region.layout.memory;
-    let now = block.accessible.get();
+    let now = block.accessible.load(Ordering::Relaxed);
     if bytes > now {
         region.slots().protect((start + now) as usize, (bytes - now) as usize, Access::ReadWrite)?;
     } else if bytes < now {
         region.slots().protect((start + bytes) as usize, (now - bytes) as usize, Access::None)?;
     }
-    block.accessible.set(bytes);
+    block.accessible.store(bytes, Ordering::Relaxed);
     Ok(())
 }
 
@@ -72,7 +73,7 @@ pub unsafe fn clean(region: &Region, block: &ControlBlock, state_bytes: u32, tab
     let start = u64::from(block.slot.get()) * region.layout.stride;
     let memory = start + region.layout.memory;
     // SAFETY: the caller's promise; these pages are accessible up to `accessible`.
-    unsafe { region.slots().discard(memory as usize, block.accessible.get() as usize) }?;
+    unsafe { region.slots().discard(memory as usize, block.accessible.load(Ordering::Relaxed) as usize) }?;
     let state = block.vmctx.get() - state_bytes as usize;
     // SAFETY: the state and the tables are accessible since `prepare`, and end at vmctx and where the state begins.
     unsafe { std::ptr::write_bytes(state as *mut u8, 0, state_bytes as usize) };

@@ -41,6 +41,8 @@ pub struct RegionStats {
     pub trapped: u64,
     /// Entries that were ended from outside.
     pub terminated: u64,
+    /// Bytes of slots that are in memory at present: stacks, state, tables, linear memory.
+    pub resident_bytes: u64,
     /// Address space.
     pub reserved_bytes: u64,
     /// Traps by number.
