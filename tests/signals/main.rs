@@ -1,0 +1,9 @@
+//! What happens to signals: installing, forwarding to the host, preparing threads, and guests' faults.
+//!
+//! Actions of signals belong to the process, so each test runs in a process of its own: the test starts this program again
+//! with its own name, and looks at how that ended. See [`support`].
+
+mod forward;
+mod install;
+mod support;
+mod thread;
