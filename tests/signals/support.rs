@@ -65,10 +65,8 @@ pub fn set(signal: c_int, handler: usize, flags: c_int, mask: &[c_int]) {
         unsafe { libc::sigaddset(&mut action.sa_mask, *blocked) };
     }
     // SAFETY: handlers passed here are handlers of the kind that `flags` says.
-    assert_eq!(
-        unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) },
-        0
-    );
+    let answer = unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+    assert_eq!(answer, 0);
 }
 
 /// Handler, flags and mask of a signal.
@@ -76,10 +74,8 @@ pub fn get(signal: c_int) -> (usize, c_int, Vec<c_int>) {
     // SAFETY: zeros are a valid action.
     let mut action: sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: only asks.
-    assert_eq!(
-        unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) },
-        0
-    );
+    let answer = unsafe { libc::sigaction(signal, std::ptr::null(), &mut action) };
+    assert_eq!(answer, 0);
     // The C library's own flag, SA_RESTORER.
     (
         action.sa_sigaction,

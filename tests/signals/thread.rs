@@ -10,10 +10,8 @@ fn alternate() -> (usize, i32, usize) {
     // SAFETY: zeros are a valid place for the answer.
     let mut stack: libc::stack_t = unsafe { std::mem::zeroed() };
     // SAFETY: only asks.
-    assert_eq!(
-        unsafe { libc::sigaltstack(std::ptr::null(), &mut stack) },
-        0
-    );
+    let answer = unsafe { libc::sigaltstack(std::ptr::null(), &mut stack) };
+    assert_eq!(answer, 0);
     (stack.ss_sp as usize, stack.ss_flags, stack.ss_size)
 }
 
@@ -27,10 +25,8 @@ fn set_alternate(size: usize) -> (usize, i32, usize) {
         ss_size: size,
     };
     // SAFETY: leaked memory, or none.
-    assert_eq!(
-        unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) },
-        0
-    );
+    let answer = unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+    assert_eq!(answer, 0);
     alternate()
 }
 
