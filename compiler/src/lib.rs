@@ -1,7 +1,53 @@
 //! `lucetc` compiles a WebAssembly module to a native module for `liblucet`.
+//!
+//! ```text
+//!   wasm --parse--> Module --translate--> CLIF --Cranelift--> Code --object--> ELF
+//! ```
+//!
+//! * [`parse`] validates the input and collects what is known of it: [`module::Module`];
+//! * `translate` turns the body of one function into Cranelift's intermediate representation;
+//! * `stubs` are the few pieces of code that are written byte by byte;
+//! * `compile` runs all of it, in parallel, and yields pieces of [`code::Code`] in a fixed order.
+//!
+//! Invariants: no unsafe code; hostile input gives an [`Error`], never a panic, within limits on time and
+//! memory; the same input and options give the same bytes, whatever the number of threads.
 
 #![forbid(unsafe_code)]
 
+mod abi;
 pub mod code;
+mod compile;
+pub mod error;
 pub mod module;
 pub mod options;
+pub mod parse;
+mod stubs;
+pub mod target;
+mod translate;
+
+pub use error::{Error, Result};
+
+use code::Code;
+use lucet_format::contract::CpuFeatures;
+use module::Module;
+use options::Options;
+
+/// A compiled module, before it is written to a file.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What is known of the module.
+    pub module: Module,
+    /// Its code: the defined functions in order, then import wrappers, adapters by type, import stubs, the
+    /// helper stubs that are used, and typed stubs by export.
+    pub code: Vec<Code>,
+    /// The CPU features that the code may use.
+    pub cpu_features: CpuFeatures,
+}
+
+/// Compiles a WebAssembly module in its binary format.
+pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
+    let target = target::Target::new(options)?;
+    let module = parse::parse(wasm)?;
+    let code = compile::compile_module(&module, wasm, &target, options)?;
+    Ok(Compiled { module, code, cpu_features: target.cpu_features })
+}

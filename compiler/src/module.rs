@@ -1,6 +1,6 @@
 //! What the compiler knows of a module after parsing and validation, before any code is generated.
 //!
-//! Everything is in the module's own order; indices are those of the specification's index spaces
+//! Everything but exports is in the module's own order; indices are those of the specification's index spaces
 //! (<https://webassembly.github.io/spec/core/syntax/modules.html#indices>), imports first. Function types
 //! are renumbered so that structurally equal types have one index: equal index means equal type.
 //!
@@ -156,7 +156,7 @@ pub struct Module {
     pub type_indices: Vec<u32>,
     /// Imports in order.
     pub imports: Vec<Import>,
-    /// Exports in order.
+    /// Exports, sorted by name bytewise, as they stand in the image.
     pub exports: Vec<Export>,
     /// Functions, imported ones first.
     pub functions: Vec<Function>,

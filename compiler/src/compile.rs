@@ -1,0 +1,237 @@
+//! Runs Cranelift over everything a module needs, in parallel, and yields pieces of code in a fixed order.
+//!
+//! Invariants. The order of the result depends on the module alone, and each piece on nothing but the module
+//! and the options: the number of threads changes nothing. No relocation but a 32-bit distance survives, and
+//! none refers to a library function.
+
+use crate::abi;
+use crate::code::{Code, Relocation, Target as CodeTarget};
+use crate::error::{Error, Result};
+use crate::module::{Function, Module};
+use crate::options::{Emit, Options};
+use crate::stubs;
+use crate::target::Target;
+use crate::translate;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::isa::unwind::UnwindInfo;
+use cranelift_codegen::{CodegenError, Context, FinalizedMachReloc, FinalizedRelocTarget, MachTrap, ir};
+use cranelift_frontend::FunctionBuilderContext;
+use lucet_format::image::records::CodeKind;
+use lucet_format::runtime::Helper;
+use lucet_format::trap::TrapCode;
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+
+/// Compiles every function of the module, and the stubs and adapters around them.
+pub fn compile_module(module: &Module, wasm: &[u8], target: &Target, options: &Options) -> Result<Vec<Code>> {
+    let compiler = Compiler { module, wasm, isa: &*target.isa, listing: options.listing };
+    let jobs = jobs(module);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .build()
+        .map_err(|error| Error::Internal(format!("cannot start threads: {error}")))?;
+    let compiled: Vec<Result<Code>> = pool.install(|| {
+        jobs.par_iter().map_init(Scratch::default, |scratch, job| compiler.compile(*job, scratch)).collect()
+    });
+    // The first error in the order of the jobs, whichever thread met one first.
+    let mut code = compiled.into_iter().collect::<Result<Vec<_>>>()?;
+    let helpers = used_helpers(&code);
+    append_stubs(module, &helpers, &mut code)?;
+    Ok(code)
+}
+
+/// What Cranelift compiles.
+#[derive(Clone, Copy)]
+struct Job {
+    kind: CodeKind,
+    index: u32,
+}
+
+/// Working memory of one thread.
+struct Scratch {
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch { context: Context::new(), builder: FunctionBuilderContext::new() }
+    }
+}
+
+struct Compiler<'a> {
+    module: &'a Module,
+    wasm: &'a [u8],
+    isa: &'a dyn TargetIsa,
+    listing: Emit,
+}
+
+/// The defined functions in order, then import wrappers, then adapters by type.
+fn jobs(module: &Module) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for index in module.imported_functions..module.functions.len() as u32 {
+        jobs.push(Job { kind: CodeKind::Function, index });
+    }
+    let enterable = enterable(module);
+    for (index, _) in enterable.iter().filter(|(index, _)| *index < module.imported_functions) {
+        jobs.push(Job { kind: CodeKind::ImportWrapper, index: *index });
+    }
+    let types: BTreeSet<u32> = enterable.iter().map(|(_, function)| function.function_type).collect();
+    for index in types {
+        jobs.push(Job { kind: CodeKind::Adapter, index });
+    }
+    jobs
+}
+
+/// The functions that the runtime or an indirect call can reach, by index: those that can be referred to,
+/// which includes the exported ones, and the start function.
+fn enterable(module: &Module) -> Vec<(u32, &Function)> {
+    let reachable = |index: u32, function: &Function| function.funcref.is_some() || module.start == Some(index);
+    (0u32..).zip(&module.functions).filter(|(index, function)| reachable(*index, function)).collect()
+}
+
+fn used_helpers(code: &[Code]) -> Vec<Helper> {
+    let used = |helper: &Helper| {
+        code.iter()
+            .flat_map(|piece| &piece.relocations)
+            .any(|relocation| relocation.target == CodeTarget::HelperStub(*helper))
+    };
+    Helper::ALL.into_iter().filter(used).collect()
+}
+
+/// Appends import stubs, the stubs of the helpers in use, and typed stubs by export.
+fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Result<()> {
+    for (index, function) in (0..module.imported_functions).zip(&module.functions) {
+        let function_type = module
+            .types
+            .get(function.function_type as usize)
+            .ok_or_else(|| Error::Internal(format!("no type for import {index}")))?;
+        code.push(stubs::import_stub(index, function_type));
+    }
+    code.extend(helpers.iter().map(|helper| stubs::helper_stub(*helper)));
+    for (index, export) in (0u32..).zip(&module.exports) {
+        if export.kind == lucet_format::image::records::ExternKind::Function {
+            code.push(stubs::typed_stub(index));
+        }
+    }
+    Ok(())
+}
+
+impl Compiler<'_> {
+    fn compile(&self, job: Job, scratch: &mut Scratch) -> Result<Code> {
+        scratch.context.clear();
+        scratch.context.set_disasm(self.listing == Emit::Asm);
+        self.translate(job, scratch)?;
+        let clif = (self.listing == Emit::Clif).then(|| scratch.context.func.display().to_string());
+        let compiled = match scratch.context.compile(self.isa, &mut ControlPlane::default()) {
+            Ok(_) => scratch.context.compiled_code(),
+            Err(error) => return Err(self.refusal(job, &error.inner)),
+        };
+        let compiled = compiled.ok_or_else(|| Error::Internal("no code was generated".to_owned()))?;
+        let names = &scratch.context.func.params;
+        let relocations = compiled.buffer.relocs();
+        Ok(Code {
+            kind: job.kind,
+            index: job.index,
+            bytes: compiled.buffer.data().to_vec(),
+            align: compiled.buffer.alignment.max(self.isa.function_alignment().preferred),
+            relocations: relocations.iter().map(|at| relocation(at, names)).collect::<Result<_>>()?,
+            traps: traps(compiled.buffer.traps())?,
+            positions: positions(compiled.buffer.get_srclocs_sorted()),
+            unwind: self.unwind(compiled)?,
+            listing: clif.or_else(|| compiled.vcode.clone()),
+        })
+    }
+
+    fn translate(&self, job: Job, scratch: &mut Scratch) -> Result<()> {
+        let (function, builder) = (&mut scratch.context.func, &mut scratch.builder);
+        let config = self.isa.frontend_config();
+        match job.kind {
+            CodeKind::Function => {
+                let defined = job.index - self.module.imported_functions;
+                translate::guest_function(self.module, self.wasm, defined as usize, function, builder, config)
+            }
+            CodeKind::ImportWrapper => {
+                translate::import_wrapper(self.module, job.index, function, builder, config)
+            }
+            CodeKind::Adapter => translate::adapter(self.module, job.index, function, builder, config),
+            CodeKind::ImportStub | CodeKind::HelperStub | CodeKind::TypedStub => {
+                Err(Error::Internal("stubs are not compiled".to_owned()))
+            }
+        }
+    }
+
+    fn unwind(&self, compiled: &cranelift_codegen::CompiledCode) -> Result<Option<UnwindInfo>> {
+        compiled
+            .create_unwind_info(self.isa)
+            .map_err(|error| Error::Internal(format!("unwind information: {error}")))
+    }
+
+    /// Input can be too large for the code generator; anything else that it refuses is our mistake.
+    fn refusal(&self, job: Job, error: &CodegenError) -> Error {
+        let beyond = matches!(error, CodegenError::ImplLimitExceeded | CodegenError::CodeTooLarge);
+        if beyond && job.kind == CodeKind::Function {
+            return Error::Function { function: job.index, message: error.to_string() };
+        }
+        Error::Internal(format!("{:?} {}: {error}", job.kind, job.index))
+    }
+}
+
+fn relocation(at: &FinalizedMachReloc, names: &ir::function::FunctionParameters) -> Result<Relocation> {
+    let unexpected = || Error::Internal(format!("unexpected relocation {at:?}"));
+    if !matches!(at.kind, Reloc::X86CallPCRel4 | Reloc::X86PCRel4) {
+        return Err(unexpected());
+    }
+    let FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name)) = &at.target else {
+        return Err(unexpected());
+    };
+    let name = names.user_named_funcs().get(*name).ok_or_else(unexpected)?;
+    let target = abi::target_named(name).ok_or_else(unexpected)?;
+    Ok(Relocation { offset: at.offset, target, addend: at.addend })
+}
+
+/// Our numbers of the instructions that may trap. The code generator has some of its own.
+fn traps(found: &[MachTrap]) -> Result<Vec<(u32, TrapCode)>> {
+    let mut traps: Vec<(u32, TrapCode)> = Vec::with_capacity(found.len());
+    for trap in found {
+        let code = match trap.code {
+            ir::TrapCode::STACK_OVERFLOW => Some(TrapCode::Stack),
+            ir::TrapCode::INTEGER_OVERFLOW => Some(TrapCode::IntegerOverflow),
+            ir::TrapCode::HEAP_OUT_OF_BOUNDS => Some(TrapCode::Memory),
+            ir::TrapCode::INTEGER_DIVISION_BY_ZERO => Some(TrapCode::DivideByZero),
+            ir::TrapCode::BAD_CONVERSION_TO_INTEGER => Some(TrapCode::Conversion),
+            user => TrapCode::from_number(u32::from(user.as_raw().get())),
+        };
+        let code = code.ok_or_else(|| Error::Internal(format!("unexpected trap {:?}", trap.code)))?;
+        traps.push((trap.offset, code));
+    }
+    traps.sort_by_key(|(offset, _)| *offset);
+    traps.dedup_by_key(|(offset, _)| *offset);
+    Ok(traps)
+}
+
+/// Where instructions come from, without gaps: the first entry is at offset 0.
+fn positions(found: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>]) -> Vec<(u32, Option<u32>)> {
+    let mut positions: Vec<(u32, Option<u32>)> = Vec::new();
+    let mut add = |offset: u32, wasm: Option<u32>| {
+        if positions.last().is_some_and(|(last, _)| *last == offset) {
+            positions.pop();
+        }
+        if positions.last().is_none_or(|(_, before)| *before != wasm) {
+            positions.push((offset, wasm));
+        }
+    };
+    add(0, None);
+    let mut covered = 0;
+    for range in found {
+        if range.start > covered {
+            add(covered, None);
+        }
+        let known = !range.loc.is_default();
+        add(range.start, known.then_some(range.loc.bits()));
+        covered = range.end;
+    }
+    positions
+}

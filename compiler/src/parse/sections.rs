@@ -1,0 +1,277 @@
+//! Collects what each section says into a [`Module`].
+//!
+//! Every section has been validated before it arrives here.
+
+use super::constant::constant;
+use super::{layout, range};
+use crate::error::{Error, Result};
+use crate::module::{
+    Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory, Module, Table,
+};
+use lucet_format::image::records::{ExternKind, SegmentMode};
+use lucet_format::value::ValueType;
+use std::collections::{BTreeMap, HashMap};
+use wasmparser::{Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FuncType, Payload, TypeRef, ValType};
+
+/// A module that is being collected.
+#[derive(Default)]
+pub(super) struct ModuleBuilder {
+    pub(super) module: Module,
+    /// Names from the name section, which may come before the functions that they name.
+    pub(super) function_names: BTreeMap<u32, String>,
+    /// The index in `module.types` of each type seen so far.
+    known_types: HashMap<FunctionType, u32>,
+}
+
+impl ModuleBuilder {
+    /// Takes one section. The outer error is the parser's, the inner one ours.
+    pub(super) fn section(&mut self, payload: Payload<'_>) -> wasmparser::Result<Result<()>> {
+        match payload {
+            Payload::TypeSection(reader) => {
+                for function_type in reader.into_iter_err_on_gc_types() {
+                    if let Err(error) = self.function_type(&function_type?) {
+                        return Ok(Err(error));
+                    }
+                }
+            }
+            Payload::ImportSection(reader) => {
+                for import in reader.into_imports() {
+                    if let Err(error) = self.import(import?) {
+                        return Ok(Err(error));
+                    }
+                }
+            }
+            Payload::FunctionSection(reader) => {
+                for type_index in reader {
+                    if let Err(error) = self.function(type_index?) {
+                        return Ok(Err(error));
+                    }
+                }
+            }
+            other => return self.definition_section(other),
+        }
+        Ok(Ok(()))
+    }
+
+    fn definition_section(&mut self, payload: Payload<'_>) -> wasmparser::Result<Result<()>> {
+        let mut result = Ok(());
+        match payload {
+            Payload::TableSection(reader) => {
+                for table in reader {
+                    result = result.and(self.table(&table?.ty, false));
+                }
+            }
+            Payload::MemorySection(reader) => {
+                for memory in reader {
+                    self.memory(&memory?, false);
+                }
+            }
+            Payload::GlobalSection(reader) => {
+                for global in reader {
+                    let global = global?;
+                    let initial = constant(&global.init_expr).map(Some);
+                    result = result.and(initial.and_then(|initial| self.global(global.ty, initial)));
+                }
+            }
+            Payload::ExportSection(reader) => {
+                for export in reader {
+                    result = result.and(self.export(&export?));
+                }
+            }
+            Payload::StartSection { func, .. } => self.module.start = Some(func),
+            Payload::ElementSection(reader) => {
+                for element in reader {
+                    result = result.and(self.element(element?)?);
+                }
+            }
+            Payload::DataSection(reader) => {
+                for data in reader {
+                    result = result.and(self.data(&data?));
+                }
+            }
+            Payload::CustomSection(section) => self.custom(&section),
+            _ => {}
+        }
+        Ok(result)
+    }
+
+    fn function_type(&mut self, function_type: &FuncType) -> Result<()> {
+        let convert = |types: &[ValType]| types.iter().map(|kind| value_type(*kind)).collect::<Result<Vec<_>>>();
+        let function_type = FunctionType {
+            parameters: convert(function_type.params())?,
+            results: convert(function_type.results())?,
+        };
+        let next = self.module.types.len() as u32;
+        let index = *self.known_types.entry(function_type.clone()).or_insert(next);
+        if index == next {
+            self.module.types.push(function_type);
+        }
+        self.module.type_indices.push(index);
+        Ok(())
+    }
+
+    fn import(&mut self, import: wasmparser::Import<'_>) -> Result<()> {
+        let (kind, index) = match import.ty {
+            TypeRef::Func(type_index) => {
+                self.function(type_index)?;
+                self.module.imported_functions += 1;
+                (ExternKind::Function, self.module.functions.len())
+            }
+            TypeRef::Table(table) => {
+                self.table(&table, true)?;
+                (ExternKind::Table, self.module.tables.len())
+            }
+            TypeRef::Memory(memory) => {
+                self.memory(&memory, true);
+                (ExternKind::Memory, self.module.memories.len())
+            }
+            TypeRef::Global(global) => {
+                self.global(global, None)?;
+                (ExternKind::Global, self.module.globals.len())
+            }
+            TypeRef::Tag(_) | TypeRef::FuncExact(_) => return Err(unexpected("import")),
+        };
+        let (module, name) = (import.module.to_owned(), import.name.to_owned());
+        // What was just added is the last one.
+        self.module.imports.push(Import { module, name, kind, index: index as u32 - 1 });
+        Ok(())
+    }
+
+    fn function(&mut self, type_index: u32) -> Result<()> {
+        let function_type = self.module.type_indices.get(type_index as usize).ok_or_else(|| unexpected("type"))?;
+        self.module.functions.push(Function { function_type: *function_type, name: None, funcref: None });
+        Ok(())
+    }
+
+    fn table(&mut self, table: &wasmparser::TableType, imported: bool) -> Result<()> {
+        self.module.tables.push(Table {
+            element_type: value_type(ValType::Ref(table.element_type))?,
+            minimum: table.initial,
+            maximum: table.maximum,
+            imported,
+            initial: Constant::Null,
+            state_offset: 0,
+        });
+        Ok(())
+    }
+
+    fn memory(&mut self, memory: &wasmparser::MemoryType, imported: bool) {
+        self.module.memories.push(Memory { minimum: memory.initial, maximum: memory.maximum, imported });
+    }
+
+    fn global(&mut self, global: wasmparser::GlobalType, initial: Option<Constant>) -> Result<()> {
+        let value_type = value_type(global.content_type)?;
+        self.module.globals.push(Global { value_type, mutable: global.mutable, initial, state_offset: 0 });
+        Ok(())
+    }
+
+    fn export(&mut self, export: &wasmparser::Export<'_>) -> Result<()> {
+        let kind = match export.kind {
+            ExternalKind::Func => ExternKind::Function,
+            ExternalKind::Table => ExternKind::Table,
+            ExternalKind::Memory => ExternKind::Memory,
+            ExternalKind::Global => ExternKind::Global,
+            ExternalKind::Tag | ExternalKind::FuncExact => return Err(unexpected("export")),
+        };
+        self.module.exports.push(Export { name: export.name.to_owned(), kind, index: export.index });
+        Ok(())
+    }
+
+    fn element(&mut self, element: Element<'_>) -> wasmparser::Result<Result<()>> {
+        let mut items = Vec::new();
+        let element_type = match element.items {
+            ElementItems::Functions(functions) => {
+                for function in functions {
+                    items.push(Ok(Constant::Function(function?)));
+                }
+                Ok(ValueType::Funcref)
+            }
+            ElementItems::Expressions(element_type, expressions) => {
+                for expression in expressions {
+                    items.push(constant(&expression?));
+                }
+                value_type(ValType::Ref(element_type))
+            }
+        };
+        let (mode, table, offset) = match element.kind {
+            ElementKind::Passive => (SegmentMode::Passive, 0, Ok(Constant::Bits(0))),
+            ElementKind::Declared => (SegmentMode::Declared, 0, Ok(Constant::Bits(0))),
+            ElementKind::Active { table_index, offset_expr } => {
+                (SegmentMode::Active, table_index.unwrap_or(0), constant(&offset_expr))
+            }
+        };
+        Ok((|| {
+            let items = items.into_iter().collect::<Result<Vec<_>>>()?;
+            let (element_type, offset) = (element_type?, offset?);
+            self.module.elements.push(ElementSegment { mode, table, offset, items, element_type, dropped_offset: 0 });
+            Ok(())
+        })())
+    }
+
+    fn data(&mut self, data: &Data<'_>) -> Result<()> {
+        let (mode, memory, offset) = match &data.kind {
+            DataKind::Passive => (SegmentMode::Passive, 0, Constant::Bits(0)),
+            DataKind::Active { memory_index, offset_expr } => {
+                (SegmentMode::Active, *memory_index, constant(offset_expr)?)
+            }
+        };
+        // The bytes are the last part of the segment.
+        let end = range(&data.range).end;
+        let bytes = end.saturating_sub(data.data.len())..end;
+        self.module.data.push(DataSegment { mode, memory, offset, bytes, dropped_offset: 0 });
+        Ok(())
+    }
+
+    /// The complete module: names applied, funcrefs numbered, exports sorted, state laid out.
+    pub(super) fn finish(mut self) -> Result<Module> {
+        self.apply_names();
+        let mut module = self.module;
+        module.exports.sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
+        number_funcrefs(&mut module);
+        layout::assign(&mut module)?;
+        Ok(module)
+    }
+}
+
+/// Numbers the functions that can be referred to, from 1 on, in the order of their indices.
+fn number_funcrefs(module: &mut Module) {
+    let mut referable = vec![false; module.functions.len()];
+    let exported = module.exports.iter().filter(|export| export.kind == ExternKind::Function);
+    let items = module.elements.iter().flat_map(|segment| &segment.items);
+    let initials = module.globals.iter().filter_map(|global| global.initial.as_ref());
+    let constants = items.chain(initials).filter_map(|constant| match constant {
+        Constant::Function(index) => Some(*index),
+        _ => None,
+    });
+    for index in exported.map(|export| export.index).chain(constants) {
+        if let Some(mark) = referable.get_mut(index as usize) {
+            *mark = true;
+        }
+    }
+    module.funcrefs = vec![u32::MAX];
+    for (index, function) in module.functions.iter_mut().enumerate() {
+        if referable.get(index).copied().unwrap_or(false) {
+            function.funcref = Some(module.funcrefs.len() as u32);
+            module.funcrefs.push(index as u32);
+        }
+    }
+}
+
+/// Our number of a value type.
+pub(crate) fn value_type(kind: ValType) -> Result<ValueType> {
+    Ok(match kind {
+        ValType::I32 => ValueType::I32,
+        ValType::I64 => ValueType::I64,
+        ValType::F32 => ValueType::F32,
+        ValType::F64 => ValueType::F64,
+        ValType::V128 => ValueType::V128,
+        ValType::Ref(reference) if reference.is_func_ref() => ValueType::Funcref,
+        ValType::Ref(reference) if reference.is_extern_ref() => ValueType::Externref,
+        ValType::Ref(_) => return Err(unexpected("reference type")),
+    })
+}
+
+/// The validator admits none of these.
+fn unexpected(what: &str) -> Error {
+    Error::Internal(format!("an unsupported {what} passed validation"))
+}

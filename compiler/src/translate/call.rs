@@ -1,0 +1,168 @@
+//! Calls of every kind, and returning.
+//!
+//! A defined function is called directly, an imported one through its stub. An indirect call reads a
+//! funcref's number from a table, and code offset and type from the module's read-only records: no memory
+//! that the guest can write holds a code address. A number beyond the records reads record 0, the null
+//! reference, whose type equals no other.
+
+use super::function::{Translator, missing, trap_code};
+use crate::abi::{self, Results, clif_type};
+use crate::code::Target;
+use crate::error::Result;
+use crate::module::FunctionType;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{FuncRef, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
+use lucet_format::bytes::Record;
+use lucet_format::image::records::Funcref;
+use lucet_format::runtime::RESULT_STRIDE;
+use lucet_format::trap::TrapCode;
+use wasmparser::Operator;
+
+/// Log2 of the alignment of result cells.
+const RESULT_CELL_ALIGN: u8 = 4;
+/// Where a funcref record holds the function's type.
+const RECORD_TYPE: i32 = 4;
+
+/// What is called.
+pub(super) enum Callee {
+    Direct(FuncRef),
+    Indirect(SigRef, Value),
+}
+
+impl Translator<'_> {
+    /// Operators that call.
+    pub(super) fn call_operator(&mut self, operator: &Operator<'_>) -> Result<bool> {
+        match operator {
+            Operator::Call { function_index } => self.call(*function_index)?,
+            Operator::CallIndirect { type_index, table_index } => self.call_indirect(*type_index, *table_index)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn call(&mut self, function: u32) -> Result<()> {
+        let function_type = self.type_of_function(function)?;
+        let imported = function < self.module.imported_functions;
+        let (callee, results) = if imported {
+            let signature = || abi::import_signature(function_type);
+            (self.callee(Target::ImportStub(function), signature), abi::import_results(function_type))
+        } else {
+            let signature = || abi::guest_signature(function_type);
+            (self.callee(Target::Function(function), signature), abi::guest_results(function_type))
+        };
+        let arguments = self.pop_many(function_type.parameters.len())?;
+        let values = self.invoke(&Callee::Direct(callee), function_type, results, &arguments)?;
+        self.stack.extend(values);
+        Ok(())
+    }
+
+    fn call_indirect(&mut self, type_index: u32, table: u32) -> Result<()> {
+        let unique = *self.module.type_indices.get(type_index as usize).ok_or_else(|| missing("type"))?;
+        let function_type = self.unique_type(unique)?;
+        let index = self.pop()?;
+        let reference = self.element(table, index)?;
+        let code = self.checked_code(reference, unique);
+        let signature = self.guest_signature(unique)?;
+        let arguments = self.pop_many(function_type.parameters.len())?;
+        let results = abi::guest_results(function_type);
+        let values = self.invoke(&Callee::Indirect(signature, code), function_type, results, &arguments)?;
+        self.stack.extend(values);
+        Ok(())
+    }
+
+    /// The address of the code of a function reference, which traps unless its type is the expected one.
+    fn checked_code(&mut self, reference: Value, expected: u32) -> Value {
+        let count = self.module.funcrefs.len() as i64;
+        let unknown = self.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, reference, count);
+        let null = self.ins().iconst(I64, 0);
+        let known = self.ins().select_spectre_guard(unknown, null, reference);
+        let records = self.address_of(Target::Funcrefs);
+        let offset = self.ins().ishl_imm_u(known, i64::from(Funcref::SIZE.trailing_zeros()));
+        let record = self.ins().iadd(records, offset);
+        let flags = self.flags.constant;
+        let actual = self.ins().load(I32, flags, record, RECORD_TYPE);
+        let matches = self.ins().icmp_imm_u(IntCC::Equal, actual, i64::from(expected));
+        let (go_on, mismatch) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.set_cold_block(mismatch);
+        self.ins().brif(matches, go_on, &[], mismatch, &[]);
+        self.builder.seal_block(go_on);
+        self.builder.seal_block(mismatch);
+        self.builder.switch_to_block(mismatch);
+        self.ins().trapz(reference, trap_code(TrapCode::NullCall));
+        self.ins().trap(trap_code(TrapCode::CallType));
+        self.builder.switch_to_block(go_on);
+        let code = self.ins().uload32(flags, record, 0);
+        let text = self.address_of(Target::TextStart);
+        self.ins().iadd(text, code)
+    }
+
+    /// Calls, and returns the results in order.
+    pub(super) fn invoke(
+        &mut self,
+        callee: &Callee,
+        function_type: &FunctionType,
+        results: Results,
+        arguments: &[Value],
+    ) -> Result<Vec<Value>> {
+        let mut all = vec![self.vmctx];
+        let cells = match results {
+            Results::Pointer => Some(self.result_cells(function_type.results.len())),
+            Results::Registers => None,
+        };
+        all.extend(cells);
+        all.extend_from_slice(arguments);
+        let call = match callee {
+            Callee::Direct(function) => self.ins().call(*function, &all),
+            Callee::Indirect(signature, code) => self.ins().call_indirect(*signature, *code, &all),
+        };
+        let Some(cells) = cells else {
+            return Ok(self.builder.inst_results(call).to_vec());
+        };
+        let flags = self.flags.stack;
+        let mut values = Vec::new();
+        for (index, value_type) in function_type.results.iter().enumerate() {
+            values.push(self.ins().load(clif_type(*value_type), flags, cells, cell_offset(index)));
+        }
+        Ok(values)
+    }
+
+    /// Cells for so many results. Every call of the function uses the same ones: they are read right after.
+    fn result_cells(&mut self, count: usize) -> Value {
+        let bytes = count as u32 * RESULT_STRIDE;
+        let slot = match self.result_cells {
+            Some(slot) => slot,
+            None => {
+                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, RESULT_CELL_ALIGN);
+                self.builder.create_sized_stack_slot(data)
+            }
+        };
+        self.result_cells = Some(slot);
+        let slot_data = &mut self.builder.func.sized_stack_slots[slot];
+        slot_data.size = slot_data.size.max(bytes);
+        self.ins().stack_addr(I64, slot, 0)
+    }
+
+    /// Ends the function with these results.
+    pub(super) fn return_values(&mut self, values: &[Value]) -> Result<()> {
+        match self.results_pointer {
+            None => {
+                self.ins().return_(values);
+            }
+            Some(pointer) => {
+                let flags = self.flags.stack;
+                for (index, value) in values.iter().enumerate() {
+                    self.ins().store(flags, *value, pointer, cell_offset(index));
+                }
+                self.ins().return_(&[]);
+            }
+        }
+        self.reachable = false;
+        Ok(())
+    }
+}
+
+/// Where a result's cell lies; wasm allows at most 1000 results.
+fn cell_offset(index: usize) -> i32 {
+    index as i32 * RESULT_STRIDE as i32
+}

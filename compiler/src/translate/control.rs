@@ -1,0 +1,285 @@
+//! Blocks, branches and reachability.
+//!
+//! Each `block`, `loop` and `if` is a [`Frame`]. Values that cross the end of a block, or enter a loop, are
+//! parameters of Cranelift blocks. Code that cannot be reached has no frames: only its nesting is counted.
+
+use super::function::{Translator, missing};
+use crate::abi::clif_type;
+use crate::error::{Error, Result};
+use crate::module::FunctionType;
+use crate::parse::value_type;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Value};
+use lucet_format::trap::TrapCode;
+use lucet_format::value::ValueType;
+use std::collections::BTreeMap;
+use wasmparser::{BlockType, BrTable, Operator};
+
+/// The most targets of one `br_table`.
+const MAX_BRANCH_TARGETS: u64 = 65_520;
+
+/// A block that has been opened.
+pub(super) struct Frame {
+    kind: FrameKind,
+    /// Where code goes on after the block's end. Its parameters are the block's results.
+    exit: Block,
+    results: usize,
+    /// Operands below the block's parameters.
+    height: usize,
+    /// Whether something jumps to `exit`.
+    exit_used: bool,
+}
+
+enum FrameKind {
+    Block,
+    /// Branches go back to the header.
+    Loop {
+        header: Block,
+        parameters: usize,
+    },
+    /// Before `else`: the other side's block, and the values it starts with.
+    If {
+        other: Block,
+        parameters: Vec<Value>,
+    },
+}
+
+impl Translator<'_> {
+    /// Opens the frame of the function itself, whose results are the function's.
+    pub(super) fn open_function_frame(&mut self) {
+        let results = &self.function_type.results;
+        let exit = self.block_with(results);
+        self.frames.push(Frame {
+            kind: FrameKind::Block,
+            exit,
+            results: results.len(),
+            height: 0,
+            exit_used: false,
+        });
+    }
+
+    /// Operators that shape control flow.
+    pub(super) fn control(&mut self, operator: &Operator<'_>) -> Result<bool> {
+        match operator {
+            Operator::Block { blockty } => self.block(*blockty)?,
+            Operator::Loop { blockty } => self.loop_(*blockty)?,
+            Operator::If { blockty } => self.if_(*blockty)?,
+            Operator::Else => self.else_()?,
+            Operator::End => self.end()?,
+            Operator::Br { relative_depth } => self.branch(*relative_depth)?,
+            Operator::BrIf { relative_depth } => self.branch_if(*relative_depth)?,
+            Operator::BrTable { targets } => self.branch_table(targets)?,
+            Operator::Return => {
+                let results = self.pop_many(self.function_type.results.len())?;
+                self.return_values(&results)?;
+            }
+            Operator::Unreachable => self.trap(TrapCode::Unreachable),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Follows the nesting of code that cannot be reached.
+    pub(super) fn unreachable_operator(&mut self, operator: &Operator<'_>) -> Result<()> {
+        match operator {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.unreachable_depth += 1,
+            Operator::Else if self.unreachable_depth == 0 => self.else_()?,
+            Operator::End if self.unreachable_depth == 0 => self.end()?,
+            Operator::End => self.unreachable_depth -= 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block_type: BlockType) -> Result<()> {
+        let (parameters, results) = self.block_types(block_type)?;
+        let exit = self.block_with(&results);
+        self.open(FrameKind::Block, exit, parameters.len(), results.len())
+    }
+
+    fn loop_(&mut self, block_type: BlockType) -> Result<()> {
+        let (parameters, results) = self.block_types(block_type)?;
+        let header = self.block_with(&parameters);
+        let exit = self.block_with(&results);
+        let arguments = self.arguments(parameters.len())?;
+        self.ins().jump(header, &arguments);
+        let kind = FrameKind::Loop { header, parameters: parameters.len() };
+        self.open(kind, exit, parameters.len(), results.len())?;
+        // The header is sealed at the loop's end, when all jumps back are known.
+        self.builder.switch_to_block(header);
+        self.replace_top(parameters.len(), header)
+    }
+
+    fn if_(&mut self, block_type: BlockType) -> Result<()> {
+        let condition = self.pop()?;
+        let (parameters, results) = self.block_types(block_type)?;
+        let (then, other) = (self.builder.create_block(), self.builder.create_block());
+        let exit = self.block_with(&results);
+        self.ins().brif(condition, then, &[], other, &[]);
+        self.builder.seal_block(then);
+        self.builder.seal_block(other);
+        let copies = self.top(parameters.len())?.to_vec();
+        self.open(FrameKind::If { other, parameters: copies }, exit, parameters.len(), results.len())?;
+        self.builder.switch_to_block(then);
+        Ok(())
+    }
+
+    fn else_(&mut self) -> Result<()> {
+        if self.reachable {
+            self.jump_to_exit()?;
+        }
+        let frame = self.frames.last_mut().ok_or_else(|| missing("frame"))?;
+        let FrameKind::If { other, parameters } = std::mem::replace(&mut frame.kind, FrameKind::Block) else {
+            return Err(missing("if"));
+        };
+        let height = frame.height;
+        self.start_other_side(other, height, &parameters);
+        Ok(())
+    }
+
+    fn start_other_side(&mut self, other: Block, height: usize, parameters: &[Value]) {
+        self.stack.truncate(height);
+        self.stack.extend_from_slice(parameters);
+        self.builder.switch_to_block(other);
+        self.reachable = true;
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.reachable {
+            self.jump_to_exit()?;
+        }
+        let frame = self.frames.pop().ok_or_else(|| missing("frame"))?;
+        let mut exit_used = frame.exit_used;
+        match frame.kind {
+            FrameKind::Block => {}
+            FrameKind::Loop { header, .. } => self.builder.seal_block(header),
+            FrameKind::If { other, parameters } => {
+                // No `else`: the other side hands its parameters on.
+                self.start_other_side(other, frame.height, &parameters);
+                let arguments = self.arguments(frame.results)?;
+                self.ins().jump(frame.exit, &arguments);
+                exit_used = true;
+            }
+        }
+        self.stack.truncate(frame.height);
+        self.reachable = exit_used;
+        if exit_used {
+            self.builder.switch_to_block(frame.exit);
+            self.builder.seal_block(frame.exit);
+            let results = self.builder.block_params(frame.exit).to_vec();
+            self.stack.extend(results);
+            if self.frames.is_empty() {
+                let results = self.pop_many(frame.results)?;
+                self.return_values(&results)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn branch(&mut self, depth: u32) -> Result<()> {
+        let (target, count) = self.target(depth)?;
+        let arguments = self.arguments(count)?;
+        self.ins().jump(target, &arguments);
+        self.reachable = false;
+        Ok(())
+    }
+
+    fn branch_if(&mut self, depth: u32) -> Result<()> {
+        let condition = self.pop()?;
+        let (target, count) = self.target(depth)?;
+        let arguments = self.arguments(count)?;
+        let next = self.builder.create_block();
+        self.ins().brif(condition, target, &arguments, next, &[]);
+        self.builder.switch_to_block(next);
+        self.builder.seal_block(next);
+        Ok(())
+    }
+
+    fn branch_table(&mut self, table: &BrTable<'_>) -> Result<()> {
+        let targets = u64::from(table.len());
+        if targets > MAX_BRANCH_TARGETS {
+            return Err(Error::Limit { what: "targets of a br_table", actual: targets, limit: MAX_BRANCH_TARGETS });
+        }
+        let index = self.pop()?;
+        // Arguments travel through one block for each distinct target: entries of a jump table have none.
+        let mut between = BTreeMap::new();
+        let mut entries = Vec::new();
+        for depth in table.targets().chain([Ok(table.default())]) {
+            let depth = depth.map_err(|error| Error::Internal(error.to_string()))?;
+            let (target, count) = self.target(depth)?;
+            let entry = match count {
+                0 => target,
+                _ => *between.entry(depth).or_insert_with(|| self.builder.create_block()),
+            };
+            entries.push(self.builder.func.dfg.block_call(entry, &[]));
+        }
+        let default = entries.pop().ok_or_else(|| missing("default target"))?;
+        let jump_table = self.builder.create_jump_table(JumpTableData::new(default, &entries));
+        self.ins().br_table(index, jump_table);
+        for (depth, block) in between {
+            self.builder.switch_to_block(block);
+            self.builder.seal_block(block);
+            self.branch(depth)?;
+        }
+        self.reachable = false;
+        Ok(())
+    }
+
+    /// Where a branch to the block at this depth goes, and how many values it takes along.
+    fn target(&mut self, depth: u32) -> Result<(Block, usize)> {
+        let position = self.frames.len().checked_sub(depth as usize + 1).ok_or_else(|| missing("label"))?;
+        let frame = self.frames.get_mut(position).ok_or_else(|| missing("label"))?;
+        if let FrameKind::Loop { header, parameters } = frame.kind {
+            return Ok((header, parameters));
+        }
+        frame.exit_used = true;
+        Ok((frame.exit, frame.results))
+    }
+
+    fn jump_to_exit(&mut self) -> Result<()> {
+        let frame = self.frames.last_mut().ok_or_else(|| missing("frame"))?;
+        frame.exit_used = true;
+        let (exit, results) = (frame.exit, frame.results);
+        let arguments = self.arguments(results)?;
+        self.ins().jump(exit, &arguments);
+        Ok(())
+    }
+
+    fn open(&mut self, kind: FrameKind, exit: Block, parameters: usize, results: usize) -> Result<()> {
+        let height = self.stack.len().checked_sub(parameters).ok_or_else(|| missing("operand"))?;
+        self.frames.push(Frame { kind, exit, results, height, exit_used: false });
+        Ok(())
+    }
+
+    /// Replaces the topmost operands by the parameters of a block.
+    fn replace_top(&mut self, count: usize, block: Block) -> Result<()> {
+        self.pop_many(count)?;
+        let parameters = self.builder.block_params(block).to_vec();
+        self.stack.extend(parameters);
+        Ok(())
+    }
+
+    fn arguments(&self, count: usize) -> Result<Vec<BlockArg>> {
+        Ok(self.top(count)?.iter().map(|value| BlockArg::Value(*value)).collect())
+    }
+
+    /// A block with parameters of these types.
+    fn block_with(&mut self, types: &[ValueType]) -> Block {
+        let block = self.builder.create_block();
+        for value_type in types {
+            self.builder.append_block_param(block, clif_type(*value_type));
+        }
+        block
+    }
+
+    fn block_types(&self, block_type: BlockType) -> Result<(Vec<ValueType>, Vec<ValueType>)> {
+        Ok(match block_type {
+            BlockType::Empty => (Vec::new(), Vec::new()),
+            BlockType::Type(kind) => (Vec::new(), vec![value_type(kind)?]),
+            BlockType::FuncType(index) => {
+                let unique = self.module.type_indices.get(index as usize).ok_or_else(|| missing("type"))?;
+                let FunctionType { parameters, results } = self.unique_type(*unique)?.clone();
+                (parameters, results)
+            }
+        })
+    }
+}

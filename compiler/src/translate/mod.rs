@@ -1,0 +1,33 @@
+//! From the body of one WebAssembly function to Cranelift's intermediate representation (CLIF).
+//!
+//! The crate `cranelift-wasm` is no longer maintained, so this translation is our own. It covers WebAssembly
+//! 2.0 without SIMD and is split by what operators touch:
+//!
+//! * [`operators`]: the loop over a body, and which family an operator belongs to;
+//! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning;
+//! * [`numeric`], [`convert`]: operators on values; [`memory`], [`bulk`], [`table`], [`variable`]: on state;
+//! * [`function`]: what all of them share.
+//!
+//! Invariants. The module has been validated: operand types and indices are right, so a failure to find
+//! something is an internal error, not the input's. Guest code reads and writes only: its linear memory,
+//! through addresses `vmctx + zero-extended index + offset` that the memory contract covers; its tables,
+//! behind a bounds check whose failure selects an address in the guard; its globals and descriptors, at
+//! constant distances below vmctx; and its own stack. Calls go to functions of the module, to stubs, or to
+//! what a funcref record holds, after its type has been compared.
+//!
+//! It does not decide calling conventions (`abi`) or run Cranelift (`compile`).
+
+mod bulk;
+mod call;
+mod control;
+mod convert;
+mod function;
+mod glue;
+mod memory;
+mod numeric;
+mod operators;
+mod table;
+mod variable;
+
+pub use function::guest_function;
+pub use glue::{adapter, import_wrapper};

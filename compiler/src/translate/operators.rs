@@ -1,0 +1,102 @@
+//! The loop over a function's body, and which family each operator belongs to.
+
+use super::function::Translator;
+use crate::abi::clif_type;
+use crate::error::{Error, Result};
+use crate::module::FunctionBody;
+use crate::parse::{self, value_type};
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{InstBuilder, SourceLoc, Type, Value};
+use std::collections::HashMap;
+use wasmparser::{BinaryReader, Operator};
+
+impl Translator<'_> {
+    /// Translates locals and operators of a body, up to its final return.
+    pub(super) fn body(&mut self, wasm: &[u8], body: &FunctionBody) -> Result<()> {
+        let bytes = wasm.get(body.range.clone()).ok_or_else(|| Error::Internal("a body lies outside".to_owned()))?;
+        let reader = BinaryReader::new_features(bytes, body.range.start as u64, parse::SUPPORTED);
+        let body = wasmparser::FunctionBody::new(reader);
+        self.declare_locals(&body)?;
+        self.open_function_frame();
+        let mut operators = body.get_operators_reader().map_err(invalid)?;
+        while !operators.eof() {
+            let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
+            // Offsets fit: the input is at most MAX_INPUT_BYTES long.
+            self.builder.set_srcloc(SourceLoc::new(offset as u32));
+            self.operator(&operator)?;
+        }
+        Ok(())
+    }
+
+    fn declare_locals(&mut self, body: &wasmparser::FunctionBody<'_>) -> Result<()> {
+        let mut zeros: HashMap<Type, Value> = HashMap::new();
+        for group in body.get_locals_reader().map_err(invalid)? {
+            let (count, kind) = group.map_err(invalid)?;
+            let kind = clif_type(value_type(kind)?);
+            let zero = match zeros.get(&kind) {
+                Some(zero) => *zero,
+                None => self.zero(kind),
+            };
+            zeros.insert(kind, zero);
+            for _ in 0..count {
+                let local = self.builder.declare_var(kind);
+                self.builder.def_var(local, zero);
+                self.locals.push(local);
+            }
+        }
+        Ok(())
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>) -> Result<()> {
+        if !self.reachable {
+            return self.unreachable_operator(operator);
+        }
+        let handled = self.variable(operator)?
+            || self.control(operator)?
+            || self.load(operator)?
+            || self.store(operator)?
+            || self.integer(operator)?
+            || self.comparison(operator)?
+            || self.float(operator)?
+            || self.conversion(operator)?
+            || self.call_operator(operator)?
+            || self.bulk(operator)?
+            || self.table(operator)?
+            || self.miscellaneous(operator)?;
+        if handled { Ok(()) } else { Err(Error::Internal(format!("no translation for {operator:?}"))) }
+    }
+
+    fn miscellaneous(&mut self, operator: &Operator<'_>) -> Result<bool> {
+        match operator {
+            Operator::Nop => {}
+            Operator::Drop => {
+                self.pop()?;
+            }
+            Operator::Select | Operator::TypedSelect { .. } => {
+                let (first, second, condition) = self.pop3()?;
+                let value = self.ins().select(condition, first, second);
+                self.push(value);
+            }
+            Operator::RefNull { .. } => {
+                let null = self.zero(I64);
+                self.push(null);
+            }
+            Operator::RefIsNull => {
+                let reference = self.pop()?;
+                let is_null = self.ins().icmp_imm_u(cranelift_codegen::ir::condcodes::IntCC::Equal, reference, 0);
+                self.push_boolean(is_null);
+            }
+            Operator::RefFunc { function_index } => {
+                let reference = self.function_reference(*function_index)?;
+                self.push(reference);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// A body that validation has already read.
+fn invalid(error: wasmparser::Error) -> Error {
+    Error::Invalid { offset: error.offset(), message: error.message().to_owned() }
+}
