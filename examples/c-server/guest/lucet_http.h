@@ -19,23 +19,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lucet_http_errors.h" /* enum lucet_http_error, enum lucet_http_level */
+
 #define LUCET_HTTP_MODULE "lucet_http_v0"
 #define LUCET_HTTP_IMPORT(name) __attribute__((import_module(LUCET_HTTP_MODULE), import_name(name)))
 #define LUCET_HTTP_EXPORT(name) __attribute__((export_name(name), visibility("default")))
-
-enum lucet_http_error {
-  LUCET_HTTP_NOT_FOUND = -1, /* no such header */
-  LUCET_HTTP_INVALID = -2,   /* a value that is not allowed: a status of 99, a line break in a header */
-  LUCET_HTTP_FORBIDDEN = -3, /* a header that belongs to the host: Content-Length, Transfer-Encoding, Connection, ... */
-  LUCET_HTTP_TOO_LARGE = -4, /* beyond the limit that the host has set for responses, headers or log lines */
-  LUCET_HTTP_TOO_LATE = -5,  /* status and headers cannot change after the first resp_write */
-};
-
-enum lucet_http_level {
-  LUCET_HTTP_LOG_ERROR = 0,
-  LUCET_HTTP_LOG_WARNING = 1,
-  LUCET_HTTP_LOG_INFO = 2,
-};
 
 /* ---- the request ---- */
 

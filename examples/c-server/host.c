@@ -1,0 +1,227 @@
+/* host.c: the host's side of lucet_http_v0 (docs/guest-abi.md, guest/lucet_http.h).
+ *
+ * Invariants: a range that a guest names is checked as a whole before anything else happens, and the guest traps if it
+ * is not inside its memory. Checked pointers are used within the call only. Everything a guest can make grow is bounded
+ * by its exchange. */
+#include "host.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "exchange.h"
+#include "log.h"
+#include "lucet_http_errors.h"
+
+enum { MAX_RESPONSE_HEADERS = 16384, MAX_LOG_LINES = 100, MAX_LOG_LINE = 1024, MAX_RANDOM = 65536 };
+
+static _Thread_local struct exchange *running;
+
+void host_running(struct exchange *exchange) { running = exchange; }
+
+static struct exchange *exchange_of(lucet_call *call) { return lucet_call_instance_data(call); }
+
+/* A range to read, or NULL; then the guest has trapped and the host function returns at once. */
+static const char *input(lucet_call *call, uint32_t address, uint32_t length) {
+  const uint8_t *data;
+  if (lucet_instance_view(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK) return (const char *)data;
+  lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
+  return NULL;
+}
+
+/* The same for a range to fill. */
+static char *output(lucet_call *call, uint32_t address, uint32_t length) {
+  uint8_t *data;
+  if (lucet_instance_view_mut(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK) return (char *)data;
+  lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
+  return NULL;
+}
+
+/* Copies what fits and answers the full length. Texts of a request are shorter than its head. */
+static int32_t fill(char *buffer, uint32_t capacity, struct text text) {
+  size_t length = text.length < capacity ? text.length : capacity;
+  if (length > 0) memcpy(buffer, text.data, length);
+  return (int32_t)text.length;
+}
+
+/* ---- the request ---- */
+
+static int32_t req_method(lucet_call *call, uint32_t buffer, uint32_t capacity) {
+  char *out = output(call, buffer, capacity);
+  return out ? fill(out, capacity, exchange_of(call)->request->method) : 0;
+}
+
+static int32_t req_uri(lucet_call *call, uint32_t buffer, uint32_t capacity) {
+  char *out = output(call, buffer, capacity);
+  return out ? fill(out, capacity, exchange_of(call)->request->target) : 0;
+}
+
+static int32_t req_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t buffer, uint32_t capacity) {
+  const char *wanted = input(call, name, name_length);
+  char *out = wanted ? output(call, buffer, capacity) : NULL;
+  if (!out) return 0;
+  const struct http_header *header = http_find(exchange_of(call)->request, wanted, name_length);
+  return header ? fill(out, capacity, header->value) : LUCET_HTTP_NOT_FOUND;
+}
+
+static int64_t req_header_at(lucet_call *call, uint32_t index, uint32_t name, uint32_t name_capacity, uint32_t value,
+                             uint32_t value_capacity) {
+  char *name_out = output(call, name, name_capacity);
+  char *value_out = name_out ? output(call, value, value_capacity) : NULL;
+  if (!value_out) return 0;
+  const struct http_request *request = exchange_of(call)->request;
+  if (index >= request->header_count) return LUCET_HTTP_NOT_FOUND;
+  const struct http_header *header = &request->headers[index];
+  int64_t length = fill(name_out, name_capacity, header->name);
+  return length << 32 | fill(value_out, value_capacity, header->value);
+}
+
+static int64_t req_body_len(lucet_call *call) { return (int64_t)exchange_of(call)->body.length; }
+
+static int32_t req_body_read(lucet_call *call, uint64_t offset, uint32_t buffer, uint32_t capacity) {
+  char *out = output(call, buffer, capacity);
+  if (!out) return 0;
+  struct text body = exchange_of(call)->body;
+  if (offset >= body.length || capacity == 0) return 0;
+  size_t left = body.length - (size_t)offset, length = left < capacity ? left : capacity;
+  if (length > INT32_MAX) length = INT32_MAX;
+  memcpy(out, body.data + offset, length);
+  return (int32_t)length;
+}
+
+/* ---- the response ---- */
+
+static int32_t resp_status(lucet_call *call, int32_t status) {
+  struct exchange *exchange = exchange_of(call);
+  if (status < 200 || status > 599) return LUCET_HTTP_INVALID;
+  if (exchange->committed) return LUCET_HTTP_TOO_LATE;
+  exchange->status = status;
+  return 0;
+}
+
+/* Headers that say where a message ends or belong to the connection. */
+static bool is_the_hosts(struct text name) {
+  static const char *const names[] = {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade",
+                                      "trailer",        "te",                "date",       "proxy-connection"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (text_is(name, names[i])) return true;
+  return false;
+}
+
+static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t value,
+                           uint32_t value_length) {
+  const char *n = input(call, name, name_length), *v = n ? input(call, value, value_length) : NULL;
+  if (!v) return 0;
+  struct exchange *exchange = exchange_of(call);
+  if (exchange->headers.length + name_length + (uint64_t)value_length + 4 > MAX_RESPONSE_HEADERS)
+    return LUCET_HTTP_TOO_LARGE;
+  if (!http_is_token(n, name_length) || !http_is_header_value(v, value_length)) return LUCET_HTTP_INVALID;
+  if (is_the_hosts((struct text){n, name_length})) return LUCET_HTTP_FORBIDDEN;
+  if (exchange->committed) return LUCET_HTTP_TOO_LATE;
+  size_t before = exchange->headers.length;
+  if (buffer_append(&exchange->headers, n, name_length) && buffer_append(&exchange->headers, ": ", 2) &&
+      buffer_append(&exchange->headers, v, value_length) && buffer_append(&exchange->headers, "\r\n", 2))
+    return 0;
+  exchange->headers.length = before;
+  return LUCET_HTTP_TOO_LARGE;
+}
+
+static int32_t write_body(struct exchange *exchange, const char *bytes, size_t length) {
+  exchange->committed = true;
+  if (length > exchange->response_limit - exchange->out.length) return LUCET_HTTP_TOO_LARGE;
+  return buffer_append(&exchange->out, bytes, length) ? 0 : LUCET_HTTP_TOO_LARGE;
+}
+
+static int32_t resp_write(lucet_call *call, uint32_t bytes, uint32_t length) {
+  const char *data = input(call, bytes, length);
+  return data ? write_body(exchange_of(call), data, length) : 0;
+}
+
+/* ---- everything else ---- */
+
+static int32_t guest_log(lucet_call *call, int32_t level, uint32_t text, uint32_t length) {
+  static const char *const levels[] = {"error", "warning", "info"};
+  const char *data = input(call, text, length);
+  if (!data) return 0;
+  struct exchange *exchange = exchange_of(call);
+  if (level < 0 || level > 2) return LUCET_HTTP_INVALID;
+  if (length > MAX_LOG_LINE || exchange->log_lines >= MAX_LOG_LINES) return LUCET_HTTP_TOO_LARGE;
+  struct buffer line = {0};
+  exchange->log_lines++;
+  log_escape(&line, data, length);
+  log_error("guest %s: %s: %.*s", exchange->guest, levels[level], (int)line.length, line.data ? line.data : "");
+  buffer_free(&line);
+  return 0;
+}
+
+static int64_t now_ms(lucet_call *call) {
+  struct timespec now;
+  (void)call;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int32_t random_bytes(lucet_call *call, uint32_t buffer, uint32_t length) {
+  char *out = output(call, buffer, length);
+  if (!out) return 0;
+  if (length > MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
+  for (size_t done = 0; done < length;) {
+    ssize_t got = getrandom(out + done, length - done, 0);
+    if (got > 0) done += (size_t)got; /* anything else: interrupted */
+  }
+  return 0;
+}
+
+/* ---- demo: a host function that calls the guest back ---- */
+
+static int32_t call_back(lucet_call *call, int32_t function, int32_t argument) {
+  lucet_value callee, parameter = lucet_value_i32(argument);
+  lucet_outcome outcome;
+  if (lucet_instance_table_get(lucet_call_instance(call), "__indirect_function_table", (uint32_t)function, &callee) ||
+      callee.type != LUCET_FUNCREF) {
+    lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
+    return 0;
+  }
+  /* A refusal (too deep, wrong type) or a trap inside ends the guest when this function returns. */
+  lucet_status status = lucet_call_funcref(call, callee.of.funcref, &parameter, 1, &outcome);
+  if (status == LUCET_OK && outcome.kind == LUCET_RETURNED && outcome.value_count == 1) return outcome.values[0].of.i32;
+  if (outcome.kind == LUCET_NOT_RUN)
+    lucet_call_trap(call, status == LUCET_DEPTH ? LUCET_TRAP_DEPTH : LUCET_TRAP_HOST_ARGUMENT);
+  return 0;
+}
+
+static const lucet_host_function http_functions[] = {
+    LUCET_HOST("req_method", req_method, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("req_uri", req_uri, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("req_header", req_header, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
+    LUCET_HOST("req_header_at", req_header_at, int64_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t),
+    LUCET_HOST("req_body_len", req_body_len, int64_t),
+    LUCET_HOST("req_body_read", req_body_read, int32_t, uint64_t, uint32_t, uint32_t),
+    LUCET_HOST("resp_status", resp_status, int32_t, int32_t),
+    LUCET_HOST("resp_header", resp_header, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
+    LUCET_HOST("resp_write", resp_write, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("log", guest_log, int32_t, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("now_ms", now_ms, int64_t),
+    LUCET_HOST("random", random_bytes, int32_t, uint32_t, uint32_t),
+};
+
+static const lucet_host_function demo_functions[] = {
+    LUCET_HOST("call_back", call_back, int32_t, int32_t, int32_t),
+};
+
+lucet_status host_define(lucet_linker *linker) {
+  lucet_status status = lucet_linker_define(linker, "lucet_http_v0", http_functions,
+                                            sizeof http_functions / sizeof http_functions[0], NULL);
+  if (!status) status = lucet_linker_define(linker, "demo", demo_functions, 1, NULL);
+  return status ? status : lucet_linker_define_wasi_stub(linker, NULL);
+}
+
+void host_region_log(void *data, int level, const char *text, size_t length) {
+  (void)data;
+  if (level == LUCET_LOG_GUEST && running) {
+    if (write_body(running, text, length) != 0) /* the program is not told; it could not do much about it */
+      log_error("guest %s: error: printed more than its response may have", running->guest);
+    return;
+  }
+  log_error("lucet: %.*s", (int)(length < 1024 ? length : 1024), text);
+}
