@@ -7,7 +7,8 @@
 //! * [`parse`] validates the input and collects what is known of it: [`module::Module`];
 //! * `translate` turns the body of one function into Cranelift's intermediate representation;
 //! * `stubs` are the few pieces of code that are written byte by byte;
-//! * `compile` runs all of it, in parallel, and yields pieces of [`code::Code`] in a fixed order.
+//! * `compile` runs all of it, in parallel, and yields pieces of [`code::Code`] in a fixed order;
+//! * [`object`] turns those into the file that `liblucet` loads.
 //!
 //! Invariants: no unsafe code; hostile input gives an [`Error`], never a panic, within limits on time and
 //! memory; the same input and options give the same bytes, whatever the number of threads.
@@ -19,6 +20,7 @@ pub mod code;
 mod compile;
 pub mod error;
 pub mod module;
+pub mod object;
 pub mod options;
 pub mod parse;
 mod stubs;
@@ -31,6 +33,7 @@ use code::Code;
 use lucet_format::contract::CpuFeatures;
 use module::Module;
 use options::Options;
+use std::borrow::Cow;
 
 /// A compiled module, before it is written to a file.
 #[derive(Clone, Debug)]
@@ -50,4 +53,28 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let module = parse::parse(wasm)?;
     let code = compile::compile_module(&module, wasm, &target, options)?;
     Ok(Compiled { module, code, cpu_features: target.cpu_features })
+}
+
+/// Compiles a module in binary or text format to the file that `liblucet` loads.
+pub fn compile_module(input: &[u8], options: &Options) -> Result<Vec<u8>> {
+    let wasm = binary(input)?;
+    object::write(&compile(&wasm, options)?, &wasm)
+}
+
+/// The binary format of a module that may be in the text format. Offsets in errors are in the binary format.
+pub fn binary(input: &[u8]) -> Result<Cow<'_, [u8]>> {
+    // The first byte of the binary format is one that no text starts with.
+    if input.first() == Some(&0) {
+        return Ok(Cow::Borrowed(input));
+    }
+    let length = input.len() as u64;
+    if length > parse::MAX_INPUT_BYTES {
+        return Err(Error::Limit { what: "bytes of the module", actual: length, limit: parse::MAX_INPUT_BYTES });
+    }
+    let text = std::str::from_utf8(input).map_err(|error| Error::Invalid {
+        offset: error.valid_up_to() as u64,
+        message: "neither the binary format, which starts with a zero byte, nor UTF-8 text".to_owned(),
+    })?;
+    let wasm = wat::parse_str(text).map_err(|error| Error::Text(error.to_string()))?;
+    Ok(Cow::Owned(wasm))
 }

@@ -1,0 +1,341 @@
+//! Assembles the image: the records that tell the runtime what the module is. What they mean is defined in
+//! `lucet_format::image::records`.
+//!
+//! Invariant: records are in the order of the module's index spaces, so an index in the image is the module's.
+
+use super::memory::{self, Run};
+use super::names;
+use super::segments;
+use super::text::Text;
+use crate::Compiled;
+use crate::module::{Constant, Module};
+use lucet_format::contract::{GUARD, MemoryContract, RESERVATION};
+use lucet_format::image::records::{self, CodeKind, ExternKind, InitialKind, SegmentMode, Span};
+use lucet_format::image::writer::{Blob, ImageLayout, ImageWriter};
+use lucet_format::image::{NONE, Section};
+use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE};
+use std::collections::HashMap;
+
+/// Who made the file.
+const PRODUCER: &str = concat!("lucetc ", env!("CARGO_PKG_VERSION"));
+
+/// An image whose records are complete but for the places of other parts of the file.
+pub struct Image {
+    writer: ImageWriter,
+    layout: ImageLayout,
+    header: records::Header,
+}
+
+/// What the image's header says of the rest of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Bytes of the whole file.
+    pub file_bytes: u64,
+    /// The text.
+    pub text: Span,
+    /// The runtime table.
+    pub runtime_table: Span,
+    /// The build id.
+    pub build_id: Span,
+}
+
+/// Assembles the image of a module, to start at file offset `start`.
+pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -> Image {
+    let module = &compiled.module;
+    let mut assembler = Assembler { writer: ImageWriter::default(), start, strings: HashMap::new(), module, text };
+    let producer = assembler.string(PRODUCER);
+    let types = assembler.function_types();
+    assembler.names_and_entities();
+    segments::elements(&mut assembler.writer, module);
+    let runs = memory::initial_runs(module, wasm);
+    let blobs = assembler.data(wasm, runs.as_deref());
+    assembler.code();
+    let flags = if runs.is_none() { records::FLAG_DYNAMIC_DATA } else { 0 };
+    let mut writer = assembler.writer;
+    let layout = writer.layout(start);
+    blobs.place(&mut writer, &layout);
+    let header = records::Header {
+        producer,
+        flags,
+        cpu_features: compiled.cpu_features.0,
+        start_function: module.start.unwrap_or(NONE),
+        contract: contract(module, types.max_values),
+        ..records::Header::default()
+    };
+    Image { writer, layout, header }
+}
+
+impl Image {
+    /// Its length in bytes.
+    pub fn bytes(&self) -> u32 {
+        self.layout.bytes()
+    }
+
+    /// The file offset of the funcref records.
+    pub fn funcrefs(&self) -> u32 {
+        self.layout.section(Section::Funcrefs).offset
+    }
+
+    /// Its bytes, complete but for the checksum.
+    pub fn finish(&self, places: &Places) -> Vec<u8> {
+        let header = records::Header {
+            file_bytes: places.file_bytes,
+            text: places.text,
+            runtime_table: places.runtime_table,
+            build_id: places.build_id,
+            ..self.header
+        };
+        self.writer.finish(&self.layout, &header)
+    }
+}
+
+fn contract(module: &Module, max_values: u32) -> MemoryContract {
+    let own_tables = module.tables.iter().filter(|table| !table.imported);
+    MemoryContract {
+        reservation: RESERVATION,
+        guard: GUARD,
+        state_bytes: module.state_bytes,
+        page_size: PAGE_SIZE as u32,
+        table_elements: own_tables.fold(0, |sum, table| sum.saturating_add(table.minimum)),
+        max_values,
+        reserved: 0,
+    }
+}
+
+struct Assembler<'a> {
+    writer: ImageWriter,
+    start: u32,
+    /// Strings that are already in the image.
+    strings: HashMap<String, Span>,
+    module: &'a Module,
+    text: &'a Text<'a>,
+}
+
+struct Types {
+    /// Values that the largest call in or out passes or returns.
+    max_values: u32,
+}
+
+/// Data whose spans are known only after the sections have been laid out.
+struct Blobs {
+    segments: Vec<(records::DataSegment, Option<Blob>)>,
+    runs: Vec<(u64, Blob)>,
+}
+
+impl Blobs {
+    fn place(&self, writer: &mut ImageWriter, layout: &ImageLayout) {
+        let span = |blob: &Option<Blob>| blob.map_or(Span::default(), |blob| layout.blob(blob));
+        let segments: Vec<_> = self
+            .segments
+            .iter()
+            .map(|(segment, blob)| records::DataSegment { bytes: span(blob), ..*segment })
+            .collect();
+        let runs: Vec<_> = self
+            .runs
+            .iter()
+            .map(|(destination, blob)| records::InitialRun { destination: *destination, bytes: layout.blob(*blob) })
+            .collect();
+        writer.replace(Section::DataSegments, &segments);
+        writer.replace(Section::InitialRuns, &runs);
+    }
+}
+
+impl Assembler<'_> {
+    /// A string's final span; equal strings are stored once.
+    fn string(&mut self, text: &str) -> Span {
+        if text.is_empty() {
+            return Span::default();
+        }
+        if let Some(known) = self.strings.get(text) {
+            return *known;
+        }
+        let span = ImageWriter::place(self.start, self.writer.string(text));
+        self.strings.insert(text.to_owned(), span);
+        span
+    }
+
+    fn function_types(&mut self) -> Types {
+        let imported = self.module.functions.iter().take(self.module.imported_functions as usize);
+        let mut called_out = vec![false; self.module.types.len()];
+        for function in imported {
+            if let Some(mark) = called_out.get_mut(function.function_type as usize) {
+                *mark = true;
+            }
+        }
+        let (mut first, mut max_values) = (0u32, 0);
+        for ((index, function_type), called_out) in (0u32..).zip(&self.module.types).zip(called_out) {
+            let (parameters, results) = (function_type.parameters.len() as u32, function_type.results.len() as u32);
+            for value_type in function_type.parameters.iter().chain(&function_type.results) {
+                self.writer.push(Section::ValueTypes, &value_type.number());
+            }
+            let adapter = self.text.find(CodeKind::Adapter, index).map(|(offset, _)| offset);
+            if adapter.is_some() || called_out {
+                max_values = parameters.max(results).max(max_values);
+            }
+            let adapter = adapter.unwrap_or(NONE);
+            self.writer.push(Section::FunctionTypes, &records::FunctionType { first, parameters, results, adapter });
+            first += parameters + results;
+        }
+        Types { max_values }
+    }
+
+    fn names_and_entities(&mut self) {
+        self.imports_and_exports();
+        self.functions();
+        self.globals();
+        self.tables();
+        for memory in &self.module.memories {
+            let record = records::Memory {
+                flags: limits_flags(memory.imported, memory.maximum),
+                page_size_log2: WASM_PAGE_SIZE.trailing_zeros(),
+                minimum: memory.minimum,
+                maximum: memory.maximum.unwrap_or(0),
+            };
+            self.writer.push(Section::Memories, &record);
+        }
+    }
+
+    fn imports_and_exports(&mut self) {
+        for import in &self.module.imports {
+            let (module, name) = (self.string(&import.module), self.string(&import.name));
+            let record = records::Import { module, name, kind: import.kind as u32, index: import.index };
+            self.writer.push(Section::Imports, &record);
+        }
+        for (index, export) in (0u32..).zip(&self.module.exports) {
+            let name = self.string(&export.name);
+            let stub = match export.kind {
+                ExternKind::Function => self.text.find(CodeKind::TypedStub, index).map(|(offset, _)| offset),
+                _ => None,
+            };
+            let (kind, stub) = (export.kind as u32, stub.unwrap_or(NONE));
+            self.writer.push(Section::Exports, &records::Export { name, kind, index: export.index, stub });
+        }
+    }
+
+    fn functions(&mut self) {
+        let imported = self.module.imported_functions;
+        for (index, function) in (0u32..).zip(&self.module.functions) {
+            let name = function.name.as_deref().map(names::readable).unwrap_or_default();
+            let name = self.string(&name);
+            let (code, code_bytes) = self.text.function(index).unwrap_or((NONE, 0));
+            let body = index.checked_sub(imported).and_then(|defined| self.module.bodies.get(defined as usize));
+            let record = records::Function {
+                function_type: function.function_type,
+                code,
+                code_bytes,
+                name,
+                wasm_offset: body.map_or(0, |body| body.range.start as u32),
+                funcref: function.funcref.unwrap_or(NONE),
+            };
+            self.writer.push(Section::Functions, &record);
+        }
+        for (number, index) in self.module.funcrefs.iter().enumerate() {
+            let function = self.module.functions.get(*index as usize).filter(|_| number > 0);
+            let record = records::Funcref {
+                code: self.text.function(*index).map_or(0, |(offset, _)| offset),
+                function_type: function.map_or(NONE, |function| function.function_type),
+            };
+            self.writer.push(Section::Funcrefs, &record);
+        }
+    }
+
+    fn globals(&mut self) {
+        for global in &self.module.globals {
+            let mutable = if global.mutable { records::FLAG_MUTABLE } else { 0 };
+            let imported = if global.initial.is_none() { records::FLAG_IMPORTED } else { 0 };
+            let initial = global.initial.unwrap_or(Constant::Bits(0));
+            let record = records::Global {
+                value_type: u32::from(global.value_type.number()),
+                flags: mutable | imported,
+                state_offset: global.state_offset,
+                reserved: 0,
+                initial: initial_value(initial, self.module),
+            };
+            self.writer.push(Section::Globals, &record);
+        }
+    }
+
+    fn tables(&mut self) {
+        for table in &self.module.tables {
+            let record = records::Table {
+                element_type: u32::from(table.element_type.number()),
+                // Every table has elements of its own in each instance, whether or not its code changes them.
+                flags: limits_flags(table.imported, table.maximum) | records::FLAG_MUTABLE,
+                minimum: table.minimum,
+                maximum: table.maximum.unwrap_or(0),
+                state_offset: table.state_offset,
+                reserved: 0,
+                initial: initial_value(table.initial, self.module),
+            };
+            self.writer.push(Section::Tables, &record);
+        }
+    }
+
+    /// Data segments and initial runs. The bytes of active segments are in the runs, if there are any.
+    fn data(&mut self, wasm: &[u8], runs: Option<&[Run]>) -> Blobs {
+        let mut segments = Vec::new();
+        for segment in &self.module.data {
+            let wanted = segment.mode == SegmentMode::Passive || runs.is_none();
+            let bytes = wasm.get(segment.bytes.clone()).filter(|bytes| wanted && !bytes.is_empty());
+            let blob = bytes.map(|bytes| self.writer.blob(bytes, 1));
+            let record = records::DataSegment {
+                mode: segment.mode as u32,
+                memory: segment.memory,
+                offset: initial_value(segment.offset, self.module),
+                bytes: Span::default(),
+                dropped_offset: segment.dropped_offset,
+                reserved: 0,
+            };
+            self.writer.push(Section::DataSegments, &record);
+            segments.push((record, blob));
+        }
+        let mut places = Vec::new();
+        for run in runs.unwrap_or_default() {
+            let blob = self.writer.blob(&run.bytes, 1);
+            let record = records::InitialRun { destination: run.destination, bytes: Span::default() };
+            self.writer.push(Section::InitialRuns, &record);
+            places.push((run.destination, blob));
+        }
+        Blobs { segments, runs: places }
+    }
+
+    /// Ranges, traps and positions of the code.
+    fn code(&mut self) {
+        for (start, piece) in self.text.pieces() {
+            let length = piece.bytes.len() as u32;
+            let range = records::CodeRange { start, length, kind: piece.kind as u32, index: piece.index };
+            self.writer.push(Section::CodeRanges, &range);
+            for (offset, trap) in &piece.traps {
+                self.writer.push(Section::TrapOffsets, &(start + offset));
+                self.writer.push(Section::TrapCodes, &trap.number());
+            }
+            for (offset, wasm) in &piece.positions {
+                let position = records::SourcePosition { text: start + offset, wasm: wasm.unwrap_or(NONE) };
+                self.writer.push(Section::SourceMap, &position);
+            }
+        }
+    }
+}
+
+fn limits_flags(imported: bool, maximum: Option<u64>) -> u32 {
+    let imported = if imported { records::FLAG_IMPORTED } else { 0 };
+    let maximum = if maximum.is_some() { records::FLAG_HAS_MAXIMUM } else { 0 };
+    imported | maximum
+}
+
+/// The record of a constant expression.
+pub fn initial_value(constant: Constant, module: &Module) -> records::Initial {
+    let record = |kind: InitialKind, low: u64, high: u64| records::Initial { kind: kind as u32, reserved: 0, low, high };
+    match constant {
+        Constant::Bits(bits) => record(InitialKind::Constant, bits as u64, (bits >> 64) as u64),
+        Constant::ImportedGlobal(index) => record(InitialKind::ImportedGlobal, u64::from(index), 0),
+        Constant::Function(index) => record(InitialKind::Funcref, funcref_number(index, module), 0),
+        Constant::Null => record(InitialKind::Constant, 0, 0),
+    }
+}
+
+/// The number of the reference to a function. Parsing has numbered every function that a constant refers to.
+pub fn funcref_number(function: u32, module: &Module) -> u64 {
+    let known = module.functions.get(function as usize).and_then(|function| function.funcref);
+    u64::from(known.unwrap_or(0))
+}
