@@ -1,0 +1,173 @@
+/* worker.c: see worker.h. A guest runs to its end inside the loop: that is what makes a request cheap, and why a guest
+ * that never ends stops its worker (the README says what to do about it). */
+#include "worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <lucet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+
+enum { EVENTS = 64, TICK_MS = 250 };
+
+/* What epoll gives back: a connection, or one of these two. */
+static char listener_tag, waker_tag;
+
+static bool watch(struct worker *worker, int operation, int fd, uint32_t events, void *data) {
+  struct epoll_event event = {.events = events, .data.ptr = data};
+  return epoll_ctl(worker->poller, operation, fd, &event) == 0;
+}
+
+static void set_accepting(struct worker *worker, bool on) {
+  if (worker->accepting == on) return;
+  /* EXCLUSIVE: one new connection does not wake all workers. */
+  if (watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->server->listener, EPOLLIN | EPOLLEXCLUSIVE,
+            &listener_tag))
+    worker->accepting = on;
+}
+
+static void drop(struct worker *worker, struct connection *c) {
+  *c->previous = c->next;
+  if (c->next) c->next->previous = c->previous;
+  connection_free(c); /* closing takes it out of epoll */
+  worker->count--;
+  atomic_fetch_sub(&worker->server->stats.open, 1);
+}
+
+/* Watches for what the connection waits for, or drops it. */
+static void settle(struct worker *worker, struct connection *c, bool alive) {
+  uint32_t interest = c->state == CONNECTION_WRITE ? EPOLLOUT : EPOLLIN;
+  if (alive && interest != c->interest) alive = watch(worker, EPOLL_CTL_MOD, c->fd, interest, c);
+  c->interest = interest;
+  if (!alive) drop(worker, c);
+}
+
+static void adopt(struct worker *worker, int fd, const struct sockaddr_in *address) {
+  char ip[INET_ADDRSTRLEN] = "?", peer[32];
+  int on = 1;
+  inet_ntop(AF_INET, &address->sin_addr, ip, sizeof ip);
+  snprintf(peer, sizeof peer, "%s:%u", ip, (unsigned)ntohs(address->sin_port));
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  struct connection *c = connection_new(worker->server, fd, peer);
+  if (!c || !watch(worker, EPOLL_CTL_ADD, fd, EPOLLIN, c)) {
+    log_error("%s: connection refused: no memory", peer);
+    if (c) connection_free(c);
+    else close(fd);
+    return;
+  }
+  c->interest = EPOLLIN;
+  c->draining = worker->drain_until_ms != 0;
+  c->next = worker->connections;
+  c->previous = &worker->connections;
+  if (c->next) c->next->previous = &c->next;
+  worker->connections = c;
+  worker->count++;
+  atomic_fetch_add(&worker->server->stats.connections, 1);
+  atomic_fetch_add(&worker->server->stats.open, 1);
+}
+
+static void accept_all(struct worker *worker, unsigned most) {
+  for (; most > 0 && worker->count < worker->server->config.connections; most--) {
+    struct sockaddr_in address = {0};
+    socklen_t length = sizeof address;
+    int fd = accept4(worker->server->listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) adopt(worker, fd, &address);
+    else if (errno != EINTR && errno != ECONNABORTED) break;
+  }
+}
+
+static void begin_drain(struct worker *worker) {
+  struct connection *c, *next;
+  worker->drain_until_ms = clock_ms() + 1000ull * worker->server->config.drain_seconds;
+  set_accepting(worker, false);
+  accept_all(worker, UINT32_MAX); /* for the clients these are connected already */
+  for (c = worker->connections; c; c = next) {
+    next = c->next;
+    c->draining = true;
+    bool alive = connection_ready(c); /* a request that has arrived is in flight */
+    settle(worker, c, alive && !connection_is_idle(c));
+  }
+}
+
+static void sweep(struct worker *worker) {
+  struct connection *c, *next;
+  uint64_t now = clock_ms();
+  bool over = worker->drain_until_ms && now >= worker->drain_until_ms;
+  if (over && worker->count) log_error("drain: %u connections are not done in time", worker->count);
+  for (c = worker->connections; c; c = next) {
+    next = c->next;
+    if (over) drop(worker, c);
+    else if (now >= c->deadline_ms) settle(worker, c, connection_expired(c));
+  }
+}
+
+static void handle(struct worker *worker, void *data) {
+  uint64_t count;
+  if (data == &listener_tag) {
+    accept_all(worker, 16); /* and leave some to the others */
+  } else if (data == &waker_tag) {
+    if (read(worker->waker, &count, sizeof count) < 0) return; /* only to make it quiet */
+    if (atomic_load(&worker->drain) && !worker->drain_until_ms) begin_drain(worker);
+  } else {
+    struct connection *c = data;
+    bool alive = connection_ready(c);
+    settle(worker, c, alive && !(c->draining && connection_is_idle(c)));
+  }
+}
+
+static void *loop(void *argument) {
+  struct worker *worker = argument;
+  struct epoll_event events[EVENTS];
+  uint64_t swept = clock_ms();
+  while (!worker->drain_until_ms || worker->count > 0) {
+    bool draining = worker->drain_until_ms != 0;
+    set_accepting(worker, !draining && worker->count < worker->server->config.connections);
+    int n = epoll_wait(worker->poller, events, EVENTS, TICK_MS);
+    bool waker = false;
+    for (int i = 0; i < n; i++) {
+      if (events[i].data.ptr == &waker_tag) waker = true; /* last: it may drop connections that have events here */
+      else handle(worker, events[i].data.ptr);
+    }
+    if (waker) handle(worker, &waker_tag);
+    if (clock_ms() - swept >= TICK_MS) {
+      swept = clock_ms();
+      sweep(worker);
+    }
+  }
+  lucet_thread_detach();
+  return NULL;
+}
+
+bool worker_start(struct worker *worker, struct server *server) {
+  *worker = (struct worker){.server = server, .poller = -1, .waker = -1};
+  worker->poller = epoll_create1(EPOLL_CLOEXEC);
+  worker->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (worker->poller >= 0 && worker->waker >= 0 &&
+      watch(worker, EPOLL_CTL_ADD, worker->waker, EPOLLIN, &waker_tag) &&
+      pthread_create(&worker->thread, NULL, loop, worker) == 0)
+    return true;
+  log_error("worker: %s", strerror(errno));
+  if (worker->poller >= 0) close(worker->poller);
+  if (worker->waker >= 0) close(worker->waker);
+  return false;
+}
+
+void worker_drain(struct worker *worker) {
+  uint64_t one = 1;
+  atomic_store(&worker->drain, true);
+  if (write(worker->waker, &one, sizeof one) < 0) log_error("worker: %s", strerror(errno));
+}
+
+void worker_join(struct worker *worker) {
+  pthread_join(worker->thread, NULL);
+  close(worker->poller);
+  close(worker->waker);
+}
