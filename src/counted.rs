@@ -32,6 +32,15 @@ impl<T> Counted<T> {
     ///
     /// `NoMemory`; the value is dropped.
     pub fn new(value: T) -> Result<Counted<T>> {
+        Counted::new_with(|| value)
+    }
+
+    /// Makes a value with one count, once there is memory for it.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`; `make` has not run.
+    pub fn new_with(make: impl FnOnce() -> T) -> Result<Counted<T>> {
         let layout = Layout::new::<Cell<T>>();
         // SAFETY: the layout is not of size zero, since the count is not.
         let memory = unsafe { alloc(layout) }.cast::<Cell<T>>();
@@ -39,7 +48,7 @@ impl<T> Counted<T> {
             return Err(Error::no_memory("a shared object"));
         };
         // SAFETY: freshly allocated with the layout of `Cell<T>`.
-        unsafe { cell.write(Cell { count: AtomicUsize::new(1), value }) };
+        unsafe { cell.write(Cell { count: AtomicUsize::new(1), value: make() }) };
         Ok(Counted { cell })
     }
 

@@ -10,12 +10,14 @@
 //!   context     the assembly that changes stacks
 //!   signal, thread                     what happens on a fault, and what a thread needs for it
 //!   control, directory, process        the control block of a slot, how a handle finds it, whose process it is
-//!   mapping, counted, error, guard, abi    system memory, shared ownership, failures, panics, C-visible structs
+//!   wasi        host functions for what a wasm32-wasi guest calls while it starts
+//!   mapping, counted, error, guard, text, abi    system memory, shared ownership, failures, panics, lines, C's structs
 //! ```
 
 pub mod abi;
 mod arguments;
 pub mod call;
+pub mod capi;
 pub mod context;
 pub mod control;
 pub mod counted;
@@ -30,5 +32,7 @@ pub mod module;
 mod process;
 pub mod region;
 pub mod signal;
+mod text;
 pub mod thread;
 mod typed;
+pub mod wasi;

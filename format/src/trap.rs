@@ -3,6 +3,8 @@
 //!
 //! Numbers are never reused.
 
+use std::ffi::CStr;
+
 /// A trap: the guest did something that the WebAssembly specification (or the host) answers by stopping it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -76,24 +78,32 @@ impl TrapCode {
     }
 
     /// A few words for a log line; where the specification's tests have a phrase, it is that phrase.
-    pub const fn message(self) -> &'static str {
+    pub const fn message_c(self) -> &'static CStr {
         match self {
-            TrapCode::Unreachable => "unreachable",
-            TrapCode::Memory => "out of bounds memory access",
-            TrapCode::Table => "out of bounds table access",
-            TrapCode::NullCall => "uninitialized element",
-            TrapCode::CallType => "indirect call type mismatch",
-            TrapCode::DivideByZero => "integer divide by zero",
-            TrapCode::IntegerOverflow => "integer overflow",
-            TrapCode::Conversion => "invalid conversion to integer",
-            TrapCode::Stack => "call stack exhausted",
-            TrapCode::Depth => "host calls nested too deeply",
-            TrapCode::HostArgument => "bad argument to a host function",
-            TrapCode::Host => "stopped by a host function",
-            TrapCode::Unaligned => "unaligned atomic",
-            TrapCode::NullReference => "null reference",
-            TrapCode::Exception => "uncaught exception",
-            TrapCode::Resource => "out of system resources",
+            TrapCode::Unreachable => c"unreachable",
+            TrapCode::Memory => c"out of bounds memory access",
+            TrapCode::Table => c"out of bounds table access",
+            TrapCode::NullCall => c"uninitialized element",
+            TrapCode::CallType => c"indirect call type mismatch",
+            TrapCode::DivideByZero => c"integer divide by zero",
+            TrapCode::IntegerOverflow => c"integer overflow",
+            TrapCode::Conversion => c"invalid conversion to integer",
+            TrapCode::Stack => c"call stack exhausted",
+            TrapCode::Depth => c"host calls nested too deeply",
+            TrapCode::HostArgument => c"bad argument to a host function",
+            TrapCode::Host => c"stopped by a host function",
+            TrapCode::Unaligned => c"unaligned atomic",
+            TrapCode::NullReference => c"null reference",
+            TrapCode::Exception => c"uncaught exception",
+            TrapCode::Resource => c"out of system resources",
+        }
+    }
+
+    /// The same words.
+    pub const fn message(self) -> &'static str {
+        match self.message_c().to_str() {
+            Ok(words) => words,
+            Err(_) => "",
         }
     }
 }

@@ -32,7 +32,7 @@ impl Target {
 
     /// A function handle, which must be one of the instance's module.
     pub fn func(inner: &Inner, func: &Func) -> Result<Target> {
-        if !std::ptr::eq(func.code, &raw const *inner.module.code) {
+        if func.base != inner.module.code.base() {
             return Err(error!(Status::BadArgument, "the function belongs to another module than the instance"));
         }
         Target::function(inner, func.function)

@@ -23,11 +23,12 @@ use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Error, Result, Status, error};
 use crate::mapping::{Access, Mapping};
+use crate::text::Line;
 use crate::{process, signal};
 use layout::Layout;
 use lucet_format::PAGE_SIZE;
 use stats::Counters;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 /// See the file's header.
@@ -161,34 +162,16 @@ impl Region {
     /// Hands a line to the host's log callback, if there is one. Cut at 1 KiB.
     pub fn log(&self, level: i32, line: fmt::Arguments<'_>) {
         let Some(callback) = self.config.log else { return };
-        let mut text = Line { bytes: [0; 1024], length: 0 };
-        // A line that is too long is cut: no failure.
-        let _ = text.write_fmt(line);
+        let text = Line::of(line);
+        let text = text.as_str();
         // SAFETY: the host has promised a callback that can be called from any thread that runs guests; the text is
         // valid for the length given.
-        unsafe { callback(self.config.log_data, level, text.bytes.as_ptr().cast(), text.length) };
+        unsafe { callback(self.config.log_data, level, text.as_ptr().cast(), text.len()) };
     }
 }
 
 impl Drop for Region {
     fn drop(&mut self) {
         self.published.withdraw();
-    }
-}
-
-struct Line {
-    bytes: [u8; 1024],
-    length: usize,
-}
-
-impl Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut take = text.len().min(self.bytes.len() - self.length);
-        while !text.is_char_boundary(take) {
-            take -= 1;
-        }
-        self.bytes[self.length..self.length + take].copy_from_slice(&text.as_bytes()[..take]);
-        self.length += take;
-        if take < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }

@@ -1,0 +1,124 @@
+//! Instances: making, resetting, releasing, limits.
+
+use super::guard::{guarded, guarded_value};
+use super::module::lucet_module;
+use super::object::{get, null, prepare};
+use super::region::lucet_region;
+use super::status::lucet_status;
+use super::structs::{Extensible, read, read_optional};
+use crate::error::{Result, Status, error};
+use crate::instance::{self, Handle, Limits};
+use std::ffi::c_void;
+
+/// An instance of a module in a slot of a region. One thread at a time may use it, not always the same one. This is a handle that
+/// is never followed: using it after the release is LUCET_STALE, not undefined.
+pub struct lucet_instance {
+    _private: [u8; 0],
+}
+
+/// What one instance may use; 0: no limit but the region's. Start from lucet_limits_default().
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct lucet_limits {
+    /// sizeof(lucet_limits)
+    pub struct_size: usize,
+    /// Bytes of linear memory. The guest's memory.grow gives -1 beyond.
+    pub memory_bytes: u64,
+    /// Elements of all tables. The guest's table.grow gives -1 beyond.
+    pub table_elements: u64,
+    /// Not in this release: 0.
+    pub deadline_ns: u64,
+    /// Not in this release: 0.
+    pub cpu_ns: u64,
+    /// Not in this release: 0.
+    pub fuel: u64,
+    /// Not in this release: 0.
+    pub slice_ns: u64,
+    /// 0.
+    pub reserved: [u64; 5],
+}
+
+// SAFETY: a C struct with `struct_size` first, of integers.
+unsafe impl Extensible for lucet_limits {
+    const NAME: &'static str = "lucet_limits";
+    fn reserved_is_zero(&self) -> bool {
+        self.reserved == [0; 5]
+    }
+}
+
+impl lucet_limits {
+    fn to_limits(self) -> Result<Limits> {
+        if [self.deadline_ns, self.cpu_ns, self.fuel, self.slice_ns] != [0; 4] {
+            return Err(error!(Status::Unsupported, "limits of time and fuel are not supported in this release: leave them 0"));
+        }
+        Ok(Limits { memory_bytes: self.memory_bytes, table_elements: self.table_elements })
+    }
+}
+
+/// The handle in a pointer.
+pub(super) fn handle(instance: *const lucet_instance) -> Result<Handle> {
+    if instance.is_null() {
+        return Err(null("instance"));
+    }
+    Ok(Handle(instance as u64))
+}
+
+/// Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
+/// lucet_call_instance_data. `limits` may be NULL.
+/// Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
+/// UNSUPPORTED: a limit that is not in this release; INCOMPATIBLE: the region is too small for the module, see
+/// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
+/// Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_new(
+    region: *mut lucet_region,
+    module: *const lucet_module,
+    data: *mut c_void,
+    limits: *const lucet_limits,
+    out_instance: *mut *mut lucet_instance,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        prepare(out_instance, "out_instance")?;
+        let limits = read_optional(limits)?.map_or(Ok(Limits::default()), lucet_limits::to_limits)?;
+        let handle = instance::create(get(region.cast_const())?, get(module)?, data, limits)?;
+        out_instance.write(handle.0 as *mut lucet_instance);
+        Ok(())
+    })
+}
+
+/// Makes an instance as it was when new, whatever the guest did: memory, globals, tables, stack. Keeps `data` and limits.
+/// Pointers into its memory and its results are void.
+/// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY, SYSTEM; after the last two it needs another reset. The
+/// instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_reset(instance: *mut lucet_instance) -> lucet_status {
+    guarded(|| instance::reset(handle(instance)?))
+}
+
+/// Ends an instance. Nothing of it is left in its slot. NULL is allowed.
+/// Errors: RUNNING: it goes on; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_release(instance: *mut lucet_instance) -> lucet_status {
+    if instance.is_null() {
+        return Status::Ok as lucet_status;
+    }
+    guarded(|| instance::release(handle(instance)?))
+}
+
+/// The `data` that the instance was made with; NULL when it is stale. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_data(instance: *const lucet_instance) -> *mut c_void {
+    guarded_value(|| instance::data(handle(instance)?)).unwrap_or(std::ptr::null_mut())
+}
+
+/// Sets the limits, from now on. What the guest has beyond them it keeps.
+/// Errors: NULL_ARGUMENT, BAD_STRUCT, UNSUPPORTED, RUNNING, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_set_limits(
+    instance: *mut lucet_instance,
+    limits: *const lucet_limits,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe { instance::set_limits(handle(instance)?, read(limits)?.to_limits()?) })
+}

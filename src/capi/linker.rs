@@ -1,0 +1,197 @@
+//! Linkers: what a host offers to its guests.
+
+use super::guard::guarded;
+use super::object::{get_mut, give, null, prepare, release};
+use super::status::lucet_status;
+use super::structs::{array, text};
+use super::types::{LUCET_VOID, lucet_function, lucet_type};
+use crate::abi::{lucet_dynamic_function, lucet_value};
+use crate::counted::try_collect;
+use crate::error::{Result, Status, error};
+use crate::linker::{Definition, DynamicData, Linker};
+use lucet_format::value::ValueType;
+use std::ffi::{c_char, c_void};
+
+/// Host functions and globals by module and name. Used by one thread at a time. Read while a module is linked, and not
+/// needed afterwards.
+pub struct lucet_linker {
+    _private: [u8; 0],
+}
+
+/// A row of a table of host functions. Written with LUCET_HOST and LUCET_HOST_LEAF of lucet/typed.h, which take
+/// the types from the C function itself.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct lucet_host_function {
+    /// The import's name.
+    pub name: *const c_char,
+    /// The function. Its first parameter is the `lucet_call *`.
+    pub function: lucet_function,
+    /// Its type: four bits each, lowest first: the result (0: none), then at most 12 parameters.
+    pub types: u64,
+    /// 0, or LUCET_LEAF.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// `lucet_host_function.flags`: the function runs on the guest's own stack, without a change of stacks. It must need less
+/// than the region's `leaf_stack_bytes`, must not call back, end the guest, block or use much time, and may use its
+/// lucet_call for reading only.
+pub const LUCET_LEAF: u32 = 1;
+
+/// Makes an empty linker.
+/// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, NO_MEMORY. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_linker_new(out_linker: *mut *mut lucet_linker) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        prepare(out_linker, "out_linker")?;
+        give(out_linker, Linker::new()?)
+    })
+}
+
+/// Ends a linker. Modules that were linked with it go on. NULL is allowed. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_linker_release(linker: *mut lucet_linker) {
+    // SAFETY: the C contract of this function.
+    let _ = guarded(|| unsafe { release(linker) });
+}
+
+/// Defines `count` functions with the import module name `module`. `data` is what lucet_call_data answers in them; it must
+/// live as long as modules linked with it. Defines all or none.
+/// Names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_linker_define(
+    linker: *mut lucet_linker,
+    module: *const c_char,
+    rows: *const lucet_host_function,
+    count: usize,
+    data: *mut c_void,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let linker = get_mut(linker)?;
+        let module = text(module, "module")?.to_bytes();
+        let rows = array(rows, count, "rows")?;
+        for (index, row) in rows.iter().enumerate() {
+            let defined = define_row(linker, module, row, data);
+            if defined.is_err() {
+                for row in &rows[..index] {
+                    linker.undefine(module, text(row.name, "a row's name")?.to_bytes());
+                }
+                return defined;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// # Safety
+///
+/// The row's name is NULL or a C string.
+unsafe fn define_row(linker: &mut Linker, module: &[u8], row: &lucet_host_function, data: *mut c_void) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let name = unsafe { text(row.name, "a row's name") }?.to_bytes();
+    if row.flags & !LUCET_LEAF != 0 || row.reserved != 0 {
+        return Err(error!(
+            Status::BadArgument,
+            "\"{}\": unknown flags {:#x}, or a reserved field that is not zero",
+            name.escape_ascii(),
+            row.flags
+        ));
+    }
+    let function = row.function.ok_or_else(|| null("a row's function"))? as *const ();
+    let leaf = row.flags & LUCET_LEAF != 0;
+    linker.define(module, name, Definition::Typed { function, types: row.types, leaf, data })
+}
+
+/// Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.
+/// `release`, if not NULL, is called with `data` when the linker and every module linked with it are gone; on failure it is not
+/// called, and `data` stays the caller's.
+/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; UNSUPPORTED: v128; NO_MEMORY. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_linker_define_dynamic(
+    linker: *mut lucet_linker,
+    module: *const c_char,
+    name: *const c_char,
+    parameters: *const lucet_type,
+    parameter_count: usize,
+    results: *const lucet_type,
+    result_count: usize,
+    function: lucet_dynamic_function,
+    data: *mut c_void,
+    release: Option<unsafe extern "C" fn(data: *mut c_void)>,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let linker = get_mut(linker)?;
+        let (module, name) = (text(module, "module")?.to_bytes(), text(name, "name")?.to_bytes());
+        let parameters = value_types(array(parameters, parameter_count, "parameters")?)?;
+        let results = value_types(array(results, result_count, "results")?)?;
+        let function = function.ok_or_else(|| null("function"))?;
+        if linker.lookup(module, name)?.is_some() {
+            return Err(error!(
+                Status::BadArgument,
+                "\"{}\" \"{}\" is defined already",
+                module.escape_ascii(),
+                name.escape_ascii()
+            ));
+        }
+        let owned = DynamicData::new(data, release)?;
+        let definition = Definition::dynamic(&parameters, &results, function, owned.clone());
+        let defined = definition.and_then(|definition| linker.define(module, name, definition));
+        if defined.is_err() {
+            owned.disown();
+        }
+        defined
+    })
+}
+
+fn value_types(numbers: &[lucet_type]) -> Result<Vec<ValueType>> {
+    /// What the validator allows.
+    const MOST: usize = 1000;
+    if numbers.len() > MOST {
+        return Err(error!(Status::BadArgument, "{} types, {MOST} are the most", numbers.len()));
+    }
+    for number in numbers {
+        match ValueType::from_number(*number) {
+            Some(ValueType::V128) => {
+                return Err(error!(Status::Unsupported, "v128 in host functions is not supported in this release"));
+            }
+            Some(_) => {}
+            None if *number == LUCET_VOID => return Err(error!(Status::BadArgument, "LUCET_VOID in a list of types")),
+            None => return Err(error!(Status::BadArgument, "{number} is not the number of a value type")),
+        }
+    }
+    try_collect(numbers.iter().filter_map(|number| ValueType::from_number(*number)), "a function type")
+}
+
+/// Defines an immutable global.
+/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_linker_define_global(
+    linker: *mut lucet_linker,
+    module: *const c_char,
+    name: *const c_char,
+    value: *const lucet_value,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let linker = get_mut(linker)?;
+        let (module, name) = (text(module, "module")?.to_bytes(), text(name, "name")?.to_bytes());
+        let value = value.as_ref().ok_or_else(|| null("value"))?;
+        linker.define(module, name, Definition::Global(*value))
+    })
+}
+
+/// From now on, functions that are imported but not defined trap with LUCET_TRAP_HOST when they are called, instead of
+/// failing the link. Errors: NULL_ARGUMENT. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_linker_trap_missing(linker: *mut lucet_linker) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        get_mut(linker)?.trap_missing();
+        Ok(())
+    })
+}

@@ -1,0 +1,58 @@
+//! What the library does to the process and its threads: signal handlers and alternate signal stacks.
+
+use super::guard::{guarded, guarded_value};
+use super::status::lucet_status;
+use crate::{signal, thread};
+use std::ffi::{c_int, c_void};
+
+/// `lucet_signals_install`: the host installs handlers of its own and calls lucet_signal_handle in them; the library installs none.
+pub const LUCET_SIGNALS_HOST: u32 = 1;
+/// `lucet_signals_install`: adds SA_ONSTACK to every handler that the host has set, so that a signal which interrupts a guest does
+/// not need room on the guest's stack.
+pub const LUCET_SIGNALS_ONSTACK: u32 = 2;
+const _: () = assert!(LUCET_SIGNALS_HOST == signal::HOST && LUCET_SIGNALS_ONSTACK == signal::ONSTACK);
+
+/// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps. Other faults go to the handlers
+/// that were there before, as if the library was not. Once per process, before the first region; again is no error. `flags` is 0
+/// or some of LUCET_SIGNALS_*.
+/// Errors: BAD_ARGUMENT: unknown flags; BAD_STATE: installed before with another choice of LUCET_SIGNALS_HOST; SYSTEM. Any thread;
+/// no other thread changes handlers meanwhile. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_signals_install(flags: u32) -> lucet_status {
+    guarded(|| signal::install(flags))
+}
+
+/// Puts the handlers back that were there before. No guest may run then or later. Errors: NO_SIGNALS: nothing is installed;
+/// BAD_STATE: somebody has installed a handler since, nothing has changed; SYSTEM. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_signals_remove() -> lucet_status {
+    guarded(signal::remove)
+}
+
+/// Whether the handlers are still in place, for hosts that load other libraries. Errors: NO_SIGNALS: nothing is installed;
+/// BAD_STATE: somebody has installed a handler since; SYSTEM. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_signals_check() -> lucet_status {
+    guarded(signal::check)
+}
+
+/// For handlers of the host: true if the signal was a guest's and has been dealt with: return from the handler at once. False: it
+/// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_signal_handle(signal: c_int, siginfo: *mut c_void, ucontext: *mut c_void) -> bool {
+    if siginfo.is_null() || ucontext.is_null() {
+        return false;
+    }
+    // SAFETY: the C contract of this function.
+    unsafe { signal::handle(signal, siginfo.cast(), ucontext.cast()) }
+}
+
+/// Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
+/// needed by hosts that replace alternate stacks themselves. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_thread_detach() {
+    let _ = guarded_value(|| {
+        thread::detach();
+        Ok(())
+    });
+}

@@ -1,0 +1,216 @@
+//! Regions: slots for instances.
+
+use super::guard::guarded;
+use super::module::lucet_module;
+use super::object::{get, give, prepare, release};
+use super::status::lucet_status;
+use super::structs::{Extensible, fill, read};
+use crate::error::{Result, Status, error};
+use crate::region::stats::TRAP_ROWS;
+use crate::region::{Region, RegionConfig};
+use std::ffi::{c_char, c_int, c_void};
+
+/// Slots for instances: address space reserved once, used over and over. Any thread may use it, several at a time. Belongs to
+/// the process that made it.
+pub struct lucet_region {
+    _private: [u8; 0],
+}
+
+/// How to make a region. Start from lucet_region_config_default(); a field that is 0 means its default, which stands in brackets.
+/// Sizes are in bytes and for one instance.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct lucet_region_config {
+    /// sizeof(lucet_region_config)
+    pub struct_size: usize,
+    /// The most instances at a time [64].
+    pub instances: u32,
+    /// The most nested callbacks into an instance [8].
+    pub callback_depth: u32,
+    /// The most elements of all tables together [10000].
+    pub table_elements: u64,
+    /// The most linear memory [16 MiB]; at most 4 GiB. Address space is reserved whatever this is.
+    pub memory_bytes: u64,
+    /// The guest's stack [128 KiB].
+    pub stack_bytes: u64,
+    /// Room for globals and other state [16 KiB].
+    pub state_bytes: u64,
+    /// Memory that an idle slot may keep [1 MiB].
+    pub keep_resident_bytes: u64,
+    /// What a leaf host function finds on the guest's stack at least [16 KiB].
+    pub leaf_stack_bytes: u64,
+    /// What must be left of the host's stack for a callback into the guest [32 KiB].
+    pub host_stack_bytes: u64,
+    /// The most parameters, or results, of one call [32].
+    pub values: u32,
+    /// 0.
+    pub flags: u32,
+    /// If not NULL: gets log lines, on the thread where they arise, with a LUCET_LOG_* level. The text is valid during the call.
+    pub log: Option<unsafe extern "C" fn(data: *mut c_void, level: c_int, text: *const c_char, length: usize)>,
+    /// The callback's first argument.
+    pub log_data: *mut c_void,
+    /// 0.
+    pub reserved: [u64; 6],
+}
+
+// SAFETY: a C struct with `struct_size` first, of integers, a pointer and an optional function pointer.
+unsafe impl Extensible for lucet_region_config {
+    const NAME: &'static str = "lucet_region_config";
+    fn reserved_is_zero(&self) -> bool {
+        self.reserved == [0; 6]
+    }
+}
+
+/// Log level: something failed.
+pub const LUCET_LOG_ERROR: c_int = 0;
+/// Log level: something is odd.
+pub const LUCET_LOG_WARNING: c_int = 1;
+/// Log level: for information.
+pub const LUCET_LOG_INFO: c_int = 2;
+/// Log level: a line that a guest wrote through the WASI functions, control characters escaped.
+pub const LUCET_LOG_GUEST: c_int = 3;
+const _: () = assert!(LUCET_LOG_GUEST == crate::wasi::LOG_LEVEL);
+
+/// What has happened in a region.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct lucet_region_stats {
+    /// sizeof(lucet_region_stats)
+    pub struct_size: usize,
+    /// Slots.
+    pub capacity: u64,
+    /// Slots with an instance.
+    pub live: u64,
+    /// Instances made so far.
+    pub created: u64,
+    /// Resets so far.
+    pub reset: u64,
+    /// Instances released so far.
+    pub released: u64,
+    /// Entries that ended in a trap.
+    pub trapped: u64,
+    /// Entries that were terminated.
+    pub terminated: u64,
+    /// Bytes of slots that are in memory now.
+    pub resident_bytes: u64,
+    /// Bytes of address space.
+    pub reserved_bytes: u64,
+    /// Traps by LUCET_TRAP_*.
+    pub traps: [u64; 32],
+    /// 0.
+    pub reserved: [u64; 8],
+}
+const _: () = assert!(TRAP_ROWS == 32);
+
+// SAFETY: a C struct with `struct_size` first, of integers.
+unsafe impl Extensible for lucet_region_stats {
+    const NAME: &'static str = "lucet_region_stats";
+    fn reserved_is_zero(&self) -> bool {
+        true
+    }
+}
+
+fn or<T: Default + PartialEq>(given: T, default: T) -> T {
+    if given == T::default() { default } else { given }
+}
+
+impl lucet_region_config {
+    fn to_config(self) -> Result<RegionConfig> {
+        if self.flags != 0 {
+            return Err(error!(Status::BadArgument, "unknown flags {:#x} in lucet_region_config", self.flags));
+        }
+        let default = RegionConfig::default();
+        Ok(RegionConfig {
+            instances: or(self.instances, default.instances),
+            callback_depth: or(self.callback_depth, default.callback_depth),
+            table_elements: or(self.table_elements, default.table_elements),
+            memory_bytes: or(self.memory_bytes, default.memory_bytes),
+            stack_bytes: or(self.stack_bytes, default.stack_bytes),
+            state_bytes: or(self.state_bytes, default.state_bytes),
+            keep_resident_bytes: or(self.keep_resident_bytes, default.keep_resident_bytes),
+            leaf_stack_bytes: or(self.leaf_stack_bytes, default.leaf_stack_bytes),
+            host_stack_bytes: or(self.host_stack_bytes, default.host_stack_bytes),
+            values: or(self.values, default.values),
+            log: self.log,
+            log_data: self.log_data,
+        })
+    }
+}
+
+/// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules.
+/// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_region_config_fit(
+    config: *mut lucet_region_config,
+    module: *const lucet_module,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let given = read(config.cast_const())?;
+        let before = given.to_config()?;
+        let mut after = before;
+        after.fit(&get(module)?.code)?;
+        let raised = |before: u64, after: u64, given: u64| if after > before { after } else { given };
+        (*config).memory_bytes = raised(before.memory_bytes, after.memory_bytes, given.memory_bytes);
+        (*config).state_bytes = raised(before.state_bytes, after.state_bytes, given.state_bytes);
+        (*config).table_elements = raised(before.table_elements, after.table_elements, given.table_elements);
+        if after.values > before.values {
+            (*config).values = after.values;
+        }
+        Ok(())
+    })
+}
+
+/// Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
+/// until instances run, but about 6 GiB of address space for each: a process has 128 TiB.
+/// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
+/// SYSTEM. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_region_new(
+    config: *const lucet_region_config,
+    out_region: *mut *mut lucet_region,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        prepare(out_region, "out_region")?;
+        let config = if config.is_null() { RegionConfig::default() } else { read(config)?.to_config()? };
+        give(out_region, Region::new(&config)?)
+    })
+}
+
+/// The region's statistics. `out_stats->struct_size` is set by the caller. Counts pages, so it takes some microseconds a used slot.
+/// Errors: NULL_ARGUMENT, BAD_STRUCT, WRONG_PROCESS. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_region_get_stats(
+    region: *const lucet_region,
+    out_stats: *mut lucet_region_stats,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let region = get(region)?;
+        region.check_process()?;
+        let stats = region.stats();
+        let described = lucet_region_stats {
+            struct_size: 0,
+            capacity: stats.capacity,
+            live: stats.live,
+            created: stats.created,
+            reset: stats.reset,
+            released: stats.released,
+            trapped: stats.trapped,
+            terminated: stats.terminated,
+            resident_bytes: stats.resident_bytes,
+            reserved_bytes: stats.reserved_bytes,
+            traps: stats.traps,
+            reserved: [0; 8],
+        };
+        fill(out_stats, &described)
+    })
+}
+
+/// Gives a region up. It goes when its last instance does. NULL is allowed. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_region_release(region: *mut lucet_region) {
+    // SAFETY: the C contract of this function.
+    let _ = guarded(|| unsafe { release(region) });
+}

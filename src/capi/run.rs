@@ -1,0 +1,224 @@
+//! Running guests, and how a run ended.
+
+use super::guard::{guarded, guarded_value};
+use super::instance::{handle, lucet_instance};
+use super::module::lucet_func;
+use super::object::null;
+use super::status::lucet_status;
+use super::structs::{array, put, text};
+use crate::abi::{lucet_frame, lucet_funcref, lucet_outcome, lucet_value};
+use crate::error::{Result, Status, error};
+use crate::instance;
+use crate::instance::outcome::NOT_RUN;
+use crate::module::Func;
+use crate::module::code::FUNC_TAG;
+use std::ffi::c_char;
+use std::fmt::{self, Write};
+
+/// # Safety
+///
+/// As [`array`].
+pub(super) unsafe fn values_in<'a>(first: *const lucet_value, count: usize) -> Result<&'a [lucet_value]> {
+    // SAFETY: the caller's promise.
+    unsafe { array(first, count, "arguments") }
+}
+
+/// # Safety
+///
+/// `func` is NULL, or came from lucet_module_func and its module is alive, or points at something else that can be read.
+pub(super) unsafe fn func_of<'a>(func: *const lucet_func) -> Result<&'a Func> {
+    let func = func.cast::<Func>();
+    if func.is_null() {
+        return Err(null("func"));
+    }
+    // SAFETY: the caller's promise; the alignment is checked first.
+    let ours = func.is_aligned() && unsafe { (&raw const (*func).tag).read_volatile() } == FUNC_TAG;
+    if !ours {
+        return Err(error!(Status::BadArgument, "this pointer is not a lucet_func"));
+    }
+    // SAFETY: the tag says so.
+    Ok(unsafe { &*func })
+}
+
+/// Hands an outcome to C; one that did not come about is `LUCET_NOT_RUN`.
+///
+/// # Safety
+///
+/// `out` is NULL or can be written.
+pub(super) unsafe fn deliver(out: *mut lucet_outcome, outcome: Result<lucet_outcome>) -> Result<()> {
+    if !out.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { out.write(*outcome.as_ref().unwrap_or(&NOT_RUN)) };
+    }
+    outcome.map(|_| ())
+}
+
+/// Instantiates: runs what the first entry would run before anything else, which is the module's start function. Optional.
+/// LUCET_OK says that the outcome tells what happened: LUCET_RETURNED, or how the start function ended. `out_outcome` may be NULL.
+/// Errors: NULL_ARGUMENT, STALE, RUNNING, NEEDS_RESET, WRONG_PROCESS, NO_SIGNALS, SYSTEM. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_start(
+    instance: *mut lucet_instance,
+    out_outcome: *mut lucet_outcome,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe { deliver(out_outcome, handle(instance).and_then(instance::start)) })
+}
+
+/// Calls an exported function by its name. LUCET_OK says that the guest ran and the outcome tells how that ended; any other
+/// status, that it has not run and is as it was (`out_outcome->kind` is LUCET_NOT_RUN). `out_outcome` may be NULL.
+/// The arguments are copied. Results are in the outcome, the instance's until its next entry, reset or release.
+/// Errors: NULL_ARGUMENT; NOT_FOUND: no such function; TYPE_MISMATCH: number or types of arguments; BAD_ARGUMENT: a funcref that
+/// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; SYSTEM. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_run(
+    instance: *mut lucet_instance,
+    name: *const c_char,
+    arguments: *const lucet_value,
+    count: usize,
+    out_outcome: *mut lucet_outcome,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let run = || instance::run(handle(instance)?, text(name, "name")?.to_bytes(), values_in(arguments, count)?);
+        deliver(out_outcome, run())
+    })
+}
+
+/// As lucet_instance_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function.
+/// The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_call(
+    instance: *mut lucet_instance,
+    func: *const lucet_func,
+    arguments: *const lucet_value,
+    count: usize,
+    out_outcome: *mut lucet_outcome,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let run = || instance::call(handle(instance)?, func_of(func)?, values_in(arguments, count)?);
+        deliver(out_outcome, run())
+    })
+}
+
+/// As lucet_instance_run, with a reference that this instance has passed or returned. Errors: also BAD_ARGUMENT: null, or not the
+/// instance's. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_call_funcref(
+    instance: *mut lucet_instance,
+    function: lucet_funcref,
+    arguments: *const lucet_value,
+    count: usize,
+    out_outcome: *mut lucet_outcome,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let run = || instance::call_funcref(handle(instance)?, function, values_in(arguments, count)?);
+        deliver(out_outcome, run())
+    })
+}
+
+/// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_resume(
+    instance: *mut lucet_instance,
+    results: *const lucet_value,
+    count: usize,
+    out_outcome: *mut lucet_outcome,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let run = || instance::resume(handle(instance)?, values_in(results, count)?);
+        deliver(out_outcome, run())
+    })
+}
+
+/// Lets an instance be entered again after a trap or a termination without a reset, its memory as the guest left it: for hosts
+/// that know their guest. Inside a host function whose callback ended badly: lets the outer guest go on.
+/// Errors: BAD_STATE: it was not stopped; NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_keep(instance: *mut lucet_instance) -> lucet_status {
+    guarded(|| instance::keep(handle(instance)?))
+}
+
+/// The outcome of the latest entry; LUCET_NOT_RUN when there was none since new or reset.
+/// Errors: NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_outcome(
+    instance: *const lucet_instance,
+    out_outcome: *mut lucet_outcome,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe { put(out_outcome, instance::outcome(handle(instance)?)?, "out_outcome") })
+}
+
+/// The guest functions that were active when the guest trapped or was terminated, innermost first, at most 64.
+/// The frames are the instance's until its next entry, reset or release. None after a return.
+/// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_backtrace(
+    instance: *const lucet_instance,
+    out_frames: *mut *const lucet_frame,
+    out_count: *mut usize,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        if out_frames.is_null() || out_count.is_null() {
+            return Err(null("out_frames or out_count"));
+        }
+        let (frames, count) = instance::backtrace(handle(instance)?)?;
+        out_frames.write(frames);
+        out_count.write(count);
+        Ok(())
+    })
+}
+
+/// Describes the latest outcome in one line: what, in which function, at which offset of the wasm file, called by whom. Bytes
+/// that come from the guest are escaped, so the line is safe for logs.
+/// Works like snprintf: writes at most `size` bytes, NUL included, and returns the length of the whole line without the NUL.
+/// 0 when the instance is stale. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_describe(
+    instance: *const lucet_instance,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    let mut writer = Snprintf { buffer: buffer.cast(), size: if buffer.is_null() { 0 } else { size }, length: 0 };
+    let described = guarded_value(|| instance::describe(handle(instance)?, &mut writer));
+    if described.is_err() {
+        writer.length = 0;
+    }
+    writer.finish()
+}
+
+/// Writes what fits, and counts everything.
+struct Snprintf {
+    buffer: *mut u8,
+    size: usize,
+    length: usize,
+}
+
+impl Snprintf {
+    fn finish(self) -> usize {
+        if self.size > 0 {
+            let end = self.length.min(self.size - 1);
+            // SAFETY: `end` is within the caller's buffer.
+            unsafe { self.buffer.add(end).write(0) };
+        }
+        self.length
+    }
+}
+
+impl Write for Snprintf {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.size.saturating_sub(1).saturating_sub(self.length);
+        let take = text.len().min(room);
+        if take > 0 {
+            // SAFETY: `length + take` is at most `size - 1`, within the caller's buffer.
+            unsafe { self.buffer.add(self.length).copy_from_nonoverlapping(text.as_ptr(), take) };
+        }
+        self.length += text.len();
+        Ok(())
+    }
+}

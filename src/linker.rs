@@ -1,0 +1,323 @@
+//! What a host offers to its guests, by module and name: functions and constant globals.
+//!
+//! Invariants: names are unique; a definition never changes once made. A linker is read while a module is linked, and
+//! not needed afterwards: what a module uses of it, the module counts.
+
+use crate::abi::{lucet_dynamic_function, lucet_value};
+use crate::context;
+use crate::control::ImportTarget;
+use crate::counted::{Counted, try_collect};
+use crate::error::{Error, Result, Status, error};
+use crate::module::signature::{self, Packed};
+use lucet_format::image::Image;
+use lucet_format::image::records::FunctionType;
+use lucet_format::value::ValueType;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A function that is given its arguments as an array.
+pub type DynamicFunction =
+    unsafe extern "C" fn(*mut crate::abi::lucet_call, *mut c_void, *const lucet_value, *mut lucet_value);
+const _: () = assert!(size_of::<lucet_dynamic_function>() == size_of::<DynamicFunction>());
+
+/// The host's data of a definition, released with the last linker or module that uses it.
+pub struct DynamicData {
+    data: *mut c_void,
+    release: Option<unsafe extern "C" fn(*mut c_void)>,
+    owned: AtomicBool,
+}
+
+// SAFETY: the host has promised data and release function that can be used from any thread.
+unsafe impl Send for DynamicData {}
+// SAFETY: as above.
+unsafe impl Sync for DynamicData {}
+
+impl DynamicData {
+    /// Data, and what is called when nobody uses it any more.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`; the data is not released then.
+    pub fn new(data: *mut c_void, release: Option<unsafe extern "C" fn(*mut c_void)>) -> Result<Counted<DynamicData>> {
+        Counted::new_with(|| DynamicData { data, release, owned: AtomicBool::new(true) })
+    }
+}
+
+impl DynamicData {
+    /// Gives the data back to the caller: it will not be released.
+    pub fn disown(&self) {
+        self.owned.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for DynamicData {
+    fn drop(&mut self) {
+        if let Some(release) = self.release.filter(|_| *self.owned.get_mut()) {
+            // SAFETY: the host's promise when it defined the function; called once.
+            unsafe { release(self.data) };
+        }
+    }
+}
+
+/// Something that a guest can import.
+pub enum Definition {
+    /// A C function with the types of its own parameters.
+    Typed {
+        /// The function, whose first parameter is the `lucet_call *`.
+        function: *const (),
+        /// Its type, see [`signature::unpack`].
+        types: u64,
+        /// Whether it runs on the guest's stack.
+        leaf: bool,
+        /// What `lucet_call_data` answers.
+        data: *mut c_void,
+    },
+    /// A C function that is given arrays.
+    Dynamic {
+        /// The parameters.
+        parameters: Box<[ValueType]>,
+        /// The results.
+        results: Box<[ValueType]>,
+        /// The function.
+        function: DynamicFunction,
+        /// Its data.
+        data: Counted<DynamicData>,
+    },
+    /// A global that does not change.
+    Global(lucet_value),
+}
+
+// SAFETY: the pointers are the host's, which has promised to make them usable from any thread that runs instances.
+unsafe impl Send for Definition {}
+// SAFETY: as above.
+unsafe impl Sync for Definition {}
+
+impl Definition {
+    /// A [`Definition::Dynamic`].
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub fn dynamic(
+        parameters: &[ValueType],
+        results: &[ValueType],
+        function: DynamicFunction,
+        data: Counted<DynamicData>,
+    ) -> Result<Definition> {
+        let list = |types: &[ValueType]| try_collect(types.iter().copied(), "a function type").map(Vec::into_boxed_slice);
+        Ok(Definition::Dynamic { parameters: list(parameters)?, results: list(results)?, function, data })
+    }
+
+    /// Whether it is a function.
+    pub fn is_function(&self) -> bool {
+        !matches!(self, Definition::Global(_))
+    }
+
+    /// Whether it is a function of this type.
+    pub fn has_type(&self, image: &Image<'_>, function_type: &FunctionType) -> bool {
+        match self {
+            Definition::Typed { types, .. } => {
+                signature::unpack(*types).is_ok_and(|packed: Packed| packed.is(image, function_type))
+            }
+            Definition::Dynamic { parameters, results, .. } => {
+                parameters.iter().copied().eq(image.parameters(function_type))
+                    && results.iter().copied().eq(image.results(function_type))
+            }
+            Definition::Global(_) => false,
+        }
+    }
+
+    /// Its type, for messages.
+    pub fn type_display(&self) -> impl fmt::Display + '_ {
+        TypeDisplay(self)
+    }
+
+    /// The row of an import table that leads to it.
+    pub fn row(&self) -> ImportTarget {
+        match self {
+            Definition::Typed { function, leaf, data, .. } => ImportTarget {
+                function: *function,
+                data: data.cast(),
+                flags: if *leaf { ImportTarget::LEAF } else { 0 },
+                ..ImportTarget::EMPTY
+            },
+            Definition::Dynamic { function, data, .. } => ImportTarget {
+                function: context::dynamic_thunk as *const (),
+                data: data.data.cast(),
+                dynamic: *function as *const (),
+                ..ImportTarget::EMPTY
+            },
+            Definition::Global(_) => ImportTarget::EMPTY,
+        }
+    }
+
+    /// What must live as long as the row is used.
+    pub fn kept(&self) -> Option<&Counted<DynamicData>> {
+        match self {
+            Definition::Dynamic { data, .. } => Some(data),
+            _ => None,
+        }
+    }
+}
+
+struct TypeDisplay<'a>(&'a Definition);
+
+impl fmt::Display for TypeDisplay<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Definition::Typed { types, .. } => match signature::unpack(*types) {
+                Ok(packed) => write!(out, "{packed}"),
+                Err(_) => write!(out, "{types:#x}"),
+            },
+            Definition::Dynamic { parameters, results, .. } => {
+                signature::write_type(out, parameters.iter().copied(), results.iter().copied())
+            }
+            Definition::Global(_) => out.write_str("a global"),
+        }
+    }
+}
+
+/// See the file's header.
+#[derive(Default)]
+pub struct Linker {
+    definitions: HashMap<Box<[u8]>, Definition>,
+    trap_missing: bool,
+}
+
+impl Linker {
+    /// An empty one.
+    ///
+    /// # Errors
+    ///
+    /// None at present; allocation happens with the first definition.
+    pub fn new() -> Result<Linker> {
+        Ok(Linker::default())
+    }
+
+    /// Adds a definition.
+    ///
+    /// # Errors
+    ///
+    /// `BadArgument`: the name is taken, or the definition makes no sense; `NoMemory`. The linker is as it was.
+    pub fn define(&mut self, module: &[u8], name: &[u8], definition: Definition) -> Result<()> {
+        check(&definition)?;
+        let key = key(module, name)?;
+        if self.definitions.contains_key(&key) {
+            return Err(error!(
+                Status::BadArgument,
+                "\"{}\" \"{}\" is defined already",
+                module.escape_ascii(),
+                name.escape_ascii()
+            ));
+        }
+        self.definitions.try_reserve(1).map_err(|_| Error::no_memory("a definition"))?;
+        self.definitions.insert(key, definition);
+        Ok(())
+    }
+
+    /// Whether something is defined.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub fn lookup(&self, module: &[u8], name: &[u8]) -> Result<Option<&Definition>> {
+        Ok(self.definitions.get(&key(module, name)?))
+    }
+
+    /// Takes back a definition that was just made, for callers that define several at once or none.
+    pub fn undefine(&mut self, module: &[u8], name: &[u8]) {
+        if let Ok(key) = key(module, name) {
+            self.definitions.remove(&key);
+        }
+    }
+
+    /// From now on, functions that nobody defines trap when they are called, instead of failing the link.
+    pub fn trap_missing(&mut self) {
+        self.trap_missing = true;
+    }
+
+    /// Whether they do.
+    pub fn traps_missing(&self) -> bool {
+        self.trap_missing
+    }
+}
+
+/// Module and name in one, unambiguously: wasm names may hold any character.
+fn key(module: &[u8], name: &[u8]) -> Result<Box<[u8]>> {
+    let length = (module.len() as u64).to_le_bytes();
+    let bytes = length.iter().chain(module).chain(name).copied();
+    Ok(try_collect(bytes, "a name")?.into_boxed_slice())
+}
+
+fn check(definition: &Definition) -> Result<()> {
+    match definition {
+        Definition::Typed { types, function, .. } => {
+            signature::unpack(*types)?;
+            if function.is_null() {
+                return Err(error!(Status::NullArgument, "the function is NULL"));
+            }
+            Ok(())
+        }
+        Definition::Dynamic { .. } => Ok(()),
+        Definition::Global(value) => check_global(value),
+    }
+}
+
+fn check_global(value: &lucet_value) -> Result<()> {
+    let value_type = u8::try_from(value.r#type).ok().and_then(ValueType::from_number);
+    match value_type {
+        None => Err(error!(Status::BadArgument, "{} is not the number of a value type", value.r#type)),
+        Some(ValueType::Funcref) if value.bits() as u64 != 0 => {
+            Err(error!(Status::BadArgument, "a global of the host can only be a null funcref: functions belong to instances"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn global(number: u8, bits: u128) -> Definition {
+        Definition::Global(lucet_value::from_bits(number, bits))
+    }
+
+    #[test]
+    fn names_are_unique_and_unambiguous() {
+        let mut linker = Linker::new().expect("a linker");
+        linker.define(b"a", b"bc", global(1, 1)).expect("new");
+        linker.define(b"ab", b"c", global(1, 2)).expect("another name");
+        assert_eq!(linker.define(b"a", b"bc", global(1, 3)).expect_err("taken").status, Status::BadArgument);
+        let found = linker.lookup(b"a", b"bc").expect("memory");
+        assert!(matches!(found, Some(Definition::Global(value)) if value.bits() == 1));
+        assert!(linker.lookup(b"", b"abc").expect("memory").is_none());
+    }
+
+    #[test]
+    fn definitions_without_sense_are_refused() {
+        let mut linker = Linker::new().expect("a linker");
+        assert!(linker.define(b"m", b"type", global(9, 0)).is_err());
+        assert!(linker.define(b"m", b"reference", global(6, 1)).is_err());
+        let function = Definition::Typed { function: std::ptr::null(), types: 0, leaf: false, data: std::ptr::null_mut() };
+        assert_eq!(linker.define(b"m", b"null", function).expect_err("refused").status, Status::NullArgument);
+    }
+
+    #[test]
+    fn data_is_released_once_by_the_last_user() {
+        unsafe extern "C" fn count(data: *mut c_void) {
+            // SAFETY: the test passes the address of a counter.
+            unsafe { *data.cast::<u32>() += 1 };
+        }
+        let mut released = 0u32;
+        let data = DynamicData::new((&raw mut released).cast(), Some(count)).expect("memory");
+        let other = data.clone();
+        drop(data);
+        // SAFETY: a local variable that only `count` writes.
+        assert_eq!(unsafe { (&raw const released).read_volatile() }, 0);
+        drop(other);
+        // SAFETY: as above.
+        assert_eq!(unsafe { (&raw const released).read_volatile() }, 1);
+    }
+}

@@ -1,0 +1,201 @@
+//! A checked, mapped module file.
+//!
+//! ```text
+//!   base                 text                       behind text             end of file
+//!   +--------------------+--------------------------+-----------------------+-----------------+
+//!   | R: image, rodata   | R-X: code                | R: runtime table,     | R: symbols      |
+//!   | (the file)         | (the file)               | ours, not the file's  | (the file)      |
+//!   +--------------------+--------------------------+-----------------------+-----------------+
+//! ```
+//!
+//! Invariants: nothing here is writable once [`CodeImage::new`] has returned, and no page is writable and executable
+//! at any time. Signal handlers call [`CodeImage::image`], so it neither allocates nor locks.
+
+use super::cpu;
+use crate::context;
+use crate::counted::try_collect;
+use crate::error::{Result, Status, error};
+use crate::mapping::{Access, Mapping};
+use lucet_format::image::records::{ExternKind, FunctionType};
+use lucet_format::image::{Image, ImageError, ImageIndex, Integrity, NONE};
+use lucet_format::PAGE_SIZE;
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+
+/// How a C caller's pointer to a [`Func`] is told from other pointers.
+pub const FUNC_TAG: u64 = 0x636e_7546_7465_634c;
+
+/// An exported function. Lives in its [`CodeImage`], so that C can hold its address.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Func {
+    /// [`FUNC_TAG`]; 0 in the places of exports that are not functions.
+    pub tag: u64,
+    /// Where the module's file is mapped: tells modules apart.
+    pub base: usize,
+    /// Its index in the function index space.
+    pub function: u32,
+    /// Its index among the exports.
+    pub export: u32,
+}
+
+/// See the file's header.
+pub struct CodeImage {
+    index: ImageIndex,
+    mapping: Mapping,
+    file_bytes: usize,
+    /// Parallel to the image's exports.
+    funcs: Vec<Func>,
+    /// Hexadecimal and NUL.
+    build_id: Vec<u8>,
+    /// With NUL at the end.
+    producer: Vec<u8>,
+}
+
+impl CodeImage {
+    /// Checks and maps a file of `file_bytes` bytes that will not change.
+    ///
+    /// # Errors
+    ///
+    /// `BadModule`: damaged or no module; `Incompatible`: of another format, ABI or CPU; `NoMemory`; `System`.
+    pub fn new(file: BorrowedFd<'_>, file_bytes: usize) -> Result<CodeImage> {
+        let index = check(file, file_bytes)?;
+        cpu::check(index.header().cpu_features)?;
+        let mapping = map(file, file_bytes, &index)?;
+        let mut code =
+            CodeImage { index, mapping, file_bytes, funcs: Vec::new(), build_id: Vec::new(), producer: Vec::new() };
+        code.funcs = code.list_funcs()?;
+        code.build_id = hexadecimal(code.image().build_id())?;
+        code.producer = terminated(code.image().bytes(code.index.header().producer))?;
+        Ok(code)
+    }
+
+    /// The image.
+    pub fn image(&self) -> Image<'_> {
+        self.index.view(self.bytes())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the whole file is mapped readable for as long as `self` lives, and never changes: it is a sealed copy, or the
+        // host has promised it.
+        unsafe { std::slice::from_raw_parts(self.mapping.base() as *const u8, self.file_bytes) }
+    }
+
+    /// Where the file is mapped.
+    pub fn base(&self) -> usize {
+        self.mapping.base()
+    }
+
+    /// Address and length of the text.
+    pub fn text(&self) -> (usize, usize) {
+        let text = self.index.header().text;
+        (self.base() + text.offset as usize, text.length as usize)
+    }
+
+    /// The build id in hexadecimal digits.
+    pub fn build_id(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.build_id).unwrap_or(c"")
+    }
+
+    /// The compiler that made the file.
+    pub fn producer(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.producer).unwrap_or(c"")
+    }
+
+    /// The function that an export is.
+    pub fn func_of_export(&self, export: u32) -> Option<&Func> {
+        self.funcs.get(export as usize).filter(|func| func.tag == FUNC_TAG)
+    }
+
+    /// An exported function by name.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`.
+    pub fn func(&self, name: &[u8]) -> Result<&Func> {
+        let export = self.image().export(name);
+        match export {
+            Some((index, _)) => self.func_of_export(index as u32).ok_or_else(|| {
+                let kind = export.map_or("nothing", |(_, export)| super::kind_name(export.kind));
+                error!(Status::NotFound, "the export \"{}\" is a {kind}, not a function", name.escape_ascii())
+            }),
+            None => Err(error!(Status::NotFound, "the module exports no function \"{}\"", name.escape_ascii())),
+        }
+    }
+
+    /// The type of a function of this module.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for another module's.
+    pub fn type_of(&self, func: &Func) -> Result<FunctionType> {
+        let image = self.image();
+        let function = image.functions().get(func.function as usize).filter(|_| func.base == self.base());
+        let found = function.and_then(|function| image.function_types().get(function.function_type as usize));
+        found.ok_or_else(|| error!(Status::NotFound, "the function belongs to another module"))
+    }
+
+    fn list_funcs(&self) -> Result<Vec<Func>> {
+        let base = self.base();
+        let funcs = self.image().exports().iter().enumerate().map(|(index, export)| {
+            let is_function = export.kind == ExternKind::Function as u32;
+            let tag = if is_function { FUNC_TAG } else { 0 };
+            Func { tag, base, function: if is_function { export.index } else { NONE }, export: index as u32 }
+        });
+        try_collect(funcs, "the list of exported functions")
+    }
+}
+
+fn check(file: BorrowedFd<'_>, file_bytes: usize) -> Result<ImageIndex> {
+    let length = file_bytes.next_multiple_of(PAGE_SIZE as usize);
+    let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
+    mapping.map_file(0, length, Access::Read, file, 0)?;
+    // SAFETY: the file is mapped readable while `mapping` lives, and does not change.
+    let bytes = unsafe { std::slice::from_raw_parts(mapping.base() as *const u8, file_bytes) };
+    ImageIndex::parse(bytes, Integrity::Verify).map_err(|problem| {
+        let status = match problem {
+            ImageError::FormatRevision { .. } | ImageError::AbiRevision { .. } => Status::Incompatible,
+            _ => Status::BadModule,
+        };
+        error!(status, "{problem}")
+    })
+}
+
+/// Maps the file for use, the runtime table's page filled with our addresses.
+fn map(file: BorrowedFd<'_>, file_bytes: usize, index: &ImageIndex) -> Result<Mapping> {
+    let header = index.header();
+    let page = PAGE_SIZE as usize;
+    let (text, text_length) = (header.text.offset as usize, header.text.length as usize);
+    let table_page = text + text_length;
+    let end = file_bytes.next_multiple_of(page).max(table_page + page);
+    let mapping = Mapping::reserve(end, page)?;
+    mapping.map_file(0, text, Access::Read, file, 0)?;
+    mapping.map_file(text, text_length, Access::ReadExecute, file, text as u64)?;
+    mapping.protect(table_page, page, Access::ReadWrite)?;
+    let table = mapping.base() + header.runtime_table.offset as usize;
+    let addresses = context::runtime_table();
+    let fits = header.runtime_table.length as usize >= size_of_val(&addresses);
+    if !fits {
+        return Err(error!(Status::BadModule, "damaged module: the runtime table is too short"));
+    }
+    // SAFETY: parsing has checked that the table lies in the page behind the text, 8-aligned, and `fits` that it holds the entries;
+    // the page is ours and writable.
+    unsafe { (table as *mut usize).copy_from_nonoverlapping(addresses.as_ptr(), addresses.len()) };
+    mapping.protect(table_page, page, Access::Read)?;
+    let behind = table_page + page;
+    let rest = file_bytes.next_multiple_of(page).saturating_sub(behind);
+    mapping.map_file(behind, rest, Access::Read, file, behind as u64)?;
+    Ok(mapping)
+}
+
+
+fn hexadecimal(bytes: &[u8]) -> Result<Vec<u8>> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    try_collect(digits.chain([0]), "a build id")
+}
+
+fn terminated(text: &[u8]) -> Result<Vec<u8>> {
+    let printable = text.iter().map(|byte| if byte.is_ascii_graphic() { *byte } else { b' ' });
+    try_collect(printable.chain([0]), "the producer's name")
+}

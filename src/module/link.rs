@@ -1,0 +1,246 @@
+//! Resolving a module's imports against what a host has defined.
+//!
+//! Every import that cannot be resolved is reported, not only the first: a host's programmer wants the whole list.
+
+use super::template::Template;
+use super::{CodeImage, InitialPiece, TableTemplate, signature};
+use crate::abi::lucet_value;
+use crate::context;
+use crate::control::ImportTarget;
+use crate::counted::Counted;
+use crate::error::{Error, Result, Status, error};
+use crate::linker::{Definition, DynamicData, Linker};
+use crate::mapping::{Access, Mapping};
+use crate::text::Line;
+use lucet_format::PAGE_SIZE;
+use lucet_format::image::Image;
+use lucet_format::image::records::{ExternKind, FLAG_MUTABLE, FunctionType, Import};
+use lucet_format::trap::TrapCode;
+use lucet_format::value::ValueType;
+use std::fmt;
+
+/// What linking has prepared. Does not change any more.
+pub struct Link {
+    /// The import table in read-only pages: index is function index.
+    pub imports: *const ImportTarget,
+    /// The state below vmctx of a fresh instance, without addresses.
+    pub state_template: Box<[u8]>,
+    /// The defined tables.
+    pub tables: Box<[TableTemplate]>,
+    /// The elements of all of them.
+    pub table_elements: Box<[u64]>,
+    /// What memory 0 holds.
+    pub memory: Box<[InitialPiece]>,
+    /// Bytes of memory 0 at first.
+    pub memory_minimum: u64,
+    /// Bytes of memory 0 at most.
+    pub memory_maximum: u64,
+    /// What instantiation traps with: some segment does not fit.
+    pub trap: Option<TrapCode>,
+    _table: Option<Mapping>,
+    _kept: Vec<Counted<DynamicData>>,
+}
+
+// SAFETY: the import table is read-only memory; the pointers in it are the host's functions and data, which the host has
+// promised to be usable from every thread that runs instances. The rest is immutable.
+unsafe impl Send for Link {}
+// SAFETY: as above.
+unsafe impl Sync for Link {}
+
+impl Link {
+    /// Resolves the imports of `code`; see [`super::Module::link`].
+    pub fn new(code: &Counted<CodeImage>, linker: &Linker, problem: &mut dyn FnMut(&str)) -> Result<Link> {
+        let image = code.image();
+        let mut resolver = Resolver {
+            image: &image,
+            linker,
+            problem,
+            worst: None,
+            problems: 0,
+            rows: Vec::new(),
+            globals: Vec::new(),
+            kept: Vec::new(),
+        };
+        for import in image.imports().iter() {
+            resolver.resolve(&import)?;
+        }
+        resolver.verdict()?;
+        let template = Template::new(code, &resolver.globals)?;
+        let table = read_only(&resolver.rows)?;
+        Ok(Link {
+            imports: table.as_ref().map_or(std::ptr::null(), |table| table.base() as *const ImportTarget),
+            state_template: template.state,
+            tables: template.tables,
+            table_elements: template.table_elements,
+            memory: template.memory,
+            memory_minimum: template.memory_minimum,
+            memory_maximum: template.memory_maximum,
+            trap: template.trap,
+            _table: table,
+            _kept: resolver.kept,
+        })
+    }
+}
+
+/// Puts the rows where nothing can change them.
+fn read_only(rows: &[ImportTarget]) -> Result<Option<Mapping>> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let length = size_of_val(rows).next_multiple_of(PAGE_SIZE as usize);
+    let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
+    mapping.protect(0, length, Access::ReadWrite)?;
+    // SAFETY: the pages are ours, writable, page-aligned and long enough.
+    unsafe { (mapping.base() as *mut ImportTarget).copy_from_nonoverlapping(rows.as_ptr(), rows.len()) };
+    mapping.protect(0, length, Access::Read)?;
+    Ok(Some(mapping))
+}
+
+struct Resolver<'a> {
+    image: &'a Image<'a>,
+    linker: &'a Linker,
+    problem: &'a mut dyn FnMut(&str),
+    /// The status to answer, and the import that is to blame.
+    worst: Option<(Status, Import)>,
+    problems: usize,
+    rows: Vec<ImportTarget>,
+    globals: Vec<lucet_value>,
+    kept: Vec<Counted<DynamicData>>,
+}
+
+/// An import's name, for messages.
+struct Name<'a>(&'a Image<'a>, &'a Import);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (module, name) = (self.0.bytes(self.1.module), self.0.bytes(self.1.name));
+        write!(out, "\"{}\" \"{}\"", module.escape_ascii(), name.escape_ascii())
+    }
+}
+
+impl Resolver<'_> {
+    fn resolve(&mut self, import: &Import) -> Result<()> {
+        match ExternKind::from_number(import.kind) {
+            Some(ExternKind::Function) => self.function(import),
+            Some(ExternKind::Global) => self.global(import),
+            _ => {
+                let kind = super::kind_name(import.kind);
+                self.report(Status::Unsupported, import, format_args!("a {kind}: {ELSEWHERE}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn report(&mut self, status: Status, import: &Import, what: fmt::Arguments<'_>) {
+        let line = Line::of(format_args!("import {} {what}", Name(self.image, import)));
+        (self.problem)(line.as_str());
+        self.problems += 1;
+        let worse = self.worst.as_ref().is_none_or(|(known, _)| rank(status) > rank(*known));
+        if worse {
+            self.worst = Some((status, *import));
+        }
+    }
+
+    fn verdict(&self) -> Result<()> {
+        let Some((status, import)) = &self.worst else { return Ok(()) };
+        let name = Name(self.image, import);
+        let (why, more) = (reason(*status), self.problems - 1);
+        Err(match more {
+            0 => error!(*status, "import {name} {why}"),
+            _ => error!(*status, "import {name} {why}, and {more} more imports have problems"),
+        })
+    }
+
+    fn function(&mut self, import: &Import) -> Result<()> {
+        let function = self.image.functions().get(import.index as usize);
+        let function_type = function.and_then(|function| self.image.function_types().get(function.function_type as usize));
+        let function_type =
+            function_type.ok_or_else(|| error!(Status::BadModule, "damaged module: an import without a type"))?;
+        let row = self.function_row(import, &function_type)?;
+        self.rows.try_reserve(1).map_err(|_| Error::no_memory("an import table"))?;
+        self.rows.push(ImportTarget { index: import.index, ..row });
+        Ok(())
+    }
+
+    fn function_row(&mut self, import: &Import, function_type: &FunctionType) -> Result<ImportTarget> {
+        let image = self.image;
+        let wanted = signature::Display::new(image, function_type);
+        match self.linker.lookup(image.bytes(import.module), image.bytes(import.name))? {
+            Some(definition) if !definition.is_function() => {
+                self.report(Status::TypeMismatch, import, format_args!("is a function {wanted}, the host defines a global"));
+            }
+            Some(definition) if definition.has_type(image, function_type) => {
+                if let Some(data) = definition.kept() {
+                    self.kept.try_reserve(1).map_err(|_| Error::no_memory("an import table"))?;
+                    self.kept.push(data.clone());
+                }
+                return Ok(definition.row());
+            }
+            Some(definition) => {
+                let offered = definition.type_display();
+                self.report(Status::TypeMismatch, import, format_args!("is a function {wanted}, the host defines {offered}"));
+            }
+            None if self.linker.traps_missing() => {
+                return Ok(ImportTarget { function: context::missing_import as *const (), ..ImportTarget::EMPTY });
+            }
+            None => self.report(Status::NotFound, import, format_args!("is a function {wanted} that the host does not define")),
+        }
+        Ok(ImportTarget::EMPTY)
+    }
+
+    fn global(&mut self, import: &Import) -> Result<()> {
+        let image = self.image;
+        let global = image.globals().get(import.index as usize);
+        let global = global.ok_or_else(|| error!(Status::BadModule, "damaged module: an import without a global"))?;
+        let wanted = u8::try_from(global.value_type).ok().and_then(ValueType::from_number).map_or("?", ValueType::name);
+        let mut value = lucet_value::from_bits(0, 0);
+        if global.flags & FLAG_MUTABLE != 0 {
+            self.report(Status::Unsupported, import, format_args!("a mutable global: {ELSEWHERE}"));
+        } else {
+            match self.linker.lookup(image.bytes(import.module), image.bytes(import.name))? {
+                Some(Definition::Global(offered)) if offered.r#type == global.value_type => value = *offered,
+                Some(Definition::Global(offered)) => {
+                    let offered = u8::try_from(offered.r#type).ok().and_then(ValueType::from_number);
+                    let offered = offered.map_or("?", ValueType::name);
+                    self.report(
+                        Status::TypeMismatch,
+                        import,
+                        format_args!("is a global of type {wanted}, the host defines one of type {offered}"),
+                    );
+                }
+                Some(_) => self.report(
+                    Status::TypeMismatch,
+                    import,
+                    format_args!("is a global of type {wanted}, the host defines a function"),
+                ),
+                None => self.report(
+                    Status::NotFound,
+                    import,
+                    format_args!("is a global of type {wanted} that the host does not define"),
+                ),
+            }
+        }
+        self.globals.try_reserve(1).map_err(|_| Error::no_memory("imported globals"))?;
+        self.globals.push(value);
+        Ok(())
+    }
+}
+
+const ELSEWHERE: &str = "linking between instances is not supported in this release";
+
+/// The order in which statuses win.
+fn rank(status: Status) -> u32 {
+    match status {
+        Status::TypeMismatch => 2,
+        Status::Unsupported => 1,
+        _ => 0,
+    }
+}
+
+fn reason(status: Status) -> &'static str {
+    match status {
+        Status::TypeMismatch => "is defined with another type",
+        Status::Unsupported => "needs another instance, which is not supported in this release",
+        _ => "is not defined by the host",
+    }
+}

@@ -1,0 +1,156 @@
+//! Where a module's file comes from: a path, a descriptor, or bytes.
+//!
+//! Code that could change after it has been checked would be worth nothing, so by default the file is copied into
+//! memory of the kernel that nobody can change any more (a sealed memfd), and mapped from there. A host that keeps
+//! its files unchangeable by other means saves the copy with [`Mode::InPlace`].
+
+use super::CodeImage;
+use crate::counted::Counted;
+use crate::error::{Error, Result, Status, error};
+use lucet_format::image::MAX_FILE_BYTES;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// How a file is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Copy it.
+    #[default]
+    Copy,
+    /// Map the file itself. The caller promises that it never changes.
+    InPlace,
+}
+
+/// Loads a file by its path.
+///
+/// # Errors
+///
+/// `NotFound`, `System`, and as [`bytes`].
+pub fn file(path: &CStr, mode: Mode) -> Result<Counted<CodeImage>> {
+    // A path that leads to a pipe must not make the caller wait.
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+    // SAFETY: the path is a C string.
+    let number = unsafe { libc::open(path.as_ptr(), flags) };
+    if number < 0 {
+        let missing = std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT);
+        if missing {
+            return Err(error!(Status::NotFound, "there is no file \"{}\"", path.to_bytes().escape_ascii()));
+        }
+        return Err(Error::system("open of a module"));
+    }
+    // SAFETY: just opened, and nobody else's.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    self::descriptor(descriptor.as_fd(), mode)
+}
+
+/// Loads the file that a descriptor refers to, from its first byte. The descriptor stays the caller's, its position
+/// as it is.
+///
+/// # Errors
+///
+/// `BadArgument` when it is not a regular file; `System`, and as [`bytes`].
+pub fn descriptor(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Counted<CodeImage>> {
+    let length = size_of_file(descriptor)?;
+    match mode {
+        Mode::InPlace => Counted::new(CodeImage::new(descriptor, length)?),
+        Mode::Copy => {
+            let copy = memory_file()?;
+            copy_file(descriptor, copy.as_fd(), length)?;
+            seal(copy.as_fd())?;
+            Counted::new(CodeImage::new(copy.as_fd(), length)?)
+        }
+    }
+}
+
+/// Loads a file's content.
+///
+/// # Errors
+///
+/// `BadModule`, `Incompatible`, `NoMemory`, `System`.
+pub fn bytes(content: &[u8]) -> Result<Counted<CodeImage>> {
+    check_size(content.len() as u64)?;
+    let copy = memory_file()?;
+    write_all(copy.as_fd(), content)?;
+    seal(copy.as_fd())?;
+    Counted::new(CodeImage::new(copy.as_fd(), content.len())?)
+}
+
+fn size_of_file(descriptor: BorrowedFd<'_>) -> Result<usize> {
+    // SAFETY: all-zero bytes are a value of this C struct.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open, the struct is ours.
+    if unsafe { libc::fstat(descriptor.as_raw_fd(), &raw mut status) } != 0 {
+        return Err(Error::system("fstat of a module"));
+    }
+    if status.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return Err(error!(Status::BadArgument, "a module is a regular file; this is something else"));
+    }
+    check_size(u64::try_from(status.st_size).unwrap_or(0))
+}
+
+fn check_size(length: u64) -> Result<usize> {
+    if length == 0 || length > MAX_FILE_BYTES {
+        return Err(error!(
+            Status::BadModule,
+            "not a Lucet module: a file of {length} bytes, a module has 1 to {MAX_FILE_BYTES}"
+        ));
+    }
+    Ok(length as usize)
+}
+
+fn memory_file() -> Result<OwnedFd> {
+    /// Since Linux 6.3: code may be mapped from it also where the default is otherwise.
+    const MFD_EXEC: libc::c_uint = 0x10;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    for flags in [flags | MFD_EXEC, flags] {
+        // SAFETY: the name is a C string.
+        let number = unsafe { libc::memfd_create(c"lucet-module".as_ptr(), flags) };
+        if number >= 0 {
+            // SAFETY: just made, and nobody else's.
+            return Ok(unsafe { OwnedFd::from_raw_fd(number) });
+        }
+    }
+    Err(Error::system("memfd_create for a module"))
+}
+
+fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<()> {
+    let mut offset: libc::off_t = 0;
+    while (offset as usize) < length {
+        let left = length - offset as usize;
+        // SAFETY: both descriptors are open, the offset is ours.
+        let copied = unsafe { libc::sendfile(to.as_raw_fd(), from.as_raw_fd(), &raw mut offset, left) };
+        if copied == 0 {
+            return Err(error!(Status::BadModule, "the module's file became shorter while it was read"));
+        }
+        if copied < 0 && !interrupted() {
+            return Err(Error::system("reading a module"));
+        }
+    }
+    Ok(())
+}
+
+fn write_all(to: BorrowedFd<'_>, mut content: &[u8]) -> Result<()> {
+    while !content.is_empty() {
+        // SAFETY: the descriptor is open, the bytes are readable.
+        let written = unsafe { libc::write(to.as_raw_fd(), content.as_ptr().cast(), content.len()) };
+        match usize::try_from(written) {
+            Ok(written) => content = content.get(written..).unwrap_or(&[]),
+            Err(_) if interrupted() => {}
+            Err(_) => return Err(Error::system("copying a module")),
+        }
+    }
+    Ok(())
+}
+
+fn interrupted() -> bool {
+    std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
+}
+
+fn seal(file: BorrowedFd<'_>) -> Result<()> {
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+    // SAFETY: the descriptor is open.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
+        return Err(Error::system("sealing a module's copy"));
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! What the memory of a fresh instance holds: computed once per link, copied once per instance.
+//!
+//! Instantiation as <https://webassembly.github.io/spec/core/exec/modules.html#instantiation> has it: globals, tables,
+//! element segments in order, data segments in order. A segment that does not fit makes every instance trap before its first
+//! instruction; what comes after it is not applied, and nobody can see what came before.
+
+use super::CodeImage;
+use crate::abi::lucet_value;
+use crate::counted::try_collect;
+use crate::error::{Error, Result, Status, error};
+use lucet_format::WASM_PAGE_SIZE;
+use lucet_format::image::Image;
+use lucet_format::image::records::{
+    ElementSegment, FLAG_DYNAMIC_DATA, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, ITEM_GLOBAL, Initial, InitialKind, SegmentMode, Span,
+};
+use lucet_format::trap::TrapCode;
+use lucet_format::vmctx::TABLE_LENGTH;
+
+/// The most elements of all tables together: what the validator allows for one.
+const MAX_TABLE_ELEMENTS: u64 = 10_000_000;
+
+/// A defined table.
+#[derive(Clone, Copy, Debug)]
+pub struct TableTemplate {
+    /// Distance of its descriptor below vmctx.
+    pub state_offset: u32,
+    /// Its first element in the table area.
+    pub first: u64,
+    /// Elements at first.
+    pub minimum: u64,
+    /// Elements at most.
+    pub maximum: u64,
+}
+
+/// Bytes to copy into linear memory 0.
+#[derive(Clone, Copy, Debug)]
+pub struct InitialPiece {
+    /// Where.
+    pub destination: u64,
+    /// What, as a range of the module's file.
+    pub source: Span,
+}
+
+/// What instances start from.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub state: Box<[u8]>,
+    pub tables: Box<[TableTemplate]>,
+    pub table_elements: Box<[u64]>,
+    pub memory: Box<[InitialPiece]>,
+    pub memory_minimum: u64,
+    pub memory_maximum: u64,
+    pub trap: Option<TrapCode>,
+}
+
+/// A module's image and the values of its imported globals.
+struct Source<'a> {
+    image: Image<'a>,
+    globals: &'a [lucet_value],
+}
+
+impl Template {
+    /// Computes it. `globals` are the imported ones in order.
+    ///
+    /// # Errors
+    ///
+    /// `Limit`, `NoMemory`, and `BadModule` where a checked image still contradicts itself.
+    pub fn new(code: &CodeImage, globals: &[lucet_value]) -> Result<Template> {
+        let source = Source { image: code.image(), globals };
+        let (memory_minimum, memory_maximum) = source.memory_size();
+        let tables = source.tables()?;
+        let mut template = Template {
+            state: source.state(&tables)?,
+            table_elements: source.table_elements(&tables)?,
+            tables,
+            memory: Box::new([]),
+            memory_minimum,
+            memory_maximum,
+            trap: None,
+        };
+        source.apply_elements(&mut template)?;
+        source.apply_data(&mut template)?;
+        Ok(template)
+    }
+}
+
+impl Source<'_> {
+    /// Bytes of memory 0 at first and at most.
+    fn memory_size(&self) -> (u64, u64) {
+        let Some(memory) = self.image.memories().get(0).filter(|memory| memory.flags & FLAG_IMPORTED == 0) else {
+            return (0, 0);
+        };
+        let all = self.image.header().contract.reservation;
+        let bounded = memory.flags & FLAG_HAS_MAXIMUM != 0;
+        let maximum = if bounded { memory.maximum.saturating_mul(WASM_PAGE_SIZE) } else { all };
+        (memory.minimum.saturating_mul(WASM_PAGE_SIZE), maximum.min(all))
+    }
+
+    fn tables(&self) -> Result<Box<[TableTemplate]>> {
+        let mut first = 0;
+        let defined = self.image.tables().iter().filter(|table| table.flags & FLAG_IMPORTED == 0);
+        let templates = defined.map(|table| {
+            let bounded = table.flags & FLAG_HAS_MAXIMUM != 0;
+            let maximum = if bounded { table.maximum } else { u64::from(u32::MAX) };
+            let template = TableTemplate { state_offset: table.state_offset, first, minimum: table.minimum, maximum };
+            first = first.saturating_add(table.minimum);
+            template
+        });
+        let templates = try_collect(templates, "the tables of a module")?;
+        if first > MAX_TABLE_ELEMENTS {
+            return Err(error!(
+                Status::Limit,
+                "the module's tables start with {first} elements, {MAX_TABLE_ELEMENTS} are the most"
+            ));
+        }
+        Ok(templates.into_boxed_slice())
+    }
+
+    /// The state below vmctx: globals and lengths of tables. Addresses are filled in for each instance.
+    fn state(&self, tables: &[TableTemplate]) -> Result<Box<[u8]>> {
+        let bytes = self.image.header().contract.state_bytes as usize;
+        let mut state = zeroed::<u8>(bytes, "the state of a module")?;
+        let mut imported = self.globals.iter();
+        for global in self.image.globals().iter() {
+            let bits = match imported.next() {
+                Some(value) => value.bits(),
+                None => self.bits(&global.initial)?,
+            };
+            put(&mut state, global.state_offset, &bits.to_le_bytes())?;
+        }
+        for table in tables {
+            put(&mut state, table.state_offset - TABLE_LENGTH, &table.minimum.to_le_bytes())?;
+        }
+        Ok(state)
+    }
+
+    fn table_elements(&self, tables: &[TableTemplate]) -> Result<Box<[u64]>> {
+        let count = tables.last().map_or(0, |table| table.first + table.minimum) as usize;
+        let mut elements = zeroed::<u64>(count, "the tables of a module")?;
+        let defined = self.image.tables().iter().filter(|table| table.flags & FLAG_IMPORTED == 0);
+        for (table, template) in defined.zip(tables) {
+            let initial = self.bits(&table.initial)? as u64;
+            let range = template.first as usize..(template.first + template.minimum) as usize;
+            elements.get_mut(range).unwrap_or_default().fill(initial);
+        }
+        Ok(elements)
+    }
+
+    /// The bits of an initial value.
+    fn bits(&self, initial: &Initial) -> Result<u128> {
+        let contradiction = || error!(Status::BadModule, "damaged module: an initial value refers to nothing");
+        match InitialKind::from_number(initial.kind) {
+            Some(InitialKind::Constant) => Ok(u128::from(initial.low) | u128::from(initial.high) << 64),
+            Some(InitialKind::Funcref) => Ok(u128::from(initial.low)),
+            Some(InitialKind::ImportedGlobal) => self.imported(initial.low).map(lucet_value::bits).ok_or_else(contradiction),
+            None => Err(contradiction()),
+        }
+    }
+
+    fn imported(&self, index: u64) -> Option<&lucet_value> {
+        self.globals.get(usize::try_from(index).ok()?)
+    }
+
+    /// A segment's place. Offsets are i32 values that count as unsigned.
+    fn place(&self, initial: &Initial) -> Result<u64> {
+        Ok(u64::from(self.bits(initial)? as u32))
+    }
+
+    fn apply_elements(&self, template: &mut Template) -> Result<()> {
+        let imported = self.image.tables().len() - template.tables.len();
+        for segment in self.image.element_segments().iter() {
+            if segment.mode != SegmentMode::Active as u32 || template.trap.is_some() {
+                continue;
+            }
+            let place = self.place(&segment.offset)?;
+            let table = (segment.table as usize).checked_sub(imported).and_then(|index| template.tables.get(index));
+            let fits = table.filter(|table| place.saturating_add(u64::from(segment.count)) <= table.minimum);
+            match fits {
+                Some(table) => self.apply_segment(&segment, (table.first + place) as usize, &mut template.table_elements)?,
+                None => template.trap = Some(TrapCode::Table),
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_segment(&self, segment: &ElementSegment, at: usize, elements: &mut [u64]) -> Result<()> {
+        let items = self.image.element_items();
+        for offset in 0..segment.count as usize {
+            let item = items.get(segment.items as usize + offset).unwrap_or(0);
+            let value = match item & ITEM_GLOBAL {
+                0 => item,
+                _ => self.imported(item & !ITEM_GLOBAL).map_or(0, |value| value.bits() as u64),
+            };
+            if let Some(element) = elements.get_mut(at + offset) {
+                *element = value;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_data(&self, template: &mut Template) -> Result<()> {
+        if template.trap.is_some() {
+            return Ok(());
+        }
+        if self.image.header().flags & FLAG_DYNAMIC_DATA == 0 {
+            let runs = self.image.initial_runs().iter();
+            let pieces = runs.map(|run| InitialPiece { destination: run.destination, source: run.bytes });
+            template.memory = try_collect(pieces, "the initial memory of a module")?.into_boxed_slice();
+            return Ok(());
+        }
+        let mut pieces = Vec::new();
+        for segment in self.image.data_segments().iter() {
+            if segment.mode != SegmentMode::Active as u32 {
+                continue;
+            }
+            let destination = self.place(&segment.offset)?;
+            let end = destination.saturating_add(u64::from(segment.bytes.length));
+            if segment.memory != 0 || end > template.memory_minimum {
+                template.trap = Some(TrapCode::Memory);
+                break;
+            }
+            pieces.try_reserve(1).map_err(|_| Error::no_memory("the initial memory of a module"))?;
+            pieces.push(InitialPiece { destination, source: segment.bytes });
+        }
+        template.memory = pieces.into_boxed_slice();
+        Ok(())
+    }
+}
+
+fn put(state: &mut [u8], distance: u32, bytes: &[u8]) -> Result<()> {
+    let start = state.len().checked_sub(distance as usize);
+    let place = start.and_then(|start| state.get_mut(start..start + bytes.len()));
+    let place = place.ok_or_else(|| error!(Status::BadModule, "damaged module: a place outside of the state"))?;
+    place.copy_from_slice(bytes);
+    Ok(())
+}
+
+fn zeroed<T: Clone + Default>(count: usize, what: &str) -> Result<Box<[T]>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).map_err(|_| Error::no_memory(what))?;
+    all.resize(count, T::default());
+    Ok(all.into_boxed_slice())
+}
