@@ -11,7 +11,7 @@ struct number {
   unsigned long long value;
 };
 
-enum { SERVER_NUMBERS = 8, REGION_NUMBERS = 9 };
+enum { SERVER_NUMBERS = 9, REGION_NUMBERS = 9 };
 
 void stats_answered(struct stats *stats, int status) {
   atomic_fetch_add(&stats->by_class[status >= 100 && status < 600 ? status / 100 : 5], 1);
@@ -27,6 +27,7 @@ static void server_numbers(struct stats *stats, struct number *n) {
   n[5] = (struct number){"connections", atomic_load(&stats->connections)};
   n[6] = (struct number){"reloads", atomic_load(&stats->reloads)};
   n[7] = (struct number){"reload_failures", atomic_load(&stats->reload_failures)};
+  n[8] = (struct number){"open", atomic_load(&stats->open)};
 }
 
 static void region_numbers(const lucet_region_stats *region, struct number *n) {
