@@ -1,224 +1,1179 @@
-/* lucet.h: run untrusted WebAssembly guests inside a C or C++ server.   (DRAFT: to be generated from src/capi) */
+/* lucet.h: run untrusted WebAssembly guests inside a C or C++ server.
+ *
+ * Generated from src/abi.rs and src/capi by `cargo xtask header`: change those, not this file.
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
 #ifndef LUCET_LUCET_H
 #define LUCET_LUCET_H
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* A result that must be looked at. */
+#ifndef LUCET_MUST_USE
+#if defined(__GNUC__) || defined(__clang__)
+#define LUCET_MUST_USE __attribute__((warn_unused_result))
+#else
+#define LUCET_MUST_USE
+#endif
+#endif
+
+// `lucet_outcome.kind`: the guest was not entered.
+#define LUCET_NOT_RUN 0
+
+// `lucet_outcome.kind`: the function returned.
+#define LUCET_RETURNED 1
+
+// `lucet_outcome.kind`: a host function suspended the guest.
+#define LUCET_SUSPENDED 2
+
+// `lucet_outcome.kind`: the time slice ended.
+#define LUCET_PREEMPTED 3
+
+// `lucet_outcome.kind`: the guest trapped.
+#define LUCET_TRAPPED 4
+
+// `lucet_outcome.kind`: the guest was ended from outside.
+#define LUCET_TERMINATED 5
+
+// `lucet_outcome.detail` of terminated: by a host function.
+#define LUCET_STOP_HOST 1
+
+// `lucet_outcome.detail` of terminated: by a kill handle.
+#define LUCET_STOP_KILL 2
+
+// `lucet_outcome.detail` of terminated: the deadline passed.
+#define LUCET_STOP_DEADLINE 3
+
+// `lucet_outcome.detail` of terminated: the CPU budget is used up.
+#define LUCET_STOP_CPU 4
+
+// `lucet_outcome.detail` of terminated: the fuel is used up.
+#define LUCET_STOP_FUEL 5
+
+// `lucet_outcome.detail` of terminated: the guest called `proc_exit`; `token` is its status.
+#define LUCET_STOP_EXIT 6
+
+// `unreachable` was executed.
+#define LUCET_TRAP_UNREACHABLE 1
+
+// An access outside of linear memory.
+#define LUCET_TRAP_MEMORY 2
+
+// An access outside of a table.
+#define LUCET_TRAP_TABLE 3
+
+// An indirect call of a null reference.
+#define LUCET_TRAP_NULL_CALL 4
+
+// An indirect call of a function of another type.
+#define LUCET_TRAP_CALL_TYPE 5
+
+// An integer division by zero.
+#define LUCET_TRAP_DIVIDE_BY_ZERO 6
+
+// An integer division whose result does not fit.
+#define LUCET_TRAP_INTEGER_OVERFLOW 7
+
+// A float that does not fit the integer it is converted to.
+#define LUCET_TRAP_CONVERSION 8
+
+// The guest's stack is used up.
+#define LUCET_TRAP_STACK 9
+
+// Too many nested callbacks, or too little host stack for another one.
+#define LUCET_TRAP_DEPTH 10
+
+// A host function was given a bad argument by the guest.
+#define LUCET_TRAP_HOST_ARGUMENT 11
+
+// A host function failed, or is not defined.
+#define LUCET_TRAP_HOST 12
+
+// An atomic access to an unaligned address.
+#define LUCET_TRAP_UNALIGNED 13
+
+// A null reference where none may be.
+#define LUCET_TRAP_NULL_REFERENCE 14
+
+// An exception that nobody caught.
+#define LUCET_TRAP_EXCEPTION 15
+
+// A capped resource of the instance is used up.
+#define LUCET_TRAP_RESOURCE 16
+
+// The major version of this header.
 #define LUCET_VERSION_MAJOR 0
+
+// The minor version of this header. While the major version is 0, the ABI may change with it.
 #define LUCET_VERSION_MINOR 1
+
+// The patch version of this header.
 #define LUCET_VERSION_PATCH 0
-#define LUCET_VERSION 0x000100u /* major << 16 | minor << 8 | patch */
 
-typedef struct lucet_linker lucet_linker;     /* one thread at a time; read while a module is linked, not kept */
-typedef struct lucet_module lucet_module;     /* shareable; verified code, linked or only to be looked at */
-typedef struct lucet_region lucet_region;     /* shareable; slots for instances, of the process that made it */
-typedef struct lucet_instance lucet_instance; /* one thread at a time, may move; a handle, never a pointer to look through */
-typedef struct lucet_call lucet_call;         /* one call of a host function, dead when that returns */
-typedef struct lucet_func lucet_func;         /* shareable; an export looked up and typed once; its module's, borrowed */
-typedef void (*lucet_function)(void);         /* a function pointer of any type */
+// The version of this header in one number: major << 16 | minor << 8 | patch.
+#define LUCET_VERSION 256
 
+// `lucet_host_function.flags`: the function runs on the guest's own stack, without a change of stacks. It must need less
+// than the region's `leaf_stack_bytes`, must not call back, end the guest, block or use much time, and may use its
+// lucet_call for reading only.
+#define LUCET_LEAF 1
+
+// `lucet_load_options.flags`, for files: map the file itself instead of a copy. The caller promises that the file never changes
+// while the module lives; if it does, the process may crash or worse.
+#define LUCET_LOAD_IN_PLACE 1
+
+// `lucet_extern.kind`: a function.
+#define LUCET_EXTERN_FUNCTION 0
+
+// `lucet_extern.kind`: a table.
+#define LUCET_EXTERN_TABLE 1
+
+// `lucet_extern.kind`: a memory.
+#define LUCET_EXTERN_MEMORY 2
+
+// `lucet_extern.kind`: a global.
+#define LUCET_EXTERN_GLOBAL 3
+
+// `lucet_extern.flags`: a global that can be changed.
+#define LUCET_EXTERN_MUTABLE 1
+
+// `lucet_extern.flags`: `maximum` means something.
+#define LUCET_EXTERN_BOUNDED 2
+
+// Log level: something failed.
+#define LUCET_LOG_ERROR 0
+
+// Log level: something is odd.
+#define LUCET_LOG_WARNING 1
+
+// Log level: for information.
+#define LUCET_LOG_INFO 2
+
+// Log level: a line that a guest wrote through the WASI functions, control characters escaped.
+#define LUCET_LOG_GUEST 3
+
+// `lucet_signals_install`: the host installs handlers of its own and calls lucet_signal_handle in them; the library installs none.
+#define LUCET_SIGNALS_HOST 1
+
+// `lucet_signals_install`: adds SA_ONSTACK to every handler that the host has set, so that a signal which interrupts a guest does
+// not need room on the guest's stack.
+#define LUCET_SIGNALS_ONSTACK 2
+
+// One call of a host function; dead when that returns.
+typedef struct lucet_call lucet_call;
+
+// An exported function, looked up once. Belongs to its module, and to every module linked from that: borrowed, never released.
+typedef struct lucet_func lucet_func;
+
+// An instance of a module in a slot of a region. One thread at a time may use it, not always the same one. This is a handle that
+// is never followed: using it after the release is LUCET_STALE, not undefined.
+typedef struct lucet_instance lucet_instance;
+
+// Host functions and globals by module and name. Used by one thread at a time. Read while a module is linked, and not
+// needed afterwards.
+typedef struct lucet_linker lucet_linker;
+
+// A module: checked and mapped code, linked or only to be looked at. Any thread may use it, several at a time.
+// A module file holds native code: load only what lucetc of a matching version wrote and nobody else could change. Its
+// checksum tells damage, not malice.
+typedef struct lucet_module lucet_module;
+
+// Slots for instances: address space reserved once, used over and over. Any thread may use it, several at a time. Belongs to
+// the process that made it.
+typedef struct lucet_region lucet_region;
+
+// What a function answers: `LUCET_OK`, or why not. `lucet_last_error` has a sentence.
 typedef int32_t lucet_status;
-#define LUCET_OK 0
-#define LUCET_NULL_ARGUMENT 1
-#define LUCET_BAD_ARGUMENT 2
-#define LUCET_BAD_STRUCT 3
-#define LUCET_BAD_STATE 4
-#define LUCET_RUNNING 5
-#define LUCET_NEEDS_RESET 6
-#define LUCET_STALE 7
-#define LUCET_WRONG_PROCESS 8
-#define LUCET_NO_MEMORY 9
-#define LUCET_SYSTEM 10
-#define LUCET_REGION_FULL 11
-#define LUCET_LIMIT 12
-#define LUCET_NOT_FOUND 13
-#define LUCET_TYPE_MISMATCH 14
-#define LUCET_UNLINKED 15
-#define LUCET_BAD_MODULE 16
-#define LUCET_INCOMPATIBLE 17
-#define LUCET_OUT_OF_BOUNDS 18
-#define LUCET_DEPTH 19
-#define LUCET_NO_SIGNALS 20
-#define LUCET_UNSUPPORTED 21
-#define LUCET_POISONED 22   /* an internal error (panic) was caught; the object can only be released */
 
-typedef uint8_t lucet_type;     /* value types; LUCET_VOID ends a list */
+// A function pointer of any type, which C converts to and from without loss.
+typedef void (*lucet_function)(void);
+
+// A row of a table of host functions. Written with LUCET_HOST and LUCET_HOST_LEAF of lucet/typed.h, which take
+// the types from the C function itself.
+typedef struct lucet_host_function {
+  // The import's name.
+  const char *name;
+  // The function. Its first parameter is the `lucet_call *`.
+  lucet_function function;
+  // Its type: four bits each, lowest first: the result (0: none), then at most 12 parameters.
+  uint64_t types;
+  // 0, or LUCET_LEAF.
+  uint32_t flags;
+  // 0.
+  uint32_t reserved;
+} lucet_host_function;
+
+// A value type, or `LUCET_VOID`.
+typedef uint8_t lucet_type;
+
+// 128 bits.
+typedef struct lucet_v128 {
+  // The low 64 bits.
+  uint64_t lo;
+  // The high 64 bits.
+  uint64_t hi;
+} lucet_v128;
+
+// A reference to a function of one instance. 0 is `ref.null func`. Means nothing in another instance, and
+// nothing after a reset.
+typedef struct lucet_funcref {
+  // Not to be interpreted.
+  uint64_t opaque;
+} lucet_funcref;
+
+// A reference to an object of the host. NULL is `ref.null extern`. The host keeps the object alive until
+// the instance is reset or released.
+typedef struct lucet_externref {
+  // The host's object.
+  void *host;
+} lucet_externref;
+
+// The content of a value.
+typedef union lucet_payload {
+  // `LUCET_V128`
+  struct lucet_v128 v128;
+  // `LUCET_I32`
+  int32_t i32;
+  // `LUCET_I64`
+  int64_t i64;
+  // `LUCET_F32`
+  float f32;
+  // `LUCET_F64`
+  double f64;
+  // `LUCET_FUNCREF`
+  struct lucet_funcref funcref;
+  // `LUCET_EXTERNREF`
+  struct lucet_externref externref;
+} lucet_payload;
+
+// A value with its type: 24 bytes, for ever.
+typedef struct lucet_value {
+  // `LUCET_I32` and so on.
+  uint32_t type;
+  // Zero.
+  uint32_t reserved;
+  // The content, by type.
+  union lucet_payload of;
+} lucet_value;
+
+// A C function whose results and parameters are given as arrays.
+typedef void (*lucet_dynamic_function)(struct lucet_call *call, void *data, const struct lucet_value *arguments, struct lucet_value *results);
+
+// How an entry into a guest ended. 64 bytes, for ever.
+typedef struct lucet_outcome {
+  // `LUCET_RETURNED` and so on; `LUCET_NOT_RUN`: see the status, the guest is as it was.
+  uint32_t kind;
+  // Trapped: `LUCET_TRAP_*`. Terminated: `LUCET_STOP_*`.
+  uint32_t detail;
+  // Terminated: the reason that was given. Suspended: the token.
+  uint64_t token;
+  // Returned: the results, the instance's until its next entry, reset or release.
+  const struct lucet_value *values;
+  // How many results.
+  size_t value_count;
+  // CPU time since new or reset in nanoseconds; 0 where it is not measured.
+  uint64_t cpu_ns;
+  // Zero.
+  uint64_t reserved[3];
+} lucet_outcome;
+
+// Options of loading and linking. Start from lucet_load_options_default().
+typedef struct lucet_load_options {
+  // sizeof(lucet_load_options)
+  size_t struct_size;
+  // If not NULL: called once for each import that cannot be resolved, with a sentence that is valid during the call.
+  void (*problem)(void *data, const char *text, size_t length);
+  // The callback's first argument.
+  void *data;
+  // 0, or LUCET_LOAD_IN_PLACE.
+  uint32_t flags;
+  // 0.
+  uint32_t reserved0;
+  // 0.
+  uint64_t reserved[4];
+} lucet_load_options;
+
+// An import or export. What it points at is the module's. Names are UTF-8 without NUL at the end, and may contain any
+// character.
+typedef struct lucet_extern {
+  // Imports: the module part of the name. Exports: NULL.
+  const char *module;
+  // Its length in bytes.
+  size_t module_length;
+  // The name.
+  const char *name;
+  // Its length in bytes.
+  size_t name_length;
+  // LUCET_EXTERN_FUNCTION and so on.
+  uint32_t kind;
+  // LUCET_EXTERN_MUTABLE, LUCET_EXTERN_BOUNDED.
+  uint32_t flags;
+  // Functions: the types of the parameters.
+  const lucet_type *parameters;
+  // How many.
+  size_t parameter_count;
+  // Functions: the types of the results.
+  const lucet_type *results;
+  // How many.
+  size_t result_count;
+  // Globals: their type. Tables: that of their elements.
+  uint32_t value_type;
+  // 0.
+  uint32_t reserved;
+  // Tables: elements at first. Memories: pages of 64 KiB at first.
+  uint64_t minimum;
+  // With LUCET_EXTERN_BOUNDED: the same at most.
+  uint64_t maximum;
+} lucet_extern;
+
+// What instances of a module need, in bytes unless it says otherwise. lucet_region_config_fit raises a configuration to it.
+typedef struct lucet_requirements {
+  // sizeof(lucet_requirements)
+  size_t struct_size;
+  // Linear memory at first.
+  uint64_t memory_bytes;
+  // Linear memory at most, by the module's own declaration.
+  uint64_t memory_maximum_bytes;
+  // Elements of all tables at first.
+  uint64_t table_elements;
+  // Globals and other state.
+  uint64_t state_bytes;
+  // Parameters or results of the largest call.
+  uint64_t values;
+  // Address space reserved for linear memory.
+  uint64_t reservation_bytes;
+  // Inaccessible address space behind it.
+  uint64_t guard_bytes;
+  // CPU features, a bit each, as lucetc --print-format lists them.
+  uint64_t cpu_features;
+  // 0.
+  uint64_t reserved[4];
+} lucet_requirements;
+
+// How to make a region. Start from lucet_region_config_default(); a field that is 0 means its default, which stands in brackets.
+// Sizes are in bytes and for one instance.
+typedef struct lucet_region_config {
+  // sizeof(lucet_region_config)
+  size_t struct_size;
+  // The most instances at a time [64].
+  uint32_t instances;
+  // The most nested callbacks into an instance [8].
+  uint32_t callback_depth;
+  // The most elements of all tables together [10000].
+  uint64_t table_elements;
+  // The most linear memory [16 MiB]; at most 4 GiB. Address space is reserved whatever this is.
+  uint64_t memory_bytes;
+  // The guest's stack [128 KiB].
+  uint64_t stack_bytes;
+  // Room for globals and other state [16 KiB].
+  uint64_t state_bytes;
+  // Memory that an idle slot may keep [1 MiB].
+  uint64_t keep_resident_bytes;
+  // What a leaf host function finds on the guest's stack at least [16 KiB].
+  uint64_t leaf_stack_bytes;
+  // What must be left of the host's stack for a callback into the guest [32 KiB].
+  uint64_t host_stack_bytes;
+  // The most parameters, or results, of one call [32].
+  uint32_t values;
+  // 0.
+  uint32_t flags;
+  // If not NULL: gets log lines, on the thread where they arise, with a LUCET_LOG_* level. The text is valid during the call.
+  void (*log)(void *data, int level, const char *text, size_t length);
+  // The callback's first argument.
+  void *log_data;
+  // 0.
+  uint64_t reserved[6];
+} lucet_region_config;
+
+// What has happened in a region.
+typedef struct lucet_region_stats {
+  // sizeof(lucet_region_stats)
+  size_t struct_size;
+  // Slots.
+  uint64_t capacity;
+  // Slots with an instance.
+  uint64_t live;
+  // Instances made so far.
+  uint64_t created;
+  // Resets so far.
+  uint64_t reset;
+  // Instances released so far.
+  uint64_t released;
+  // Entries that ended in a trap.
+  uint64_t trapped;
+  // Entries that were terminated.
+  uint64_t terminated;
+  // Bytes of slots that are in memory now.
+  uint64_t resident_bytes;
+  // Bytes of address space.
+  uint64_t reserved_bytes;
+  // Traps by LUCET_TRAP_*.
+  uint64_t traps[32];
+  // 0.
+  uint64_t reserved[8];
+} lucet_region_stats;
+
+// What one instance may use; 0: no limit but the region's. Start from lucet_limits_default().
+typedef struct lucet_limits {
+  // sizeof(lucet_limits)
+  size_t struct_size;
+  // Bytes of linear memory. The guest's memory.grow gives -1 beyond.
+  uint64_t memory_bytes;
+  // Elements of all tables. The guest's table.grow gives -1 beyond.
+  uint64_t table_elements;
+  // Not in this release: 0.
+  uint64_t deadline_ns;
+  // Not in this release: 0.
+  uint64_t cpu_ns;
+  // Not in this release: 0.
+  uint64_t fuel;
+  // Not in this release: 0.
+  uint64_t slice_ns;
+  // 0.
+  uint64_t reserved[5];
+} lucet_limits;
+
+// A frame of a backtrace.
+typedef struct lucet_frame {
+  // The function's name from the guest: bytes of its own, not terminated, not escaped. NULL: it has none.
+  const char *name;
+  // Bytes of the name.
+  size_t name_length;
+  // Its index in the function index space.
+  uint32_t function;
+  // Zero.
+  uint32_t reserved;
+  // Offset in the wasm file; `UINT64_MAX`: not known.
+  uint64_t wasm_offset;
+} lucet_frame;
+
+// A linear memory as it is now.
+typedef struct lucet_memory {
+  // Its first byte. Valid until the next growth, reset or release.
+  const uint8_t *data;
+  // Its length in bytes.
+  size_t size;
+} lucet_memory;
+
+// What WASI guests find as arguments and environment. Start from lucet_wasi_options_default().
+typedef struct lucet_wasi_options {
+  // sizeof(lucet_wasi_options)
+  size_t struct_size;
+  // The arguments, the program's name first.
+  const char *const *arguments;
+  // How many.
+  size_t argument_count;
+  // The environment, each "NAME=value".
+  const char *const *environment;
+  // How many.
+  size_t environment_count;
+  // 0.
+  uint64_t reserved[4];
+} lucet_wasi_options;
+
+// Done.
+#define LUCET_OK 0
+
+// A pointer that must not be NULL is.
+#define LUCET_NULL_ARGUMENT 1
+
+// An argument has a value that makes no sense, or is an object of another kind.
+#define LUCET_BAD_ARGUMENT 2
+
+// `struct_size` or a reserved field of a struct is wrong.
+#define LUCET_BAD_STRUCT 3
+
+// The object is not in a state for this.
+#define LUCET_BAD_STATE 4
+
+// The instance is running.
+#define LUCET_RUNNING 5
+
+// The instance trapped or was terminated, and has not been reset since.
+#define LUCET_NEEDS_RESET 6
+
+// The instance has been released.
+#define LUCET_STALE 7
+
+// The region was made by another process: regions do not survive fork.
+#define LUCET_WRONG_PROCESS 8
+
+// The system has no memory left.
+#define LUCET_NO_MEMORY 9
+
+// A system call failed.
+#define LUCET_SYSTEM 10
+
+// Every slot of the region is taken.
+#define LUCET_REGION_FULL 11
+
+// More than the region or the limits allow.
+#define LUCET_LIMIT 12
+
+// No such file, export or import.
+#define LUCET_NOT_FOUND 13
+
+// Types differ.
+#define LUCET_TYPE_MISMATCH 14
+
+// The module was loaded without a linker.
+#define LUCET_UNLINKED 15
+
+// Not a module, or a damaged one.
+#define LUCET_BAD_MODULE 16
+
+// The module needs another CPU, library or region.
+#define LUCET_INCOMPATIBLE 17
+
+// Outside of the memory or table.
+#define LUCET_OUT_OF_BOUNDS 18
+
+// Too many nested callbacks, or too little host stack for another one.
+#define LUCET_DEPTH 19
+
+// The signal handlers are not installed, or not any more.
+#define LUCET_NO_SIGNALS 20
+
+// Not in this release.
+#define LUCET_UNSUPPORTED 21
+
+// An internal error was caught. What was worked on can only be released.
+#define LUCET_POISONED 22
+
+// No value: the end of a list of types.
 #define LUCET_VOID 0
+
+// A 32-bit integer.
 #define LUCET_I32 1
+
+// A 64-bit integer.
 #define LUCET_I64 2
+
+// A 32-bit float.
 #define LUCET_F32 3
+
+// A 64-bit float.
 #define LUCET_F64 4
+
+// A 128-bit vector.
 #define LUCET_V128 5
+
+// A reference to a function of the instance, or null.
 #define LUCET_FUNCREF 6
+
+// A reference to an object of the host, or null.
 #define LUCET_EXTERNREF 7
 
-typedef struct lucet_v128 { uint64_t lo, hi; } lucet_v128;
-typedef struct lucet_externref { void *host; } lucet_externref;  /* NULL is ref.null */
-typedef struct lucet_funcref { uint64_t opaque; } lucet_funcref; /* of one instance; 0 is ref.null */
-typedef union lucet_payload {
-  lucet_v128 v128; int32_t i32; int64_t i64; float f32; double f64; lucet_funcref funcref; lucet_externref externref;
-} lucet_payload;
-typedef struct lucet_value { uint32_t type; uint32_t reserved; union lucet_payload of; } lucet_value; /* 24 bytes, frozen */
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
 
-/* ---- library ---- */
-uint32_t lucet_version(void);
+// The name of a status, as "LUCET_LIMIT", for messages; "unknown status" for other numbers. Static. Any thread. Since 0.1.
 const char *lucet_status_name(lucet_status status);
+
+// A sentence about the latest failure on this thread: what, where, what was expected. Never NULL; "" before the first
+// failure. The library's; valid until the thread's next failure or end. Any thread. Since 0.1.
 const char *lucet_last_error(void);
+
+// What a trap means, for messages: "integer divide by zero"; "unknown trap" for other numbers. Static. Any thread. Since 0.1.
 const char *lucet_trap_name(uint32_t trap);
 
-/* ---- linker, host functions ---- */
-typedef struct lucet_host_function { const char *name; lucet_function function; uint64_t types; uint32_t flags, reserved; } lucet_host_function;
-#define LUCET_LEAF 1u
-typedef void (*lucet_dynamic_function)(lucet_call *call, void *data, const lucet_value *arguments, lucet_value *results);
-lucet_status lucet_linker_new(lucet_linker **out_linker);
-void lucet_linker_release(lucet_linker *linker);
-lucet_status lucet_linker_define(lucet_linker *linker, const char *module, const lucet_host_function *rows, size_t count, void *data);
-lucet_status lucet_linker_define_dynamic(lucet_linker *linker, const char *module, const char *name, const lucet_type *parameters, size_t parameter_count,
-                                         const lucet_type *results, size_t result_count, lucet_dynamic_function function, void *data, void (*release)(void *data));
-lucet_status lucet_linker_define_global(lucet_linker *linker, const char *module, const char *name, const lucet_value *value);
-lucet_status lucet_linker_define_wasi_stub(lucet_linker *linker, const struct lucet_wasi_options *options); /* NULL: no arguments, no environment */
-lucet_status lucet_linker_trap_missing(lucet_linker *linker); /* function imports nobody defined trap when called, instead of failing the load */
+// The version of the library that is running, as `LUCET_VERSION`. Any thread. Since 0.1.
+uint32_t lucet_version(void);
 
-/* inside a host function */
-lucet_instance *lucet_call_instance(const lucet_call *call);
-void *lucet_call_data(const lucet_call *call);                         /* the data of its definition */
-void *lucet_call_instance_data(const lucet_call *call);                /* = lucet_instance_data(lucet_call_instance(call)) */
-lucet_status lucet_call_terminate(lucet_call *call, uint64_t reason);  /* then return anything */
-lucet_status lucet_call_trap(lucet_call *call, uint32_t trap);         /* then return anything */
-lucet_status lucet_call_suspend(lucet_call *call, uint64_t token);     /* LUCET_UNSUPPORTED in 0.1 */
-lucet_status lucet_call_run(lucet_call *call, const char *name, const lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);       /* callbacks into the same instance */
-lucet_status lucet_call_func(lucet_call *call, const lucet_func *func, const lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
-lucet_status lucet_call_funcref(lucet_call *call, lucet_funcref function, const lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+// Makes an empty linker.
+// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, NO_MEMORY. Any thread. Since 0.1.
+lucet_status lucet_linker_new(struct lucet_linker **out_linker);
 
-/* ---- modules ---- */
-typedef struct lucet_load_options { size_t struct_size; void (*problem)(void *data, const char *text, size_t length); void *data; uint32_t flags, reserved0; uint64_t reserved[4]; } lucet_load_options;
-#define LUCET_LOAD_IN_PLACE 1u /* load_file, load_fd: map the file itself; the caller promises that it never changes */
-lucet_status lucet_module_load_file(const char *path, const lucet_linker *linker, const lucet_load_options *options, lucet_module **out_module);
-lucet_status lucet_module_load_fd(int fd, const lucet_linker *linker, const lucet_load_options *options, lucet_module **out_module);
-lucet_status lucet_module_load_bytes(const void *bytes, size_t length, const lucet_linker *linker, const lucet_load_options *options, lucet_module **out_module);
-lucet_status lucet_module_link(const lucet_module *module, const lucet_linker *linker, const lucet_load_options *options, lucet_module **out_module);
-void lucet_module_release(lucet_module *module);
-const char *lucet_module_build_id(const lucet_module *module); /* hex */
-const char *lucet_module_producer(const lucet_module *module);
-typedef struct lucet_extern {  /* an import or export, strings borrowed from the module and NUL-terminated only by chance: use the lengths */
-  const char *module; size_t module_length;   /* imports only */
-  const char *name; size_t name_length;
-  uint32_t kind;                              /* LUCET_EXTERN_* */
-  uint32_t flags;                             /* LUCET_EXTERN_MUTABLE: a global the guest may change; LUCET_EXTERN_BOUNDED: maximum is meaningful */
-  const lucet_type *parameters; size_t parameter_count;  /* functions */
-  const lucet_type *results; size_t result_count;
-  uint32_t value_type, reserved;              /* globals: their type; tables: their elements' */
-  uint64_t minimum, maximum;                  /* tables: elements; memories: pages of 64 KiB */
-} lucet_extern;
-#define LUCET_EXTERN_FUNCTION 0u
-#define LUCET_EXTERN_TABLE 1u
-#define LUCET_EXTERN_MEMORY 2u
-#define LUCET_EXTERN_GLOBAL 3u
-#define LUCET_EXTERN_MUTABLE 1u
-#define LUCET_EXTERN_BOUNDED 2u
-size_t lucet_module_import_count(const lucet_module *module);
-lucet_status lucet_module_import(const lucet_module *module, size_t index, lucet_extern *out_import);
-size_t lucet_module_export_count(const lucet_module *module);
-lucet_status lucet_module_export(const lucet_module *module, size_t index, lucet_extern *out_export);
-typedef struct lucet_requirements { size_t struct_size; uint64_t memory_bytes, memory_maximum_bytes, table_elements, state_bytes, values, reservation_bytes, guard_bytes, cpu_features, reserved[4]; } lucet_requirements;
-lucet_status lucet_module_requirements(const lucet_module *module, lucet_requirements *out_requirements);
-lucet_status lucet_module_func(const lucet_module *module, const char *name, const lucet_func **out_func);
-lucet_function lucet_module_entry(const lucet_module *module, const char *name, uint64_t types); /* for LUCET_FIND; NULL: see lucet_last_error */
+// Ends a linker. Modules that were linked with it go on. NULL is allowed. Since 0.1.
+void lucet_linker_release(struct lucet_linker *linker);
 
-/* ---- regions ---- */
-typedef struct lucet_region_config {
-  size_t struct_size;
-  uint32_t instances, callback_depth;      /* 64, 8 */
-  uint64_t table_elements;                 /* 10000, of all tables of one instance */
-  uint64_t memory_bytes, stack_bytes, state_bytes, keep_resident_bytes; /* of one instance: 16 MiB, 128 KiB, 16 KiB, 1 MiB */
-  uint64_t leaf_stack_bytes, host_stack_bytes; /* 16 KiB must be left for a leaf function; 32 KiB of host stack for a callback */
-  uint32_t values, flags;                  /* 32 values at most in one call; 0 */
-  void (*log)(void *data, int level, const char *text, size_t length);
-  void *log_data; uint64_t reserved[6];
-} lucet_region_config;
-#define LUCET_LOG_ERROR 0
-#define LUCET_LOG_WARNING 1
-#define LUCET_LOG_INFO 2
-#define LUCET_LOG_GUEST 3  /* what a guest wrote through the WASI stub */
-typedef struct lucet_region_stats { size_t struct_size; uint64_t capacity, live, created, reset, released, trapped, terminated, resident_bytes, reserved_bytes, traps[32], reserved[8]; } lucet_region_stats; /* traps: by LUCET_TRAP_* */
-lucet_status lucet_region_config_fit(lucet_region_config *config, const lucet_module *module); /* raises what is too small */
-lucet_status lucet_region_new(const lucet_region_config *config, lucet_region **out_region);
-lucet_status lucet_region_get_stats(const lucet_region *region, lucet_region_stats *out_stats);
-void lucet_region_release(lucet_region *region);
+// Defines `count` functions with the import module name `module`. `data` is what lucet_call_data answers in them; it must
+// live as long as modules linked with it. Defines all or none.
+// Names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define(struct lucet_linker *linker, const char *module, const struct lucet_host_function *rows, size_t count, void *data);
 
-/* ---- instances ---- */
-#define LUCET_NOT_RUN 0u
-#define LUCET_RETURNED 1u
-#define LUCET_SUSPENDED 2u
-#define LUCET_PREEMPTED 3u
-#define LUCET_TRAPPED 4u
-#define LUCET_TERMINATED 5u
-#define LUCET_STOP_HOST 1u
-#define LUCET_STOP_KILL 2u
-#define LUCET_STOP_DEADLINE 3u
-#define LUCET_STOP_CPU 4u
-#define LUCET_STOP_FUEL 5u
-#define LUCET_STOP_EXIT 6u  /* the guest called proc_exit; token is its status */
-#define LUCET_TRAP_UNREACHABLE 1u
-#define LUCET_TRAP_MEMORY 2u
-#define LUCET_TRAP_TABLE 3u
-#define LUCET_TRAP_NULL_CALL 4u
-#define LUCET_TRAP_CALL_TYPE 5u
-#define LUCET_TRAP_DIVIDE_BY_ZERO 6u
-#define LUCET_TRAP_INTEGER_OVERFLOW 7u
-#define LUCET_TRAP_CONVERSION 8u
-#define LUCET_TRAP_STACK 9u
-#define LUCET_TRAP_DEPTH 10u
-#define LUCET_TRAP_HOST_ARGUMENT 11u
-#define LUCET_TRAP_HOST 12u
-#define LUCET_TRAP_UNALIGNED 13u
-#define LUCET_TRAP_NULL_REFERENCE 14u
-#define LUCET_TRAP_EXCEPTION 15u
-#define LUCET_TRAP_RESOURCE 16u
-typedef struct lucet_outcome { /* 64 bytes, frozen */
-  uint32_t kind, detail; uint64_t token; const lucet_value *values; size_t value_count; uint64_t cpu_ns; uint64_t reserved[3];
-} lucet_outcome;
-typedef struct lucet_limits { size_t struct_size; uint64_t memory_bytes, table_elements, deadline_ns, cpu_ns, fuel, slice_ns, reserved[5]; } lucet_limits; /* 0: none; the time fields and fuel are refused (LUCET_UNSUPPORTED) until they work */
-typedef struct lucet_frame { const char *name; size_t name_length; uint32_t function, reserved; uint64_t wasm_offset; } lucet_frame; /* wasm_offset UINT64_MAX: unknown */
-lucet_status lucet_instance_new(lucet_region *region, const lucet_module *module, void *data, const lucet_limits *limits, lucet_instance **out_instance);
-lucet_status lucet_instance_reset(lucet_instance *instance);
-lucet_status lucet_instance_release(lucet_instance *instance);
-void *lucet_instance_data(const lucet_instance *instance);
-lucet_status lucet_instance_set_limits(lucet_instance *instance, const lucet_limits *limits);
-lucet_status lucet_instance_start(lucet_instance *instance, lucet_outcome *out_outcome); /* instantiation only: what the first entry would do at its head */
-lucet_status lucet_instance_run(lucet_instance *instance, const char *name, const lucet_value *arguments, size_t count, lucet_outcome *out_outcome);
-lucet_status lucet_instance_call(lucet_instance *instance, const lucet_func *func, const lucet_value *arguments, size_t count, lucet_outcome *out_outcome);
-lucet_status lucet_instance_call_funcref(lucet_instance *instance, lucet_funcref function, const lucet_value *arguments, size_t count, lucet_outcome *out_outcome);
-lucet_status lucet_instance_resume(lucet_instance *instance, const lucet_value *results, size_t count, lucet_outcome *out_outcome); /* 0.1: LUCET_BAD_STATE always */
-lucet_status lucet_instance_keep(lucet_instance *instance);
-lucet_status lucet_instance_outcome(const lucet_instance *instance, lucet_outcome *out_outcome);
-lucet_status lucet_instance_backtrace(const lucet_instance *instance, const lucet_frame **out_frames, size_t *out_count); /* innermost first; the instance's until its next entry, reset or release */
-size_t lucet_instance_describe(const lucet_instance *instance, char *buffer, size_t size); /* like snprintf: the full length without NUL; one escaped line */
-typedef struct lucet_memory { const uint8_t *data; size_t size; } lucet_memory;
-lucet_memory lucet_instance_memory(const lucet_instance *instance, uint32_t index); /* {NULL, 0}: no such memory, stale */
-lucet_status lucet_instance_view(const lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, const uint8_t **out_data); /* checked, until the next growth or reset */
-lucet_status lucet_instance_view_mut(lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, uint8_t **out_data);
-lucet_status lucet_instance_read(const lucet_instance *instance, uint32_t memory, uint64_t address, void *buffer, size_t length);
-lucet_status lucet_instance_write(lucet_instance *instance, uint32_t memory, uint64_t address, const void *bytes, size_t length);
-lucet_status lucet_instance_memory_grow(lucet_instance *instance, uint32_t memory, uint64_t pages, uint64_t *out_old_pages); /* LUCET_LIMIT: refused */
-lucet_status lucet_instance_global_get(const lucet_instance *instance, const char *name, lucet_value *out_value);
-lucet_status lucet_instance_global_set(lucet_instance *instance, const char *name, const lucet_value *value);
-lucet_status lucet_instance_table_size(const lucet_instance *instance, const char *name, uint64_t *out_size);
-lucet_status lucet_instance_table_get(const lucet_instance *instance, const char *name, uint64_t index, lucet_value *out_value);
-lucet_status lucet_instance_table_set(lucet_instance *instance, const char *name, uint64_t index, const lucet_value *value);
-lucet_status lucet_instance_table_grow(lucet_instance *instance, const char *name, uint64_t delta, const lucet_value *value, uint64_t *out_old_size);
-lucet_status lucet_instance_alloc(lucet_instance *instance, size_t size, size_t align, uint64_t *out_address, lucet_outcome *out_outcome); /* the guest's cabi_realloc */
+// Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.
+// `release`, if not NULL, is called with `data` when the linker and every module linked with it are gone; on failure it is not
+// called, and `data` stays the caller's.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; UNSUPPORTED: v128; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define_dynamic(struct lucet_linker *linker, const char *module, const char *name, const lucet_type *parameters, size_t parameter_count, const lucet_type *results, size_t result_count, lucet_dynamic_function function, void *data, void (*release)(void *data));
 
-/* ---- process and thread ---- */
-#define LUCET_SIGNALS_HOST 1u
-#define LUCET_SIGNALS_ONSTACK 2u
+// Defines an immutable global.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define_global(struct lucet_linker *linker, const char *module, const char *name, const struct lucet_value *value);
+
+// From now on, functions that are imported but not defined trap with LUCET_TRAP_HOST when they are called, instead of
+// failing the link. Errors: NULL_ARGUMENT. Since 0.1.
+lucet_status lucet_linker_trap_missing(struct lucet_linker *linker);
+
+// The instance that calls. NULL outside of a host function. The host function's thread. Since 0.1.
+struct lucet_instance *lucet_call_instance(const struct lucet_call *call);
+
+// The `data` with which the host function was defined. NULL outside of a host function. The host function's thread. Since 0.1.
+void *lucet_call_data(const struct lucet_call *call);
+
+// The `data` with which the calling instance was made. NULL outside of a host function. The host function's thread. Since 0.1.
+void *lucet_call_instance_data(const struct lucet_call *call);
+
+// Ends the guest when the host function returns, whatever it returns: the outcome is LUCET_TERMINATED, LUCET_STOP_HOST,
+// with `reason` as its token.
+// Errors: NULL_ARGUMENT; BAD_STATE: in a leaf function, or outside. The host function's thread. Since 0.1.
+lucet_status lucet_call_terminate(struct lucet_call *call, uint64_t reason);
+
+// Ends the guest with a trap when the host function returns, whatever it returns. `trap` is one of LUCET_TRAP_*: usually
+// LUCET_TRAP_HOST_ARGUMENT for a pointer or number that the guest should not have passed, or LUCET_TRAP_HOST.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: not a trap; BAD_STATE: in a leaf function, or outside. The host function's thread. Since 0.1.
+lucet_status lucet_call_trap(struct lucet_call *call, uint32_t trap);
+
+// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. Since 0.1.
+lucet_status lucet_call_suspend(struct lucet_call *call, uint64_t token);
+
+// Calls an exported function of the calling instance, on its stack, below the frames that are there. A callback that traps
+// or is terminated ends the outer guest in the same way when the host function returns, unless lucet_instance_keep is called
+// before.
+// `out_outcome` may be NULL; the values in it are valid until the next entry.
+// Errors: as lucet_instance_run, and DEPTH: too many callbacks, or too little host stack; the guest traps with
+// LUCET_TRAP_DEPTH when the host function returns. BAD_STATE: in a leaf function, or after the guest's end was asked for.
+// The host function's thread. Since 0.1.
+lucet_status lucet_call_run(struct lucet_call *call, const char *name, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_call_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function. Since 0.1.
+lucet_status lucet_call_func(struct lucet_call *call, const struct lucet_func *func, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_call_run, with a reference that the guest has passed. Errors: also BAD_ARGUMENT: null, or not the instance's. Since 0.1.
+lucet_status lucet_call_funcref(struct lucet_call *call, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// Loads a module file. With a linker it is also linked; without (NULL) it can be looked at, and linked later.
+// By default the file is copied, so it may change or go afterwards. `options` may be NULL.
+// Owner: the caller, who releases it; instances keep what they need. Errors: NULL_ARGUMENT; BAD_STRUCT; NOT_FOUND: no such file;
+// SYSTEM; BAD_MODULE: damaged, or no module; INCOMPATIBLE: for another library version or CPU; and those of lucet_module_link.
+// Any thread. Since 0.1.
+lucet_status lucet_module_load_file(const char *path, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// As lucet_module_load_file, from an open descriptor of a regular file, which is read from its start and stays open, its position
+// as it was. Errors: also BAD_ARGUMENT: not a regular file, or no descriptor. Any thread. Since 0.1.
+lucet_status lucet_module_load_fd(int fd, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// As lucet_module_load_file, from the content of a module file, which is copied. Any thread. Since 0.1.
+lucet_status lucet_module_load_bytes(const void *bytes, size_t length, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// Makes a linked module from a loaded one, which may be linked itself: its code is shared, its lucet_funcs are good for both.
+// Every import must be defined with its very type; each one that is not goes to `options->problem`.
+// Owner: the caller, who releases it; `module` can be released before. Errors: NULL_ARGUMENT; TYPE_MISMATCH, UNSUPPORTED (imported
+// memories, tables, mutable globals) or NOT_FOUND: the first of these that some import has; NO_MEMORY; SYSTEM. Any thread,
+// while nobody changes the linker. Since 0.1.
+lucet_status lucet_module_link(const struct lucet_module *module, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// Gives a module up. Instances of it go on. NULL is allowed. Any thread. Since 0.1.
+void lucet_module_release(struct lucet_module *module);
+
+// The build id in 40 hexadecimal digits: equal for equal files, else different. Also the ELF note that readelf -n shows.
+// The module's; NULL for no module. Any thread. Since 0.1.
+const char *lucet_module_build_id(const struct lucet_module *module);
+
+// Which compiler made it, as "lucetc 0.1.0". The module's; NULL for no module. Any thread. Since 0.1.
+const char *lucet_module_producer(const struct lucet_module *module);
+
+// Looks up an exported function, for lucet_instance_call. It is the module's: valid while the module, one linked from it, or
+// an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND. Any thread. Since 0.1.
+lucet_status lucet_module_func(const struct lucet_module *module, const char *name, const struct lucet_func **out_func);
+
+// What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
+// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.
+// `types` is as in lucet_host_function. The entry is valid as long as a lucet_func would be.
+// NULL on failure, see lucet_last_error: not found, another type, more than 12 parameters or several results, not linked.
+// Any thread. Since 0.1.
+lucet_function lucet_module_entry(const struct lucet_module *module, const char *name, uint64_t types);
+
+// How many imports a module has; 0 for no module. Any thread. Since 0.1.
+size_t lucet_module_import_count(const struct lucet_module *module);
+
+// An import, in the order of the wasm file. Errors: NULL_ARGUMENT, OUT_OF_BOUNDS. Any thread. Since 0.1.
+lucet_status lucet_module_import(const struct lucet_module *module, size_t index, struct lucet_extern *out_import);
+
+// How many exports a module has; 0 for no module. Any thread. Since 0.1.
+size_t lucet_module_export_count(const struct lucet_module *module);
+
+// An export, sorted by name. Errors: NULL_ARGUMENT, OUT_OF_BOUNDS. Any thread. Since 0.1.
+lucet_status lucet_module_export(const struct lucet_module *module, size_t index, struct lucet_extern *out_export);
+
+// What a region must offer. `out_requirements->struct_size` is set by the caller.
+// Errors: NULL_ARGUMENT, BAD_STRUCT. Any thread. Since 0.1.
+lucet_status lucet_module_requirements(const struct lucet_module *module, struct lucet_requirements *out_requirements);
+
+// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules.
+// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough. Any thread. Since 0.1.
+lucet_status lucet_region_config_fit(struct lucet_region_config *config, const struct lucet_module *module);
+
+// Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
+// until instances run, but about 6 GiB of address space for each: a process has 128 TiB.
+// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
+// SYSTEM. Any thread. Since 0.1.
+lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
+
+// The region's statistics. `out_stats->struct_size` is set by the caller. Counts pages, so it takes some microseconds a used slot.
+// Errors: NULL_ARGUMENT, BAD_STRUCT, WRONG_PROCESS. Any thread. Since 0.1.
+lucet_status lucet_region_get_stats(const struct lucet_region *region, struct lucet_region_stats *out_stats);
+
+// Gives a region up. It goes when its last instance does. NULL is allowed. Any thread. Since 0.1.
+void lucet_region_release(struct lucet_region *region);
+
+// Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
+// lucet_call_instance_data. `limits` may be NULL.
+// Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
+// UNSUPPORTED: a limit that is not in this release; INCOMPATIBLE: the region is too small for the module, see
+// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
+// Any thread. Since 0.1.
+lucet_status lucet_instance_new(struct lucet_region *region, const struct lucet_module *module, void *data, const struct lucet_limits *limits, struct lucet_instance **out_instance);
+
+// Makes an instance as it was when new, whatever the guest did: memory, globals, tables, stack. Keeps `data` and limits.
+// Pointers into its memory and its results are void.
+// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY, SYSTEM; after the last two it needs another reset. The
+// instance's thread. Since 0.1.
+lucet_status lucet_instance_reset(struct lucet_instance *instance);
+
+// Ends an instance. Nothing of it is left in its slot. NULL is allowed.
+// Errors: RUNNING: it goes on; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_release(struct lucet_instance *instance);
+
+// The `data` that the instance was made with; NULL when it is stale. The instance's thread. Since 0.1.
+void *lucet_instance_data(const struct lucet_instance *instance);
+
+// Sets the limits, from now on. What the guest has beyond them it keeps.
+// Errors: NULL_ARGUMENT, BAD_STRUCT, UNSUPPORTED, RUNNING, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_set_limits(struct lucet_instance *instance, const struct lucet_limits *limits);
+
+// Instantiates: runs what the first entry would run before anything else, which is the module's start function. Optional.
+// LUCET_OK says that the outcome tells what happened: LUCET_RETURNED, or how the start function ended. `out_outcome` may be NULL.
+// Errors: NULL_ARGUMENT, STALE, RUNNING, NEEDS_RESET, WRONG_PROCESS, NO_SIGNALS, SYSTEM. The instance's thread. Since 0.1.
+lucet_status lucet_instance_start(struct lucet_instance *instance, struct lucet_outcome *out_outcome);
+
+// Calls an exported function by its name. LUCET_OK says that the guest ran and the outcome tells how that ended; any other
+// status, that it has not run and is as it was (`out_outcome->kind` is LUCET_NOT_RUN). `out_outcome` may be NULL.
+// The arguments are copied. Results are in the outcome, the instance's until its next entry, reset or release.
+// Errors: NULL_ARGUMENT; NOT_FOUND: no such function; TYPE_MISMATCH: number or types of arguments; BAD_ARGUMENT: a funcref that
+// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; SYSTEM. The instance's thread. Since 0.1.
+lucet_status lucet_instance_run(struct lucet_instance *instance, const char *name, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_instance_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function.
+// The instance's thread. Since 0.1.
+lucet_status lucet_instance_call(struct lucet_instance *instance, const struct lucet_func *func, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_instance_run, with a reference that this instance has passed or returned. Errors: also BAD_ARGUMENT: null, or not the
+// instance's. The instance's thread. Since 0.1.
+lucet_status lucet_instance_call_funcref(struct lucet_instance *instance, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. Since 0.1.
+lucet_status lucet_instance_resume(struct lucet_instance *instance, const struct lucet_value *results, size_t count, struct lucet_outcome *out_outcome);
+
+// Lets an instance be entered again after a trap or a termination without a reset, its memory as the guest left it: for hosts
+// that know their guest. Inside a host function whose callback ended badly: lets the outer guest go on.
+// Errors: BAD_STATE: it was not stopped; NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_keep(struct lucet_instance *instance);
+
+// The outcome of the latest entry; LUCET_NOT_RUN when there was none since new or reset.
+// Errors: NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_outcome(const struct lucet_instance *instance, struct lucet_outcome *out_outcome);
+
+// The guest functions that were active when the guest trapped or was terminated, innermost first, at most 64.
+// The frames are the instance's until its next entry, reset or release. None after a return.
+// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY. The instance's thread. Since 0.1.
+lucet_status lucet_instance_backtrace(const struct lucet_instance *instance, const struct lucet_frame **out_frames, size_t *out_count);
+
+// Describes the latest outcome in one line: what, in which function, at which offset of the wasm file, called by whom. Bytes
+// that come from the guest are escaped, so the line is safe for logs.
+// Works like snprintf: writes at most `size` bytes, NUL included, and returns the length of the whole line without the NUL.
+// 0 when the instance is stale. The instance's thread. Since 0.1.
+size_t lucet_instance_describe(const struct lucet_instance *instance, char *buffer, size_t size);
+
+// A memory as a whole; `{NULL, 0}` when the instance is stale or has no such memory. The instance's thread. Since 0.1.
+struct lucet_memory lucet_instance_memory(const struct lucet_instance *instance, uint32_t index);
+
+// A checked range of a memory, for reading, valid until the next growth, reset or release. What a guest has given is hostile: it
+// may be changed by the guest's next run, so copy before checking what is in it.
+// Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_view(const struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, const uint8_t **out_data);
+
+// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). Since 0.1.
+lucet_status lucet_instance_view_mut(struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, uint8_t **out_data);
+
+// Copies bytes out of a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+lucet_status lucet_instance_read(const struct lucet_instance *instance, uint32_t memory, uint64_t address, void *buffer, size_t length);
+
+// Copies bytes into a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+lucet_status lucet_instance_write(struct lucet_instance *instance, uint32_t memory, uint64_t address, const void *bytes, size_t length);
+
+// Grows a memory by pages of 64 KiB, as memory.grow does. `out_old_pages` may be NULL.
+// Errors: LIMIT: the module's maximum, the region or the limits do not allow it, nothing has changed; NULL_ARGUMENT, NOT_FOUND, STALE,
+// WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_memory_grow(struct lucet_instance *instance, uint32_t memory, uint64_t pages, uint64_t *out_old_pages);
+
+// Asks the guest for memory, by its export `cabi_realloc(old, old_size, align, size)`. The range that it answers is checked to
+// lie in its memory. `out_outcome` may be NULL.
+// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer lies outside; BAD_STATE: it did not return, see the outcome; LIMIT:
+// more than 4 GiB; and those of lucet_instance_run. The instance's thread. Since 0.1.
+lucet_status lucet_instance_alloc(struct lucet_instance *instance, size_t size, size_t align, uint64_t *out_address, struct lucet_outcome *out_outcome);
+
+// The value of an exported global. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_global_get(const struct lucet_instance *instance, const char *name, struct lucet_value *out_value);
+
+// Changes an exported mutable global. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_ARGUMENT: it is immutable, or a funcref that is not the
+// instance's; TYPE_MISMATCH; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_global_set(struct lucet_instance *instance, const char *name, const struct lucet_value *value);
+
+// How many elements an exported table has. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_table_size(const struct lucet_instance *instance, const char *name, uint64_t *out_size);
+
+// An element of an exported table. Errors: OUT_OF_BOUNDS, and as lucet_instance_table_size. The instance's thread. Since 0.1.
+lucet_status lucet_instance_table_get(const struct lucet_instance *instance, const char *name, uint64_t index, struct lucet_value *out_value);
+
+// Changes an element of an exported table. Errors: OUT_OF_BOUNDS; TYPE_MISMATCH; BAD_ARGUMENT: a funcref that is not the instance's;
+// and as lucet_instance_table_size. The instance's thread. Since 0.1.
+lucet_status lucet_instance_table_set(struct lucet_instance *instance, const char *name, uint64_t index, const struct lucet_value *value);
+
+// Grows an exported table by `delta` elements that are `value`. `out_old_size` may be NULL.
+// Errors: LIMIT: the table's maximum, the region or the limits do not allow it; and as lucet_instance_table_set. The instance's thread.
+// Since 0.1.
+lucet_status lucet_instance_table_grow(struct lucet_instance *instance, const char *name, uint64_t delta, const struct lucet_value *value, uint64_t *out_old_size);
+
+// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps. Other faults go to the handlers
+// that were there before, as if the library was not. Once per process, before the first region; again is no error. `flags` is 0
+// or some of LUCET_SIGNALS_*.
+// Errors: BAD_ARGUMENT: unknown flags; BAD_STATE: installed before with another choice of LUCET_SIGNALS_HOST; SYSTEM. Any thread;
+// no other thread changes handlers meanwhile. Since 0.1.
 lucet_status lucet_signals_install(uint32_t flags);
+
+// Puts the handlers back that were there before. No guest may run then or later. Errors: NO_SIGNALS: nothing is installed;
+// BAD_STATE: somebody has installed a handler since, nothing has changed; SYSTEM. Any thread. Since 0.1.
 lucet_status lucet_signals_remove(void);
+
+// Whether the handlers are still in place, for hosts that load other libraries. Errors: NO_SIGNALS: nothing is installed;
+// BAD_STATE: somebody has installed a handler since; SYSTEM. Any thread. Since 0.1.
 lucet_status lucet_signals_check(void);
+
+// For handlers of the host: true if the signal was a guest's and has been dealt with: return from the handler at once. False: it
+// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Since 0.1.
 bool lucet_signal_handle(int signal, void *siginfo, void *ucontext);
+
+// Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
+// needed by hosts that replace alternate stacks themselves. Since 0.1.
 void lucet_thread_detach(void);
 
-typedef struct lucet_wasi_options { size_t struct_size; const char *const *arguments; size_t argument_count; const char *const *environment; size_t environment_count; uint64_t reserved[4]; } lucet_wasi_options;
-#include "lucet/typed.h"
-#endif
+// Defines the functions of wasi_snapshot_preview1, so that guests from a stock clang or rustc for wasm32-wasi load and start:
+// arguments, environment, clocks (in steps of a microsecond), random bytes; what they write to descriptors 1 and 2 goes to the
+// region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
+// Everything else answers ENOSYS: there are no files and no sockets.
+// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; BAD_ARGUMENT: some of the names are defined already,
+// nothing is added; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define_wasi_stub(struct lucet_linker *linker, const struct lucet_wasi_options *options);
+
+// The name of a status, as "LUCET_LIMIT", for messages; "unknown status" for other numbers. Static. Any thread. Since 0.1.
+const char *lucet_status_name(lucet_status status);
+
+// A sentence about the latest failure on this thread: what, where, what was expected. Never NULL; "" before the first
+// failure. The library's; valid until the thread's next failure or end. Any thread. Since 0.1.
+const char *lucet_last_error(void);
+
+// What a trap means, for messages: "integer divide by zero"; "unknown trap" for other numbers. Static. Any thread. Since 0.1.
+const char *lucet_trap_name(uint32_t trap);
+
+// The version of the library that is running, as `LUCET_VERSION`. Any thread. Since 0.1.
+uint32_t lucet_version(void);
+
+// Makes an empty linker.
+// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, NO_MEMORY. Any thread. Since 0.1.
+lucet_status lucet_linker_new(struct lucet_linker **out_linker);
+
+// Ends a linker. Modules that were linked with it go on. NULL is allowed. Since 0.1.
+void lucet_linker_release(struct lucet_linker *linker);
+
+// Defines `count` functions with the import module name `module`. `data` is what lucet_call_data answers in them; it must
+// live as long as modules linked with it. Defines all or none.
+// Names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define(struct lucet_linker *linker, const char *module, const struct lucet_host_function *rows, size_t count, void *data);
+
+// Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.
+// `release`, if not NULL, is called with `data` when the linker and every module linked with it are gone; on failure it is not
+// called, and `data` stays the caller's.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; UNSUPPORTED: v128; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define_dynamic(struct lucet_linker *linker, const char *module, const char *name, const lucet_type *parameters, size_t parameter_count, const lucet_type *results, size_t result_count, lucet_dynamic_function function, void *data, void (*release)(void *data));
+
+// Defines an immutable global.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define_global(struct lucet_linker *linker, const char *module, const char *name, const struct lucet_value *value);
+
+// From now on, functions that are imported but not defined trap with LUCET_TRAP_HOST when they are called, instead of
+// failing the link. Errors: NULL_ARGUMENT. Since 0.1.
+lucet_status lucet_linker_trap_missing(struct lucet_linker *linker);
+
+// The instance that calls. NULL outside of a host function. The host function's thread. Since 0.1.
+struct lucet_instance *lucet_call_instance(const struct lucet_call *call);
+
+// The `data` with which the host function was defined. NULL outside of a host function. The host function's thread. Since 0.1.
+void *lucet_call_data(const struct lucet_call *call);
+
+// The `data` with which the calling instance was made. NULL outside of a host function. The host function's thread. Since 0.1.
+void *lucet_call_instance_data(const struct lucet_call *call);
+
+// Ends the guest when the host function returns, whatever it returns: the outcome is LUCET_TERMINATED, LUCET_STOP_HOST,
+// with `reason` as its token.
+// Errors: NULL_ARGUMENT; BAD_STATE: in a leaf function, or outside. The host function's thread. Since 0.1.
+lucet_status lucet_call_terminate(struct lucet_call *call, uint64_t reason);
+
+// Ends the guest with a trap when the host function returns, whatever it returns. `trap` is one of LUCET_TRAP_*: usually
+// LUCET_TRAP_HOST_ARGUMENT for a pointer or number that the guest should not have passed, or LUCET_TRAP_HOST.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: not a trap; BAD_STATE: in a leaf function, or outside. The host function's thread. Since 0.1.
+lucet_status lucet_call_trap(struct lucet_call *call, uint32_t trap);
+
+// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. Since 0.1.
+lucet_status lucet_call_suspend(struct lucet_call *call, uint64_t token);
+
+// Calls an exported function of the calling instance, on its stack, below the frames that are there. A callback that traps
+// or is terminated ends the outer guest in the same way when the host function returns, unless lucet_instance_keep is called
+// before.
+// `out_outcome` may be NULL; the values in it are valid until the next entry.
+// Errors: as lucet_instance_run, and DEPTH: too many callbacks, or too little host stack; the guest traps with
+// LUCET_TRAP_DEPTH when the host function returns. BAD_STATE: in a leaf function, or after the guest's end was asked for.
+// The host function's thread. Since 0.1.
+lucet_status lucet_call_run(struct lucet_call *call, const char *name, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_call_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function. Since 0.1.
+lucet_status lucet_call_func(struct lucet_call *call, const struct lucet_func *func, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_call_run, with a reference that the guest has passed. Errors: also BAD_ARGUMENT: null, or not the instance's. Since 0.1.
+lucet_status lucet_call_funcref(struct lucet_call *call, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// Loads a module file. With a linker it is also linked; without (NULL) it can be looked at, and linked later.
+// By default the file is copied, so it may change or go afterwards. `options` may be NULL.
+// Owner: the caller, who releases it; instances keep what they need. Errors: NULL_ARGUMENT; BAD_STRUCT; NOT_FOUND: no such file;
+// SYSTEM; BAD_MODULE: damaged, or no module; INCOMPATIBLE: for another library version or CPU; and those of lucet_module_link.
+// Any thread. Since 0.1.
+lucet_status lucet_module_load_file(const char *path, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// As lucet_module_load_file, from an open descriptor of a regular file, which is read from its start and stays open, its position
+// as it was. Errors: also BAD_ARGUMENT: not a regular file, or no descriptor. Any thread. Since 0.1.
+lucet_status lucet_module_load_fd(int fd, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// As lucet_module_load_file, from the content of a module file, which is copied. Any thread. Since 0.1.
+lucet_status lucet_module_load_bytes(const void *bytes, size_t length, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// Makes a linked module from a loaded one, which may be linked itself: its code is shared, its lucet_funcs are good for both.
+// Every import must be defined with its very type; each one that is not goes to `options->problem`.
+// Owner: the caller, who releases it; `module` can be released before. Errors: NULL_ARGUMENT; TYPE_MISMATCH, UNSUPPORTED (imported
+// memories, tables, mutable globals) or NOT_FOUND: the first of these that some import has; NO_MEMORY; SYSTEM. Any thread,
+// while nobody changes the linker. Since 0.1.
+lucet_status lucet_module_link(const struct lucet_module *module, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
+
+// Gives a module up. Instances of it go on. NULL is allowed. Any thread. Since 0.1.
+void lucet_module_release(struct lucet_module *module);
+
+// The build id in 40 hexadecimal digits: equal for equal files, else different. Also the ELF note that readelf -n shows.
+// The module's; NULL for no module. Any thread. Since 0.1.
+const char *lucet_module_build_id(const struct lucet_module *module);
+
+// Which compiler made it, as "lucetc 0.1.0". The module's; NULL for no module. Any thread. Since 0.1.
+const char *lucet_module_producer(const struct lucet_module *module);
+
+// Looks up an exported function, for lucet_instance_call. It is the module's: valid while the module, one linked from it, or
+// an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND. Any thread. Since 0.1.
+lucet_status lucet_module_func(const struct lucet_module *module, const char *name, const struct lucet_func **out_func);
+
+// What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
+// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.
+// `types` is as in lucet_host_function. The entry is valid as long as a lucet_func would be.
+// NULL on failure, see lucet_last_error: not found, another type, more than 12 parameters or several results, not linked.
+// Any thread. Since 0.1.
+lucet_function lucet_module_entry(const struct lucet_module *module, const char *name, uint64_t types);
+
+// How many imports a module has; 0 for no module. Any thread. Since 0.1.
+size_t lucet_module_import_count(const struct lucet_module *module);
+
+// An import, in the order of the wasm file. Errors: NULL_ARGUMENT, OUT_OF_BOUNDS. Any thread. Since 0.1.
+lucet_status lucet_module_import(const struct lucet_module *module, size_t index, struct lucet_extern *out_import);
+
+// How many exports a module has; 0 for no module. Any thread. Since 0.1.
+size_t lucet_module_export_count(const struct lucet_module *module);
+
+// An export, sorted by name. Errors: NULL_ARGUMENT, OUT_OF_BOUNDS. Any thread. Since 0.1.
+lucet_status lucet_module_export(const struct lucet_module *module, size_t index, struct lucet_extern *out_export);
+
+// What a region must offer. `out_requirements->struct_size` is set by the caller.
+// Errors: NULL_ARGUMENT, BAD_STRUCT. Any thread. Since 0.1.
+lucet_status lucet_module_requirements(const struct lucet_module *module, struct lucet_requirements *out_requirements);
+
+// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules.
+// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough. Any thread. Since 0.1.
+lucet_status lucet_region_config_fit(struct lucet_region_config *config, const struct lucet_module *module);
+
+// Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
+// until instances run, but about 6 GiB of address space for each: a process has 128 TiB.
+// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
+// SYSTEM. Any thread. Since 0.1.
+lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
+
+// The region's statistics. `out_stats->struct_size` is set by the caller. Counts pages, so it takes some microseconds a used slot.
+// Errors: NULL_ARGUMENT, BAD_STRUCT, WRONG_PROCESS. Any thread. Since 0.1.
+lucet_status lucet_region_get_stats(const struct lucet_region *region, struct lucet_region_stats *out_stats);
+
+// Gives a region up. It goes when its last instance does. NULL is allowed. Any thread. Since 0.1.
+void lucet_region_release(struct lucet_region *region);
+
+// Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
+// lucet_call_instance_data. `limits` may be NULL.
+// Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
+// UNSUPPORTED: a limit that is not in this release; INCOMPATIBLE: the region is too small for the module, see
+// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
+// Any thread. Since 0.1.
+lucet_status lucet_instance_new(struct lucet_region *region, const struct lucet_module *module, void *data, const struct lucet_limits *limits, struct lucet_instance **out_instance);
+
+// Makes an instance as it was when new, whatever the guest did: memory, globals, tables, stack. Keeps `data` and limits.
+// Pointers into its memory and its results are void.
+// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY, SYSTEM; after the last two it needs another reset. The
+// instance's thread. Since 0.1.
+lucet_status lucet_instance_reset(struct lucet_instance *instance);
+
+// Ends an instance. Nothing of it is left in its slot. NULL is allowed.
+// Errors: RUNNING: it goes on; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_release(struct lucet_instance *instance);
+
+// The `data` that the instance was made with; NULL when it is stale. The instance's thread. Since 0.1.
+void *lucet_instance_data(const struct lucet_instance *instance);
+
+// Sets the limits, from now on. What the guest has beyond them it keeps.
+// Errors: NULL_ARGUMENT, BAD_STRUCT, UNSUPPORTED, RUNNING, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_set_limits(struct lucet_instance *instance, const struct lucet_limits *limits);
+
+// Instantiates: runs what the first entry would run before anything else, which is the module's start function. Optional.
+// LUCET_OK says that the outcome tells what happened: LUCET_RETURNED, or how the start function ended. `out_outcome` may be NULL.
+// Errors: NULL_ARGUMENT, STALE, RUNNING, NEEDS_RESET, WRONG_PROCESS, NO_SIGNALS, SYSTEM. The instance's thread. Since 0.1.
+lucet_status lucet_instance_start(struct lucet_instance *instance, struct lucet_outcome *out_outcome);
+
+// Calls an exported function by its name. LUCET_OK says that the guest ran and the outcome tells how that ended; any other
+// status, that it has not run and is as it was (`out_outcome->kind` is LUCET_NOT_RUN). `out_outcome` may be NULL.
+// The arguments are copied. Results are in the outcome, the instance's until its next entry, reset or release.
+// Errors: NULL_ARGUMENT; NOT_FOUND: no such function; TYPE_MISMATCH: number or types of arguments; BAD_ARGUMENT: a funcref that
+// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; SYSTEM. The instance's thread. Since 0.1.
+lucet_status lucet_instance_run(struct lucet_instance *instance, const char *name, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_instance_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function.
+// The instance's thread. Since 0.1.
+lucet_status lucet_instance_call(struct lucet_instance *instance, const struct lucet_func *func, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// As lucet_instance_run, with a reference that this instance has passed or returned. Errors: also BAD_ARGUMENT: null, or not the
+// instance's. The instance's thread. Since 0.1.
+lucet_status lucet_instance_call_funcref(struct lucet_instance *instance, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. Since 0.1.
+lucet_status lucet_instance_resume(struct lucet_instance *instance, const struct lucet_value *results, size_t count, struct lucet_outcome *out_outcome);
+
+// Lets an instance be entered again after a trap or a termination without a reset, its memory as the guest left it: for hosts
+// that know their guest. Inside a host function whose callback ended badly: lets the outer guest go on.
+// Errors: BAD_STATE: it was not stopped; NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_keep(struct lucet_instance *instance);
+
+// The outcome of the latest entry; LUCET_NOT_RUN when there was none since new or reset.
+// Errors: NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_outcome(const struct lucet_instance *instance, struct lucet_outcome *out_outcome);
+
+// The guest functions that were active when the guest trapped or was terminated, innermost first, at most 64.
+// The frames are the instance's until its next entry, reset or release. None after a return.
+// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY. The instance's thread. Since 0.1.
+lucet_status lucet_instance_backtrace(const struct lucet_instance *instance, const struct lucet_frame **out_frames, size_t *out_count);
+
+// Describes the latest outcome in one line: what, in which function, at which offset of the wasm file, called by whom. Bytes
+// that come from the guest are escaped, so the line is safe for logs.
+// Works like snprintf: writes at most `size` bytes, NUL included, and returns the length of the whole line without the NUL.
+// 0 when the instance is stale. The instance's thread. Since 0.1.
+size_t lucet_instance_describe(const struct lucet_instance *instance, char *buffer, size_t size);
+
+// A memory as a whole; `{NULL, 0}` when the instance is stale or has no such memory. The instance's thread. Since 0.1.
+struct lucet_memory lucet_instance_memory(const struct lucet_instance *instance, uint32_t index);
+
+// A checked range of a memory, for reading, valid until the next growth, reset or release. What a guest has given is hostile: it
+// may be changed by the guest's next run, so copy before checking what is in it.
+// Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_view(const struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, const uint8_t **out_data);
+
+// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). Since 0.1.
+lucet_status lucet_instance_view_mut(struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, uint8_t **out_data);
+
+// Copies bytes out of a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+lucet_status lucet_instance_read(const struct lucet_instance *instance, uint32_t memory, uint64_t address, void *buffer, size_t length);
+
+// Copies bytes into a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+lucet_status lucet_instance_write(struct lucet_instance *instance, uint32_t memory, uint64_t address, const void *bytes, size_t length);
+
+// Grows a memory by pages of 64 KiB, as memory.grow does. `out_old_pages` may be NULL.
+// Errors: LIMIT: the module's maximum, the region or the limits do not allow it, nothing has changed; NULL_ARGUMENT, NOT_FOUND, STALE,
+// WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_memory_grow(struct lucet_instance *instance, uint32_t memory, uint64_t pages, uint64_t *out_old_pages);
+
+// Asks the guest for memory, by its export `cabi_realloc(old, old_size, align, size)`. The range that it answers is checked to
+// lie in its memory. `out_outcome` may be NULL.
+// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer lies outside; BAD_STATE: it did not return, see the outcome; LIMIT:
+// more than 4 GiB; and those of lucet_instance_run. The instance's thread. Since 0.1.
+lucet_status lucet_instance_alloc(struct lucet_instance *instance, size_t size, size_t align, uint64_t *out_address, struct lucet_outcome *out_outcome);
+
+// The value of an exported global. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_global_get(const struct lucet_instance *instance, const char *name, struct lucet_value *out_value);
+
+// Changes an exported mutable global. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_ARGUMENT: it is immutable, or a funcref that is not the
+// instance's; TYPE_MISMATCH; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_global_set(struct lucet_instance *instance, const char *name, const struct lucet_value *value);
+
+// How many elements an exported table has. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_table_size(const struct lucet_instance *instance, const char *name, uint64_t *out_size);
+
+// An element of an exported table. Errors: OUT_OF_BOUNDS, and as lucet_instance_table_size. The instance's thread. Since 0.1.
+lucet_status lucet_instance_table_get(const struct lucet_instance *instance, const char *name, uint64_t index, struct lucet_value *out_value);
+
+// Changes an element of an exported table. Errors: OUT_OF_BOUNDS; TYPE_MISMATCH; BAD_ARGUMENT: a funcref that is not the instance's;
+// and as lucet_instance_table_size. The instance's thread. Since 0.1.
+lucet_status lucet_instance_table_set(struct lucet_instance *instance, const char *name, uint64_t index, const struct lucet_value *value);
+
+// Grows an exported table by `delta` elements that are `value`. `out_old_size` may be NULL.
+// Errors: LIMIT: the table's maximum, the region or the limits do not allow it; and as lucet_instance_table_set. The instance's thread.
+// Since 0.1.
+lucet_status lucet_instance_table_grow(struct lucet_instance *instance, const char *name, uint64_t delta, const struct lucet_value *value, uint64_t *out_old_size);
+
+// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps. Other faults go to the handlers
+// that were there before, as if the library was not. Once per process, before the first region; again is no error. `flags` is 0
+// or some of LUCET_SIGNALS_*.
+// Errors: BAD_ARGUMENT: unknown flags; BAD_STATE: installed before with another choice of LUCET_SIGNALS_HOST; SYSTEM. Any thread;
+// no other thread changes handlers meanwhile. Since 0.1.
+lucet_status lucet_signals_install(uint32_t flags);
+
+// Puts the handlers back that were there before. No guest may run then or later. Errors: NO_SIGNALS: nothing is installed;
+// BAD_STATE: somebody has installed a handler since, nothing has changed; SYSTEM. Any thread. Since 0.1.
+lucet_status lucet_signals_remove(void);
+
+// Whether the handlers are still in place, for hosts that load other libraries. Errors: NO_SIGNALS: nothing is installed;
+// BAD_STATE: somebody has installed a handler since; SYSTEM. Any thread. Since 0.1.
+lucet_status lucet_signals_check(void);
+
+// For handlers of the host: true if the signal was a guest's and has been dealt with: return from the handler at once. False: it
+// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Since 0.1.
+bool lucet_signal_handle(int signal, void *siginfo, void *ucontext);
+
+// Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
+// needed by hosts that replace alternate stacks themselves. Since 0.1.
+void lucet_thread_detach(void);
+
+// Defines the functions of wasi_snapshot_preview1, so that guests from a stock clang or rustc for wasm32-wasi load and start:
+// arguments, environment, clocks (in steps of a microsecond), random bytes; what they write to descriptors 1 and 2 goes to the
+// region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
+// Everything else answers ENOSYS: there are no files and no sockets.
+// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; BAD_ARGUMENT: some of the names are defined already,
+// nothing is added; NO_MEMORY. Since 0.1.
+lucet_status lucet_linker_define_wasi_stub(struct lucet_linker *linker, const struct lucet_wasi_options *options);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* LUCET_LUCET_H */
+
+#include "lucet/typed.h" /* IWYU pragma: export */

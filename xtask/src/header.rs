@@ -128,10 +128,13 @@ impl log::Log for Problems {
     }
 
     fn log(&self, record: &log::Record) {
+        let text = record.args().to_string();
+        // Private items are meant to be left out.
         if self.enabled(record.metadata())
+            && !text.ends_with("(not `pub`).")
             && let Ok(mut logged) = LOGGED.lock()
         {
-            logged.push(format!("{}: {}", record.level(), record.args()));
+            logged.push(format!("{}: {text}", record.level()));
         }
     }
 
