@@ -24,12 +24,17 @@ use lucet_format::trap::TrapCode;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
+/// Stack of a compiling thread: much more than any function needs, since running out of it is not an error
+/// that can be reported.
+const STACK_BYTES: usize = 16 << 20;
+
 /// Compiles every function of the module, and the stubs and adapters around them.
 pub fn compile_module(module: &Module, wasm: &[u8], target: &Target, options: &Options) -> Result<Vec<Code>> {
     let compiler = Compiler { module, wasm, isa: &*target.isa, listing: options.listing };
     let jobs = jobs(module);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
+        .stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Error::Internal(format!("cannot start threads: {error}")))?;
     let compiled: Vec<Result<Code>> = pool.install(|| {

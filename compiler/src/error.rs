@@ -54,3 +54,15 @@ pub enum Error {
     #[error("internal error: {0}")]
     Internal(String),
 }
+
+impl Error {
+    /// The validator's refusal, as one line: some of its messages are drawn over several.
+    pub(crate) fn invalid(error: &wasmparser::Error) -> Error {
+        Error::Invalid { offset: error.offset(), message: message(error) }
+    }
+}
+
+/// The message of the validator's refusal, on one line.
+pub(crate) fn message(error: &wasmparser::Error) -> String {
+    error.message().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}

@@ -75,6 +75,17 @@ pub fn binary(input: &[u8]) -> Result<Cow<'_, [u8]>> {
         offset: error.valid_up_to() as u64,
         message: "neither the binary format, which starts with a zero byte, nor UTF-8 text".to_owned(),
     })?;
-    let wasm = wat::parse_str(text).map_err(|error| Error::Text(error.to_string()))?;
+    let wasm = wat::parse_str(text).map_err(|error| Error::Text(one_line(&error)))?;
     Ok(Cow::Owned(wasm))
+}
+
+/// The parser's message and place, without the picture it draws over several lines.
+fn one_line(error: &wat::Error) -> String {
+    let drawing = error.to_string();
+    let place = drawing.lines().find_map(|line| line.trim_start().strip_prefix("--> <anon>:"));
+    let message = drawing.lines().next().unwrap_or_default();
+    match place.and_then(|place| place.split_once(':')) {
+        Some((line, column)) => format!("{message} at line {line}, column {column}"),
+        None => message.to_owned(),
+    }
 }

@@ -1,1 +1,199 @@
-fn main() {}
+//! The command `lucetc`: one module in, one file out.
+//!
+//! Invariants: an error is one line on standard error, without control characters, and leaves no output file;
+//! a mistake of the compiler's own is such a line, too, and never a half-written file.
+//!
+//! Exit statuses: 0 done, 1 the input or the system is at fault, 2 wrong usage, 70 an internal error.
+
+#![forbid(unsafe_code)]
+
+mod output;
+
+use clap::{Parser, ValueEnum};
+use lucet_format::contract::{GUARD, RESERVATION, UNCHECKED_OFFSET_LIMIT};
+use lucet_format::{ABI_REVISION, FORMAT_REVISION, PAGE_SIZE};
+use lucetc::object::names::printable;
+use lucetc::options::{Emit, OptLevel, Options, TargetCpu};
+use lucetc::{Error, object};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+/// The input or the system is at fault.
+const EXIT_ERROR: u8 = 1;
+/// An internal error: the number of `EX_SOFTWARE` in sysexits.h.
+const EXIT_INTERNAL: u8 = 70;
+
+/// Compiles WebAssembly to a native module for liblucet.
+#[derive(Parser)]
+#[command(name = "lucetc", version)]
+struct Arguments {
+    /// The module, in binary (.wasm) or text (.wat) format.
+    #[arg(required_unless_present = "print_format")]
+    input: Option<PathBuf>,
+    /// Where to write. The default is the input's name with the extension .so, or standard output for listings.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// What to write.
+    #[arg(long, value_enum, default_value = "so")]
+    emit: EmitArgument,
+    /// The CPU to compile for.
+    #[arg(long, value_enum, default_value = "x86-64-v2")]
+    target_cpu: CpuArgument,
+    /// How hard to optimise.
+    #[arg(long, value_enum, default_value = "speed")]
+    opt_level: OptArgument,
+    /// Threads to compile with; 0 means one for each CPU. The output does not depend on it.
+    #[arg(long, default_value = "0", value_parser = clap::value_parser!(u16).range(0..=256))]
+    threads: u16,
+    /// Print the revisions and the memory contract of modules from this compiler, and do nothing else.
+    #[arg(long)]
+    print_format: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EmitArgument {
+    /// The native module.
+    So,
+    /// Cranelift's intermediate representation.
+    Clif,
+    /// Assembly.
+    Asm,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CpuArgument {
+    #[value(name = "x86-64-v2")]
+    V2,
+    #[value(name = "x86-64-v3")]
+    V3,
+    /// What this machine has.
+    Native,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OptArgument {
+    None,
+    Speed,
+    #[value(name = "speed_and_size")]
+    SpeedAndSize,
+}
+
+impl Arguments {
+    fn options(&self) -> Options {
+        Options {
+            opt_level: match self.opt_level {
+                OptArgument::None => OptLevel::None,
+                OptArgument::Speed => OptLevel::Speed,
+                OptArgument::SpeedAndSize => OptLevel::SpeedAndSize,
+            },
+            target_cpu: match self.target_cpu {
+                CpuArgument::V2 => TargetCpu::X86_64V2,
+                CpuArgument::V3 => TargetCpu::X86_64V3,
+                CpuArgument::Native => TargetCpu::Native,
+            },
+            listing: match self.emit {
+                EmitArgument::So => Emit::SharedObject,
+                EmitArgument::Clif => Emit::Clif,
+                EmitArgument::Asm => Emit::Asm,
+            },
+            threads: usize::from(self.threads),
+            verify: false,
+        }
+    }
+}
+
+/// What ends the program with a line on standard error.
+enum Failure {
+    /// Something outside of this program is at fault.
+    Error(String),
+    /// This program is.
+    Internal(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error {
+            Error::Internal(_) => Failure::Internal(error.to_string()),
+            _ => Failure::Error(error.to_string()),
+        }
+    }
+}
+
+/// What the panic hook has seen first.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    std::panic::set_hook(Box::new(|panic| {
+        let mut seen = PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        seen.get_or_insert_with(|| panic.to_string());
+    }));
+    let result = std::panic::catch_unwind(|| run(&arguments)).unwrap_or_else(|_| {
+        let seen = PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        Err(Failure::Internal(format!("internal error: {}", seen.unwrap_or_default().replace('\n', " "))))
+    });
+    let (message, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Error(message)) => (message, EXIT_ERROR),
+        Err(Failure::Internal(message)) => (message, EXIT_INTERNAL),
+    };
+    let input = arguments.input.as_deref().unwrap_or(Path::new("-")).display().to_string();
+    // There is nowhere to report that standard error is closed.
+    let _ = writeln!(io::stderr(), "lucetc: {}: {}", printable(&input), printable(&message));
+    ExitCode::from(status)
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.print_format {
+        return standard_output(format_description().as_bytes());
+    }
+    let path = arguments.input.as_deref().unwrap_or(Path::new("-"));
+    let (input, options) = (read(path)?, arguments.options());
+    if options.listing == Emit::SharedObject {
+        let output = arguments.output.clone().unwrap_or_else(|| path.with_extension("so"));
+        if output == path {
+            return Err(Failure::Error("the output would replace the input: name another file with -o".to_owned()));
+        }
+        return write(&output, &lucetc::compile_module(&input, &options)?);
+    }
+    let listing = object::listing(&lucetc::compile(&lucetc::binary(&input)?, &options)?);
+    match &arguments.output {
+        Some(output) => write(output, listing.as_bytes()),
+        None => standard_output(listing.as_bytes()),
+    }
+}
+
+/// Reads the input, and no more of it than the compiler takes.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| Failure::Error(format!("cannot be read: {error}"));
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut input = Vec::new();
+    file.take(lucetc::parse::MAX_INPUT_BYTES + 1).read_to_end(&mut input).map_err(failed)?;
+    Ok(input)
+}
+
+fn write(output: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    output::write(output, bytes)
+        .map_err(|error| Failure::Error(format!("the output {} cannot be written: {error}", output.display())))
+}
+
+fn standard_output(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::Error(format!("standard output cannot be written: {error}")))
+}
+
+fn format_description() -> String {
+    let lines: [(&str, u64); 6] = [
+        ("format-revision", u64::from(FORMAT_REVISION)),
+        ("abi-revision", u64::from(ABI_REVISION)),
+        ("page-bytes", PAGE_SIZE),
+        ("reservation-bytes", RESERVATION),
+        ("guard-bytes", GUARD),
+        ("unchecked-offset-limit", UNCHECKED_OFFSET_LIMIT),
+    ];
+    lines.iter().map(|(name, value)| format!("{name} {value}\n")).collect()
+}

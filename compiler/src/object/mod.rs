@@ -10,7 +10,7 @@
 mod elf;
 mod image;
 mod memory;
-mod names;
+pub mod names;
 mod segments;
 mod text;
 mod unwind;
@@ -33,13 +33,14 @@ const ENTITY_BYTES: u64 = 512;
 pub fn write(compiled: &Compiled, wasm: &[u8]) -> Result<Vec<u8>> {
     let text = Text::place(&compiled.code)?;
     let symbols = symbols(&compiled.module, &text);
-    check_size(compiled, wasm, &text, &symbols)?;
+    let frames = unwind::frames(&text, unwind::Places::default())?.len() as u64;
+    check_size(compiled, wasm, &text, &symbols, frames)?;
     let image_start = Layout::image_start();
     let image = image::assemble(compiled, wasm, &text, image_start);
     let sizes = Sizes {
         image: u64::from(image.bytes()),
         unwind_header: unwind::header_bytes(&text) as u64,
-        frames: unwind::frames(&text, unwind::Places::default())?.len() as u64,
+        frames,
         text: u64::from(text.length()),
         symbols: symbols.len() as u64,
         strings: elf::string_bytes(&symbols),
@@ -95,6 +96,22 @@ fn identify(file: &mut [u8], place: Span) -> Result<()> {
     Ok(())
 }
 
+/// The listings of a module's code, where they were asked for, each under its symbol.
+pub fn listing(compiled: &Compiled) -> String {
+    let names = names::Names::new(&compiled.module);
+    let mut text = String::new();
+    for piece in &compiled.code {
+        if let Some(listing) = &piece.listing {
+            text.push_str("; ");
+            text.push_str(&names.symbol(piece.kind, piece.index));
+            text.push('\n');
+            text.push_str(listing.trim_end());
+            text.push_str("\n\n");
+        }
+    }
+    text
+}
+
 fn symbols(module: &Module, text: &Text<'_>) -> Vec<Symbol> {
     let names = names::Names::new(module);
     let symbol = |(start, piece): (u32, &crate::code::Code)| Symbol {
@@ -106,11 +123,10 @@ fn symbols(module: &Module, text: &Text<'_>) -> Vec<Symbol> {
 }
 
 /// Refuses what could exceed the largest file before any 32-bit offset is computed: a generous estimate.
-fn check_size(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, symbols: &[Symbol]) -> Result<()> {
+fn check_size(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, symbols: &[Symbol], frames: u64) -> Result<()> {
     let module = &compiled.module;
     let code: u64 =
         compiled.code.iter().map(|piece| 5 * piece.traps.len() as u64 + 8 * piece.positions.len() as u64).sum();
-    let unwind = unwind::frames(text, unwind::Places::default())?.len() as u64;
     let items: u64 = module.elements.iter().map(|segment| 8 * segment.items.len() as u64).sum();
     let types: u64 = module.types.iter().map(|one| (one.parameters.len() + one.results.len()) as u64).sum();
     let entities = [
@@ -128,7 +144,7 @@ fn check_size(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, symbols: &[Symb
     let entities = entities.iter().map(|count| *count as u64).sum::<u64>() * ENTITY_BYTES;
     // Names in the image are no longer than their symbols; all other names and data are part of the input.
     let names = 2 * elf::string_bytes(symbols) + 2 * wasm.len() as u64;
-    within_limit(u64::from(text.length()) + code + unwind + items + types + entities + names)
+    within_limit(u64::from(text.length()) + code + frames + items + types + entities + names)
 }
 
 fn within_limit(bytes: u64) -> Result<()> {

@@ -8,8 +8,7 @@ use wasmparser::{ConstExpr, Operator};
 pub fn constant(expression: &ConstExpr<'_>) -> Result<Constant> {
     let mut operators = expression.get_operators_reader();
     let offset = operators.original_position();
-    let operator =
-        operators.read().map_err(|error| Error::Invalid { offset, message: error.message().to_owned() })?;
+    let operator = operators.read().map_err(|error| Error::invalid(&error))?;
     Ok(match operator {
         Operator::I32Const { value } => Constant::Bits(u128::from(value.cast_unsigned())),
         Operator::I64Const { value } => Constant::Bits(u128::from(value.cast_unsigned())),

@@ -3,7 +3,7 @@
 //! A module that is refused is examined again under larger feature sets, which costs time only on the way
 //! to an error message.
 
-use crate::error::Error;
+use crate::error::{self, Error};
 use wasmparser::{Validator, WasmFeatures};
 
 /// WebAssembly 2.0 without SIMD: <https://webassembly.github.io/spec/versions/core/WebAssembly-2.0.pdf>.
@@ -44,10 +44,11 @@ const PROPOSALS: [(&str, WasmFeatures); 17] = [
 
 /// The error for a module that the validator refused.
 pub fn refusal(wasm: &[u8], error: &wasmparser::Error) -> Error {
-    let (offset, message) = (error.offset(), error.message().to_owned());
     match proposal_behind(wasm, error) {
-        Some(proposal) => Error::Unsupported { proposal, offset, message },
-        None => Error::Invalid { offset, message },
+        Some(proposal) => {
+            Error::Unsupported { proposal, offset: error.offset(), message: error::message(error) }
+        }
+        None => Error::invalid(error),
     }
 }
 

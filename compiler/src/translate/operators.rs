@@ -98,5 +98,5 @@ impl Translator<'_> {
 
 /// A body that validation has already read.
 fn invalid(error: wasmparser::Error) -> Error {
-    Error::Invalid { offset: error.offset(), message: error.message().to_owned() }
+    Error::invalid(&error)
 }
