@@ -12,6 +12,7 @@
 struct exchange {
   const struct http_request *request;
   struct text body;
+  size_t body_read; /* by a WASI program */
   uint64_t response_limit;
   const char *guest; /* for the log: the route's path */
   /* The response. */

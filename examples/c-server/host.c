@@ -10,32 +10,14 @@
 #include <time.h>
 
 #include "exchange.h"
+#include "host_memory.h"
 #include "log.h"
 #include "lucet_http_errors.h"
+#include "wasi.h"
 
 enum { MAX_RESPONSE_HEADERS = 16384, MAX_LOG_LINES = 100, MAX_LOG_LINE = 1024, MAX_RANDOM = 65536 };
 
-static _Thread_local struct exchange *running;
-
-void host_running(struct exchange *exchange) { running = exchange; }
-
 static struct exchange *exchange_of(lucet_call *call) { return lucet_call_instance_data(call); }
-
-/* A range to read, or NULL; then the guest has trapped and the host function returns at once. */
-static const char *input(lucet_call *call, uint32_t address, uint32_t length) {
-  const uint8_t *data;
-  if (lucet_instance_view(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK) return (const char *)data;
-  lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
-  return NULL;
-}
-
-/* The same for a range to fill. */
-static char *output(lucet_call *call, uint32_t address, uint32_t length) {
-  uint8_t *data;
-  if (lucet_instance_view_mut(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK) return (char *)data;
-  lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
-  return NULL;
-}
 
 /* Copies what fits and answers the full length. Texts of a request are shorter than its head. */
 static int32_t fill(char *buffer, uint32_t capacity, struct text text) {
@@ -47,18 +29,18 @@ static int32_t fill(char *buffer, uint32_t capacity, struct text text) {
 /* ---- the request ---- */
 
 static int32_t req_method(lucet_call *call, uint32_t buffer, uint32_t capacity) {
-  char *out = output(call, buffer, capacity);
+  char *out = host_output(call, buffer, capacity);
   return out ? fill(out, capacity, exchange_of(call)->request->method) : 0;
 }
 
 static int32_t req_uri(lucet_call *call, uint32_t buffer, uint32_t capacity) {
-  char *out = output(call, buffer, capacity);
+  char *out = host_output(call, buffer, capacity);
   return out ? fill(out, capacity, exchange_of(call)->request->target) : 0;
 }
 
 static int32_t req_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t buffer, uint32_t capacity) {
-  const char *wanted = input(call, name, name_length);
-  char *out = wanted ? output(call, buffer, capacity) : NULL;
+  const char *wanted = host_input(call, name, name_length);
+  char *out = wanted ? host_output(call, buffer, capacity) : NULL;
   if (!out) return 0;
   const struct http_header *header = http_find(exchange_of(call)->request, wanted, name_length);
   return header ? fill(out, capacity, header->value) : LUCET_HTTP_NOT_FOUND;
@@ -66,8 +48,8 @@ static int32_t req_header(lucet_call *call, uint32_t name, uint32_t name_length,
 
 static int64_t req_header_at(lucet_call *call, uint32_t index, uint32_t name, uint32_t name_capacity, uint32_t value,
                              uint32_t value_capacity) {
-  char *name_out = output(call, name, name_capacity);
-  char *value_out = name_out ? output(call, value, value_capacity) : NULL;
+  char *name_out = host_output(call, name, name_capacity);
+  char *value_out = name_out ? host_output(call, value, value_capacity) : NULL;
   if (!value_out) return 0;
   const struct http_request *request = exchange_of(call)->request;
   if (index >= request->header_count) return LUCET_HTTP_NOT_FOUND;
@@ -79,7 +61,7 @@ static int64_t req_header_at(lucet_call *call, uint32_t index, uint32_t name, ui
 static int64_t req_body_len(lucet_call *call) { return (int64_t)exchange_of(call)->body.length; }
 
 static int32_t req_body_read(lucet_call *call, uint64_t offset, uint32_t buffer, uint32_t capacity) {
-  char *out = output(call, buffer, capacity);
+  char *out = host_output(call, buffer, capacity);
   if (!out) return 0;
   struct text body = exchange_of(call)->body;
   if (offset >= body.length || capacity == 0) return 0;
@@ -110,7 +92,7 @@ static bool is_the_hosts(struct text name) {
 
 static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t value,
                            uint32_t value_length) {
-  const char *n = input(call, name, name_length), *v = n ? input(call, value, value_length) : NULL;
+  const char *n = host_input(call, name, name_length), *v = n ? host_input(call, value, value_length) : NULL;
   if (!v) return 0;
   struct exchange *exchange = exchange_of(call);
   if (exchange->headers.length + name_length + (uint64_t)value_length + 4 > MAX_RESPONSE_HEADERS)
@@ -126,32 +108,35 @@ static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length
   return LUCET_HTTP_TOO_LARGE;
 }
 
-static int32_t write_body(struct exchange *exchange, const char *bytes, size_t length) {
+bool host_write_body(struct exchange *exchange, const char *bytes, size_t length) {
   exchange->committed = true;
-  if (length > exchange->response_limit - exchange->out.length) return LUCET_HTTP_TOO_LARGE;
-  return buffer_append(&exchange->out, bytes, length) ? 0 : LUCET_HTTP_TOO_LARGE;
+  return length <= exchange->response_limit - exchange->out.length && buffer_append(&exchange->out, bytes, length);
 }
 
 static int32_t resp_write(lucet_call *call, uint32_t bytes, uint32_t length) {
-  const char *data = input(call, bytes, length);
-  return data ? write_body(exchange_of(call), data, length) : 0;
+  const char *data = host_input(call, bytes, length);
+  if (!data) return 0;
+  return host_write_body(exchange_of(call), data, length) ? 0 : LUCET_HTTP_TOO_LARGE;
 }
 
 /* ---- everything else ---- */
 
+bool host_log(struct exchange *exchange, const char *level, const char *text, size_t length) {
+  struct buffer line = {0};
+  if (length > MAX_LOG_LINE || exchange->log_lines >= MAX_LOG_LINES) return false;
+  exchange->log_lines++;
+  log_escape(&line, text, length);
+  log_error("guest %s: %s: %.*s", exchange->guest, level, (int)line.length, line.data ? line.data : "");
+  buffer_free(&line);
+  return true;
+}
+
 static int32_t guest_log(lucet_call *call, int32_t level, uint32_t text, uint32_t length) {
   static const char *const levels[] = {"error", "warning", "info"};
-  const char *data = input(call, text, length);
+  const char *data = host_input(call, text, length);
   if (!data) return 0;
-  struct exchange *exchange = exchange_of(call);
   if (level < 0 || level > 2) return LUCET_HTTP_INVALID;
-  if (length > MAX_LOG_LINE || exchange->log_lines >= MAX_LOG_LINES) return LUCET_HTTP_TOO_LARGE;
-  struct buffer line = {0};
-  exchange->log_lines++;
-  log_escape(&line, data, length);
-  log_error("guest %s: %s: %.*s", exchange->guest, levels[level], (int)line.length, line.data ? line.data : "");
-  buffer_free(&line);
-  return 0;
+  return host_log(exchange_of(call), levels[level], data, length) ? 0 : LUCET_HTTP_TOO_LARGE;
 }
 
 static int64_t now_ms(lucet_call *call) {
@@ -161,14 +146,18 @@ static int64_t now_ms(lucet_call *call) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int32_t random_bytes(lucet_call *call, uint32_t buffer, uint32_t length) {
-  char *out = output(call, buffer, length);
-  if (!out) return 0;
-  if (length > MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
+void host_random(char *out, size_t length) {
   for (size_t done = 0; done < length;) {
     ssize_t got = getrandom(out + done, length - done, 0);
     if (got > 0) done += (size_t)got; /* anything else: interrupted */
   }
+}
+
+static int32_t random_bytes(lucet_call *call, uint32_t buffer, uint32_t length) {
+  char *out = host_output(call, buffer, length);
+  if (!out) return 0;
+  if (length > MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
+  host_random(out, length);
   return 0;
 }
 
@@ -213,15 +202,12 @@ lucet_status host_define(lucet_linker *linker) {
   lucet_status status = lucet_linker_define(linker, "lucet_http_v0", http_functions,
                                             sizeof http_functions / sizeof http_functions[0], NULL);
   if (!status) status = lucet_linker_define(linker, "demo", demo_functions, 1, NULL);
-  return status ? status : lucet_linker_define_wasi_stub(linker, NULL);
+  return status ? status : wasi_define(linker);
 }
 
 void host_region_log(void *data, int level, const char *text, size_t length) {
+  static const char *const levels[] = {"error", "warning", "info"};
   (void)data;
-  if (level == LUCET_LOG_GUEST && running) {
-    if (write_body(running, text, length) != 0) /* the program is not told; it could not do much about it */
-      log_error("guest %s: error: printed more than its response may have", running->guest);
-    return;
-  }
-  log_error("lucet: %.*s", (int)(length < 1024 ? length : 1024), text);
+  log_error("lucet: %s: %.*s", level >= 0 && level < 3 ? levels[level] : "guest", (int)(length < 1024 ? length : 1024),
+            text);
 }

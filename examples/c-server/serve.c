@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "host.h"
 
 static const char STATS_PATH[] = "/-/stats";
 
@@ -39,12 +38,6 @@ static void serve_stats(struct server *server, struct exchange *exchange) {
   }
 }
 
-/* A run that was to be a response and is not. */
-static void failed(struct exchange *exchange, const lucet_instance *instance) {
-  lucet_instance_describe(instance, exchange->why, sizeof exchange->why);
-  serve_error(exchange, 500);
-}
-
 /* Judges a run: what it leaves in the exchange is the response. */
 static void judge(struct guest *guest, struct exchange *exchange, lucet_instance *instance, uint32_t kind,
                   int32_t result) {
@@ -56,12 +49,15 @@ static void judge(struct guest *guest, struct exchange *exchange, lucet_instance
     serve_error(exchange, 500);
   } else if (kind == LUCET_TERMINATED) {
     atomic_fetch_add(&guest->terminated, 1);
-    bool exited = lucet_instance_outcome(instance, &outcome) == LUCET_OK && outcome.detail == LUCET_STOP_EXIT;
+    bool exited = lucet_instance_outcome(instance, &outcome) == LUCET_OK && outcome.detail == LUCET_STOP_HOST;
     if (exited && outcome.token == 0) return; /* exit(0) of a WASI program */
-    failed(exchange, instance);
+    if (exited) snprintf(exchange->why, sizeof exchange->why, "exit status %llu", (unsigned long long)outcome.token);
+    else lucet_instance_describe(instance, exchange->why, sizeof exchange->why);
+    serve_error(exchange, 500);
   } else if (kind == LUCET_TRAPPED) {
     atomic_fetch_add(&guest->trapped, 1);
-    failed(exchange, instance);
+    lucet_instance_describe(instance, exchange->why, sizeof exchange->why);
+    serve_error(exchange, 500);
   } else { /* LUCET_NOT_RUN */
     atomic_fetch_add(&guest->refused, 1);
     snprintf(exchange->why, sizeof exchange->why, "not run: %s", lucet_last_error());
@@ -74,7 +70,6 @@ static void run_guest(struct guest *guest, const struct code *code, struct excha
   lucet_outcome outcome = {0};
   int32_t result = 0;
   uint32_t kind;
-  host_running(exchange);
   if (code->handle) {
     kind = code->handle(instance, &result);
   } else {
@@ -82,7 +77,6 @@ static void run_guest(struct guest *guest, const struct code *code, struct excha
     kind = outcome.kind;
     buffer_print(&exchange->headers, "Content-Type: text/plain\r\n");
   }
-  host_running(NULL);
   judge(guest, exchange, instance, kind, result);
 }
 
