@@ -79,7 +79,7 @@ fn in_a_call_out_at_every_depth() {
         config.leaf_stack_bytes = 16 << 10;
         let guest = Guest::linked(text, &linker, &config);
         let (mut returned, mut trapped) = (0, 0);
-        for depth in 0..2100 {
+        for depth in 0..2300 {
             let outcome = guest.run("down", &[i32(depth)]);
             if outcome.kind == LUCET_TRAPPED {
                 assert_eq!(outcome.detail, u32::from(TrapCode::Stack.number()), "{}", guest.describe());

@@ -74,6 +74,8 @@ impl Region {
         slots.keep_private();
         let values = Self::values(config)?;
         let blocks = directory::take(config.instances)?;
+        // The blocks may have been another region's, whose slots were elsewhere.
+        (0..config.instances).filter_map(|slot| blocks.block(slot)).for_each(slot::forget);
         let published = ranges::publish(&slots, &layout, &blocks)?;
         let free = Self::free_list(config.instances)?;
         let counters = Counters::default();

@@ -21,6 +21,13 @@ use std::sync::atomic::Ordering;
 /// The stack of a slot is discarded at the latest after this many uses.
 const STACK_USES: u32 = 64;
 
+/// Says of a control block that its slot is untouched address space.
+pub fn forget(block: &ControlBlock) {
+    block.prepared.store(false, Ordering::Relaxed);
+    block.accessible.store(0, Ordering::Relaxed);
+    block.stack_uses.set(0);
+}
+
 /// Makes stack, tables and state accessible, once in a slot's life, and tells the control block where they are.
 pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
     let layout = &region.layout;
