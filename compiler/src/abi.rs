@@ -47,7 +47,11 @@ pub fn guest_results(function_type: &FunctionType) -> Results {
 
 /// How an imported function of this type returns to its caller through the stub.
 pub fn import_results(function_type: &FunctionType) -> Results {
-    if function_type.results.len() >= 2 { Results::Pointer } else { Results::Registers }
+    if function_type.results.len() >= 2 {
+        Results::Pointer
+    } else {
+        Results::Registers
+    }
 }
 
 /// The signature of a guest function.
@@ -57,7 +61,11 @@ pub fn guest_signature(function_type: &FunctionType) -> Signature {
 
 /// The signature of the stub of an imported function.
 pub fn import_signature(function_type: &FunctionType) -> Signature {
-    signature(CallConv::SystemV, function_type, import_results(function_type))
+    signature(
+        CallConv::SystemV,
+        function_type,
+        import_results(function_type),
+    )
 }
 
 fn signature(convention: CallConv, function_type: &FunctionType, results: Results) -> Signature {
@@ -66,9 +74,13 @@ fn signature(convention: CallConv, function_type: &FunctionType, results: Result
     if results == Results::Pointer {
         signature.params.push(AbiParam::new(I64));
     }
-    signature.params.extend(abi_parameters(&function_type.parameters));
+    signature
+        .params
+        .extend(abi_parameters(&function_type.parameters));
     if results == Results::Registers {
-        signature.returns.extend(abi_parameters(&function_type.results));
+        signature
+            .returns
+            .extend(abi_parameters(&function_type.results));
     }
     signature
 }
@@ -77,10 +89,12 @@ fn signature(convention: CallConv, function_type: &FunctionType, results: Result
 pub fn helper_signature(helper: Helper) -> Signature {
     let mut signature = Signature::new(CallConv::SystemV);
     signature.params.push(vmctx_parameter());
-    signature.params.extend(helper.parameters().iter().map(|word| match word {
-        Word::I32 => AbiParam::new(I32),
-        Word::I64 => AbiParam::new(I64),
-    }));
+    signature
+        .params
+        .extend(helper.parameters().iter().map(|word| match word {
+            Word::I32 => AbiParam::new(I32),
+            Word::I64 => AbiParam::new(I64),
+        }));
     if helper.has_result() {
         signature.returns.push(AbiParam::new(I64));
     }
@@ -90,16 +104,27 @@ pub fn helper_signature(helper: Helper) -> Signature {
 /// The signature of an adapter: `(vmctx, code, values)`.
 pub fn adapter_signature() -> Signature {
     let mut signature = Signature::new(CallConv::SystemV);
-    signature.params.extend([vmctx_parameter(), AbiParam::new(I64), AbiParam::new(I64)]);
+    signature
+        .params
+        .extend([vmctx_parameter(), AbiParam::new(I64), AbiParam::new(I64)]);
     signature
 }
 
 /// Bytes of arguments that a call of an import's stub leaves on the stack.
 pub fn import_stack_argument_bytes(function_type: &FunctionType) -> u32 {
-    let floats = function_type.parameters.iter().filter(|kind| kind.is_float_class()).count();
-    let hidden = if import_results(function_type) == Results::Pointer { 2 } else { 1 };
+    let floats = function_type
+        .parameters
+        .iter()
+        .filter(|kind| kind.is_float_class())
+        .count();
+    let hidden = if import_results(function_type) == Results::Pointer {
+        2
+    } else {
+        1
+    };
     let integers = hidden + function_type.parameters.len() - floats;
-    let on_stack = integers.saturating_sub(SYSTEM_V_INTEGERS) + floats.saturating_sub(SYSTEM_V_FLOATS);
+    let on_stack =
+        integers.saturating_sub(SYSTEM_V_INTEGERS) + floats.saturating_sub(SYSTEM_V_FLOATS);
     8 * on_stack as u32
 }
 
@@ -145,21 +170,41 @@ mod tests {
 
     #[test]
     fn names_of_targets_are_unique_and_reversible() {
-        let mut targets =
-            vec![Target::TextStart, Target::Funcrefs, Target::ImageStart, Target::Function(3), Target::ImportStub(3)];
+        let mut targets = vec![
+            Target::TextStart,
+            Target::Funcrefs,
+            Target::ImageStart,
+            Target::Function(3),
+            Target::ImportStub(3),
+        ];
         targets.extend(Helper::ALL.map(Target::HelperStub));
         targets.extend([Target::RuntimeTable(0), Target::RuntimeTable(2)]);
         for target in targets {
             assert_eq!(target_named(&external_name(target)), Some(target));
         }
-        assert_eq!(target_named(&UserExternalName { namespace: 7, index: 0 }), None);
-        assert_eq!(target_named(&UserExternalName { namespace: 2, index: 10 }), None);
+        assert_eq!(
+            target_named(&UserExternalName {
+                namespace: 7,
+                index: 0
+            }),
+            None
+        );
+        assert_eq!(
+            target_named(&UserExternalName {
+                namespace: 2,
+                index: 10
+            }),
+            None
+        );
     }
 
     #[test]
     fn stack_arguments_count_what_does_not_fit_registers() {
         let bytes = |parameters: Vec<ValueType>, results: Vec<ValueType>| {
-            import_stack_argument_bytes(&FunctionType { parameters, results })
+            import_stack_argument_bytes(&FunctionType {
+                parameters,
+                results,
+            })
         };
         assert_eq!(bytes(vec![], vec![]), 0);
         assert_eq!(bytes(vec![ValueType::I32; 5], vec![ValueType::I32]), 0);

@@ -16,7 +16,9 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::UnwindInfo;
-use cranelift_codegen::{CodegenError, Context, FinalizedMachReloc, FinalizedRelocTarget, MachTrap, ir};
+use cranelift_codegen::{
+    CodegenError, Context, FinalizedMachReloc, FinalizedRelocTarget, MachTrap, ir,
+};
 use cranelift_frontend::FunctionBuilderContext;
 use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::Helper;
@@ -29,8 +31,18 @@ use std::collections::BTreeSet;
 const STACK_BYTES: usize = 16 << 20;
 
 /// Compiles every function of the module, and the stubs and adapters around them.
-pub fn compile_module(module: &Module, wasm: &[u8], target: &Target, options: &Options) -> Result<Vec<Code>> {
-    let compiler = Compiler { module, wasm, isa: &*target.isa, listing: options.listing };
+pub fn compile_module(
+    module: &Module,
+    wasm: &[u8],
+    target: &Target,
+    options: &Options,
+) -> Result<Vec<Code>> {
+    let compiler = Compiler {
+        module,
+        wasm,
+        isa: &*target.isa,
+        listing: options.listing,
+    };
     let jobs = jobs(module);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
@@ -38,7 +50,11 @@ pub fn compile_module(module: &Module, wasm: &[u8], target: &Target, options: &O
         .build()
         .map_err(|error| Error::Internal(format!("cannot start threads: {error}")))?;
     let compiled: Vec<Result<Code>> = pool.install(|| {
-        jobs.par_iter().map_init(Scratch::default, |scratch, job| compiler.compile(*job, scratch)).collect()
+        jobs.par_iter()
+            .map_init(Scratch::default, |scratch, job| {
+                compiler.compile(*job, scratch)
+            })
+            .collect()
     });
     // The first error in the order of the jobs, whichever thread met one first.
     let mut code = compiled.into_iter().collect::<Result<Vec<_>>>()?;
@@ -62,7 +78,10 @@ struct Scratch {
 
 impl Default for Scratch {
     fn default() -> Self {
-        Scratch { context: Context::new(), builder: FunctionBuilderContext::new() }
+        Scratch {
+            context: Context::new(),
+            builder: FunctionBuilderContext::new(),
+        }
     }
 }
 
@@ -77,15 +96,30 @@ struct Compiler<'a> {
 fn jobs(module: &Module) -> Vec<Job> {
     let mut jobs = Vec::new();
     for index in module.imported_functions..module.functions.len() as u32 {
-        jobs.push(Job { kind: CodeKind::Function, index });
+        jobs.push(Job {
+            kind: CodeKind::Function,
+            index,
+        });
     }
     let enterable = enterable(module);
-    for (index, _) in enterable.iter().filter(|(index, _)| *index < module.imported_functions) {
-        jobs.push(Job { kind: CodeKind::ImportWrapper, index: *index });
+    for (index, _) in enterable
+        .iter()
+        .filter(|(index, _)| *index < module.imported_functions)
+    {
+        jobs.push(Job {
+            kind: CodeKind::ImportWrapper,
+            index: *index,
+        });
     }
-    let types: BTreeSet<u32> = enterable.iter().map(|(_, function)| function.function_type).collect();
+    let types: BTreeSet<u32> = enterable
+        .iter()
+        .map(|(_, function)| function.function_type)
+        .collect();
     for index in types {
-        jobs.push(Job { kind: CodeKind::Adapter, index });
+        jobs.push(Job {
+            kind: CodeKind::Adapter,
+            index,
+        });
     }
     jobs
 }
@@ -93,8 +127,12 @@ fn jobs(module: &Module) -> Vec<Job> {
 /// The functions that the runtime or an indirect call can reach, by index: those that can be referred to,
 /// which includes the exported ones, and the start function.
 fn enterable(module: &Module) -> Vec<(u32, &Function)> {
-    let reachable = |index: u32, function: &Function| function.funcref.is_some() || module.start == Some(index);
-    (0u32..).zip(&module.functions).filter(|(index, function)| reachable(*index, function)).collect()
+    let reachable =
+        |index: u32, function: &Function| function.funcref.is_some() || module.start == Some(index);
+    (0u32..)
+        .zip(&module.functions)
+        .filter(|(index, function)| reachable(*index, function))
+        .collect()
 }
 
 fn used_helpers(code: &[Code]) -> Vec<Helper> {
@@ -130,19 +168,29 @@ impl Compiler<'_> {
         scratch.context.set_disasm(self.listing == Emit::Asm);
         self.translate(job, scratch)?;
         let clif = (self.listing == Emit::Clif).then(|| scratch.context.func.display().to_string());
-        let compiled = match scratch.context.compile(self.isa, &mut ControlPlane::default()) {
+        let compiled = match scratch
+            .context
+            .compile(self.isa, &mut ControlPlane::default())
+        {
             Ok(_) => scratch.context.compiled_code(),
             Err(error) => return Err(self.refusal(job, &error.inner)),
         };
-        let compiled = compiled.ok_or_else(|| Error::Internal("no code was generated".to_owned()))?;
+        let compiled =
+            compiled.ok_or_else(|| Error::Internal("no code was generated".to_owned()))?;
         let names = &scratch.context.func.params;
         let relocations = compiled.buffer.relocs();
         Ok(Code {
             kind: job.kind,
             index: job.index,
             bytes: compiled.buffer.data().to_vec(),
-            align: compiled.buffer.alignment.max(self.isa.function_alignment().preferred),
-            relocations: relocations.iter().map(|at| relocation(at, names)).collect::<Result<_>>()?,
+            align: compiled
+                .buffer
+                .alignment
+                .max(self.isa.function_alignment().preferred),
+            relocations: relocations
+                .iter()
+                .map(|at| relocation(at, names))
+                .collect::<Result<_>>()?,
             traps: traps(compiled.buffer.traps())?,
             positions: positions(compiled.buffer.get_srclocs_sorted()),
             unwind: self.unwind(compiled)?,
@@ -156,12 +204,21 @@ impl Compiler<'_> {
         match job.kind {
             CodeKind::Function => {
                 let defined = job.index - self.module.imported_functions;
-                translate::guest_function(self.module, self.wasm, defined as usize, function, builder, config)
+                translate::guest_function(
+                    self.module,
+                    self.wasm,
+                    defined as usize,
+                    function,
+                    builder,
+                    config,
+                )
             }
             CodeKind::ImportWrapper => {
                 translate::import_wrapper(self.module, job.index, function, builder, config)
             }
-            CodeKind::Adapter => translate::adapter(self.module, job.index, function, builder, config),
+            CodeKind::Adapter => {
+                translate::adapter(self.module, job.index, function, builder, config)
+            }
             CodeKind::ImportStub | CodeKind::HelperStub | CodeKind::TypedStub => {
                 Err(Error::Internal("stubs are not compiled".to_owned()))
             }
@@ -176,15 +233,24 @@ impl Compiler<'_> {
 
     /// Input can be too large for the code generator; anything else that it refuses is our mistake.
     fn refusal(&self, job: Job, error: &CodegenError) -> Error {
-        let beyond = matches!(error, CodegenError::ImplLimitExceeded | CodegenError::CodeTooLarge);
+        let beyond = matches!(
+            error,
+            CodegenError::ImplLimitExceeded | CodegenError::CodeTooLarge
+        );
         if beyond && job.kind == CodeKind::Function {
-            return Error::Function { function: job.index, message: error.to_string() };
+            return Error::Function {
+                function: job.index,
+                message: error.to_string(),
+            };
         }
         Error::Internal(format!("{:?} {}: {error}", job.kind, job.index))
     }
 }
 
-fn relocation(at: &FinalizedMachReloc, names: &ir::function::FunctionParameters) -> Result<Relocation> {
+fn relocation(
+    at: &FinalizedMachReloc,
+    names: &ir::function::FunctionParameters,
+) -> Result<Relocation> {
     let unexpected = || Error::Internal(format!("unexpected relocation {at:?}"));
     if !matches!(at.kind, Reloc::X86CallPCRel4 | Reloc::X86PCRel4) {
         return Err(unexpected());
@@ -194,7 +260,11 @@ fn relocation(at: &FinalizedMachReloc, names: &ir::function::FunctionParameters)
     };
     let name = names.user_named_funcs().get(*name).ok_or_else(unexpected)?;
     let target = abi::target_named(name).ok_or_else(unexpected)?;
-    Ok(Relocation { offset: at.offset, target, addend: at.addend })
+    Ok(Relocation {
+        offset: at.offset,
+        target,
+        addend: at.addend,
+    })
 }
 
 /// Our numbers of the instructions that may trap. The code generator has some of its own.
@@ -209,7 +279,8 @@ fn traps(found: &[MachTrap]) -> Result<Vec<(u32, TrapCode)>> {
             ir::TrapCode::BAD_CONVERSION_TO_INTEGER => Some(TrapCode::Conversion),
             user => TrapCode::from_number(u32::from(user.as_raw().get())),
         };
-        let code = code.ok_or_else(|| Error::Internal(format!("unexpected trap {:?}", trap.code)))?;
+        let code =
+            code.ok_or_else(|| Error::Internal(format!("unexpected trap {:?}", trap.code)))?;
         traps.push((trap.offset, code));
     }
     traps.sort_by_key(|(offset, _)| *offset);
@@ -218,7 +289,9 @@ fn traps(found: &[MachTrap]) -> Result<Vec<(u32, TrapCode)>> {
 }
 
 /// Where instructions come from, without gaps: the first entry is at offset 0.
-fn positions(found: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>]) -> Vec<(u32, Option<u32>)> {
+fn positions(
+    found: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>],
+) -> Vec<(u32, Option<u32>)> {
     let mut positions: Vec<(u32, Option<u32>)> = Vec::new();
     let mut add = |offset: u32, wasm: Option<u32>| {
         if positions.last().is_some_and(|(last, _)| *last == offset) {

@@ -58,11 +58,19 @@ pub enum Error {
 impl Error {
     /// The validator's refusal, as one line: some of its messages are drawn over several.
     pub(crate) fn invalid(error: &wasmparser::Error) -> Error {
-        Error::Invalid { offset: error.offset(), message: message(error) }
+        Error::Invalid {
+            offset: error.offset(),
+            message: message(error),
+        }
     }
 }
 
 /// The message of the validator's refusal, on one line.
 pub(crate) fn message(error: &wasmparser::Error) -> String {
-    error.message().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    error
+        .message()
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -52,7 +52,11 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let target = target::Target::new(options)?;
     let module = parse::parse(wasm)?;
     let code = compile::compile_module(&module, wasm, &target, options)?;
-    Ok(Compiled { module, code, cpu_features: target.cpu_features })
+    Ok(Compiled {
+        module,
+        code,
+        cpu_features: target.cpu_features,
+    })
 }
 
 /// Compiles a module in binary or text format to the file that `liblucet` loads.
@@ -69,11 +73,16 @@ pub fn binary(input: &[u8]) -> Result<Cow<'_, [u8]>> {
     }
     let length = input.len() as u64;
     if length > parse::MAX_INPUT_BYTES {
-        return Err(Error::Limit { what: "bytes of the module", actual: length, limit: parse::MAX_INPUT_BYTES });
+        return Err(Error::Limit {
+            what: "bytes of the module",
+            actual: length,
+            limit: parse::MAX_INPUT_BYTES,
+        });
     }
     let text = std::str::from_utf8(input).map_err(|error| Error::Invalid {
         offset: error.valid_up_to() as u64,
-        message: "neither the binary format, which starts with a zero byte, nor UTF-8 text".to_owned(),
+        message: "neither the binary format, which starts with a zero byte, nor UTF-8 text"
+            .to_owned(),
     })?;
     let wasm = wat::parse_str(text).map_err(|error| Error::Text(one_line(&error)))?;
     Ok(Cow::Owned(wasm))
@@ -82,7 +91,9 @@ pub fn binary(input: &[u8]) -> Result<Cow<'_, [u8]>> {
 /// The parser's message and place, without the picture it draws over several lines.
 fn one_line(error: &wat::Error) -> String {
     let drawing = error.to_string();
-    let place = drawing.lines().find_map(|line| line.trim_start().strip_prefix("--> <anon>:"));
+    let place = drawing
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("--> <anon>:"));
     let message = drawing.lines().next().unwrap_or_default();
     match place.and_then(|place| place.split_once(':')) {
         Some((line, column)) => format!("{message} at line {line}, column {column}"),

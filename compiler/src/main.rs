@@ -127,21 +127,39 @@ static PANIC: Mutex<Option<String>> = Mutex::new(None);
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     std::panic::set_hook(Box::new(|panic| {
-        let mut seen = PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = PANIC
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         seen.get_or_insert_with(|| panic.to_string());
     }));
     let result = std::panic::catch_unwind(|| run(&arguments)).unwrap_or_else(|_| {
-        let seen = PANIC.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        Err(Failure::Internal(format!("internal error: {}", seen.unwrap_or_default().replace('\n', " "))))
+        let seen = PANIC
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        Err(Failure::Internal(format!(
+            "internal error: {}",
+            seen.unwrap_or_default().replace('\n', " ")
+        )))
     });
     let (message, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Error(message)) => (message, EXIT_ERROR),
         Err(Failure::Internal(message)) => (message, EXIT_INTERNAL),
     };
-    let input = arguments.input.as_deref().unwrap_or(Path::new("-")).display().to_string();
+    let input = arguments
+        .input
+        .as_deref()
+        .unwrap_or(Path::new("-"))
+        .display()
+        .to_string();
     // There is nowhere to report that standard error is closed.
-    let _ = writeln!(io::stderr(), "lucetc: {}: {}", printable(&input), printable(&message));
+    let _ = writeln!(
+        io::stderr(),
+        "lucetc: {}: {}",
+        printable(&input),
+        printable(&message)
+    );
     ExitCode::from(status)
 }
 
@@ -152,9 +170,14 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = arguments.input.as_deref().unwrap_or(Path::new("-"));
     let (input, options) = (read(path)?, arguments.options());
     if options.listing == Emit::SharedObject {
-        let output = arguments.output.clone().unwrap_or_else(|| path.with_extension("so"));
+        let output = arguments
+            .output
+            .clone()
+            .unwrap_or_else(|| path.with_extension("so"));
         if output == path {
-            return Err(Failure::Error("the output would replace the input: name another file with -o".to_owned()));
+            return Err(Failure::Error(
+                "the output would replace the input: name another file with -o".to_owned(),
+            ));
         }
         return write(&output, &lucetc::compile_module(&input, &options)?);
     }
@@ -170,13 +193,19 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| Failure::Error(format!("cannot be read: {error}"));
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut input = Vec::new();
-    file.take(lucetc::parse::MAX_INPUT_BYTES + 1).read_to_end(&mut input).map_err(failed)?;
+    file.take(lucetc::parse::MAX_INPUT_BYTES + 1)
+        .read_to_end(&mut input)
+        .map_err(failed)?;
     Ok(input)
 }
 
 fn write(output: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    output::write(output, bytes)
-        .map_err(|error| Failure::Error(format!("the output {} cannot be written: {error}", output.display())))
+    output::write(output, bytes).map_err(|error| {
+        Failure::Error(format!(
+            "the output {} cannot be written: {error}",
+            output.display()
+        ))
+    })
 }
 
 fn standard_output(bytes: &[u8]) -> Result<(), Failure> {
@@ -195,5 +224,8 @@ fn format_description() -> String {
         ("guard-bytes", GUARD),
         ("unchecked-offset-limit", UNCHECKED_OFFSET_LIMIT),
     ];
-    lines.iter().map(|(name, value)| format!("{name} {value}\n")).collect()
+    lines
+        .iter()
+        .map(|(name, value)| format!("{name} {value}\n"))
+        .collect()
 }

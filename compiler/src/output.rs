@@ -16,7 +16,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
     let (temporary, mut file) = create_beside(path)?;
-    let written = file.write_all(bytes).and_then(|()| fs::rename(&temporary, path));
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The first error is the one to report.
         let _ = fs::remove_file(&temporary);
@@ -27,7 +29,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// A new file in the directory of `path`.
 fn create_beside(path: &Path) -> io::Result<(PathBuf, fs::File)> {
     let Some(name) = path.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not the name of a file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not the name of a file",
+        ));
     };
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for attempt in 0..ATTEMPTS {
@@ -35,7 +40,11 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, fs::File)> {
         temporary.push(name);
         temporary.push(format!(".{}.{attempt}.tmp", std::process::id()));
         let temporary = path.with_file_name(temporary);
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+        {
             Ok(file) => return Ok((temporary, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),

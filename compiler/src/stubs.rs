@@ -72,7 +72,11 @@ impl Stub {
 
     /// Four bytes that count from their own end.
     fn displacement(&mut self, target: Target) {
-        self.relocations.push(Relocation { offset: self.bytes.len() as u32, target, addend: -4 });
+        self.relocations.push(Relocation {
+            offset: self.bytes.len() as u32,
+            target,
+            addend: -4,
+        });
         self.bytes.extend_from_slice(&[0; 4]);
     }
 
@@ -98,12 +102,24 @@ mod tests {
 
     #[test]
     fn an_import_stub_names_the_import_and_its_stack_arguments() {
-        let function_type = FunctionType { parameters: vec![ValueType::I32; 7], results: vec![] };
+        let function_type = FunctionType {
+            parameters: vec![ValueType::I32; 7],
+            results: vec![],
+        };
         let stub = import_stub(3, &function_type);
-        assert_eq!(stub.bytes, [0x41, 0xba, 3, 0, 0, 0, 0x41, 0xbb, 16, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0]);
+        assert_eq!(
+            stub.bytes,
+            [
+                0x41, 0xba, 3, 0, 0, 0, 0x41, 0xbb, 16, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0
+            ]
+        );
         assert_eq!(
             stub.relocations,
-            [Relocation { offset: 14, target: Target::RuntimeTable(HOST_CALL), addend: -4 }]
+            [Relocation {
+                offset: 14,
+                target: Target::RuntimeTable(HOST_CALL),
+                addend: -4
+            }]
         );
         assert_eq!((stub.kind, stub.index), (CodeKind::ImportStub, 3));
     }
@@ -113,9 +129,21 @@ mod tests {
         let stub = typed_stub(0x0102);
         assert_eq!(
             stub.bytes,
-            [0x41, 0xba, 2, 1, 0, 0, 0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0]
+            [
+                0x41, 0xba, 2, 1, 0, 0, 0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0
+            ]
         );
-        let targets: Vec<_> = stub.relocations.iter().map(|at| (at.offset, at.target)).collect();
-        assert_eq!(targets, [(9, Target::ImageStart), (15, Target::RuntimeTable(TYPED_ENTRY))]);
+        let targets: Vec<_> = stub
+            .relocations
+            .iter()
+            .map(|at| (at.offset, at.target))
+            .collect();
+        assert_eq!(
+            targets,
+            [
+                (9, Target::ImageStart),
+                (15, Target::RuntimeTable(TYPED_ENTRY))
+            ]
+        );
     }
 }

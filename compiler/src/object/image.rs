@@ -42,7 +42,13 @@ pub struct Places {
 /// Assembles the image of a module, to start at file offset `start`.
 pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -> Image {
     let module = &compiled.module;
-    let mut assembler = Assembler { writer: ImageWriter::default(), start, strings: HashMap::new(), module, text };
+    let mut assembler = Assembler {
+        writer: ImageWriter::default(),
+        start,
+        strings: HashMap::new(),
+        module,
+        text,
+    };
     let producer = assembler.string(PRODUCER);
     let types = assembler.function_types();
     assembler.names_and_entities();
@@ -50,7 +56,11 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
     let runs = memory::initial_runs(module, wasm);
     let blobs = assembler.data(wasm, runs.as_deref());
     assembler.code();
-    let flags = if runs.is_none() { records::FLAG_DYNAMIC_DATA } else { 0 };
+    let flags = if runs.is_none() {
+        records::FLAG_DYNAMIC_DATA
+    } else {
+        0
+    };
     let mut writer = assembler.writer;
     let layout = writer.layout(start);
     blobs.place(&mut writer, &layout);
@@ -62,7 +72,11 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
         contract: contract(module, types.max_values),
         ..records::Header::default()
     };
-    Image { writer, layout, header }
+    Image {
+        writer,
+        layout,
+        header,
+    }
 }
 
 impl Image {
@@ -128,12 +142,18 @@ impl Blobs {
         let segments: Vec<_> = self
             .segments
             .iter()
-            .map(|(segment, blob)| records::DataSegment { bytes: span(blob), ..*segment })
+            .map(|(segment, blob)| records::DataSegment {
+                bytes: span(blob),
+                ..*segment
+            })
             .collect();
         let runs: Vec<_> = self
             .runs
             .iter()
-            .map(|(destination, blob)| records::InitialRun { destination: *destination, bytes: layout.blob(*blob) })
+            .map(|(destination, blob)| records::InitialRun {
+                destination: *destination,
+                bytes: layout.blob(*blob),
+            })
             .collect();
         writer.replace(Section::DataSegments, &segments);
         writer.replace(Section::InitialRuns, &runs);
@@ -155,7 +175,11 @@ impl Assembler<'_> {
     }
 
     fn function_types(&mut self) -> Types {
-        let imported = self.module.functions.iter().take(self.module.imported_functions as usize);
+        let imported = self
+            .module
+            .functions
+            .iter()
+            .take(self.module.imported_functions as usize);
         let mut called_out = vec![false; self.module.types.len()];
         for function in imported {
             if let Some(mark) = called_out.get_mut(function.function_type as usize) {
@@ -163,17 +187,36 @@ impl Assembler<'_> {
             }
         }
         let (mut first, mut max_values) = (0u32, 0);
-        for ((index, function_type), called_out) in (0u32..).zip(&self.module.types).zip(called_out) {
-            let (parameters, results) = (function_type.parameters.len() as u32, function_type.results.len() as u32);
-            for value_type in function_type.parameters.iter().chain(&function_type.results) {
+        for ((index, function_type), called_out) in (0u32..).zip(&self.module.types).zip(called_out)
+        {
+            let (parameters, results) = (
+                function_type.parameters.len() as u32,
+                function_type.results.len() as u32,
+            );
+            for value_type in function_type
+                .parameters
+                .iter()
+                .chain(&function_type.results)
+            {
                 self.writer.push(Section::ValueTypes, &value_type.number());
             }
-            let adapter = self.text.find(CodeKind::Adapter, index).map(|(offset, _)| offset);
+            let adapter = self
+                .text
+                .find(CodeKind::Adapter, index)
+                .map(|(offset, _)| offset);
             if adapter.is_some() || called_out {
                 max_values = parameters.max(results).max(max_values);
             }
             let adapter = adapter.unwrap_or(NONE);
-            self.writer.push(Section::FunctionTypes, &records::FunctionType { first, parameters, results, adapter });
+            self.writer.push(
+                Section::FunctionTypes,
+                &records::FunctionType {
+                    first,
+                    parameters,
+                    results,
+                    adapter,
+                },
+            );
             first += parameters + results;
         }
         Types { max_values }
@@ -198,27 +241,49 @@ impl Assembler<'_> {
     fn imports_and_exports(&mut self) {
         for import in &self.module.imports {
             let (module, name) = (self.string(&import.module), self.string(&import.name));
-            let record = records::Import { module, name, kind: import.kind as u32, index: import.index };
+            let record = records::Import {
+                module,
+                name,
+                kind: import.kind as u32,
+                index: import.index,
+            };
             self.writer.push(Section::Imports, &record);
         }
         for (index, export) in (0u32..).zip(&self.module.exports) {
             let name = self.string(&export.name);
             let stub = match export.kind {
-                ExternKind::Function => self.text.find(CodeKind::TypedStub, index).map(|(offset, _)| offset),
+                ExternKind::Function => self
+                    .text
+                    .find(CodeKind::TypedStub, index)
+                    .map(|(offset, _)| offset),
                 _ => None,
             };
             let (kind, stub) = (export.kind as u32, stub.unwrap_or(NONE));
-            self.writer.push(Section::Exports, &records::Export { name, kind, index: export.index, stub });
+            self.writer.push(
+                Section::Exports,
+                &records::Export {
+                    name,
+                    kind,
+                    index: export.index,
+                    stub,
+                },
+            );
         }
     }
 
     fn functions(&mut self) {
         let imported = self.module.imported_functions;
         for (index, function) in (0u32..).zip(&self.module.functions) {
-            let name = function.name.as_deref().map(names::readable).unwrap_or_default();
+            let name = function
+                .name
+                .as_deref()
+                .map(names::readable)
+                .unwrap_or_default();
             let name = self.string(&name);
             let (code, code_bytes) = self.text.function(index).unwrap_or((NONE, 0));
-            let body = index.checked_sub(imported).and_then(|defined| self.module.bodies.get(defined as usize));
+            let body = index
+                .checked_sub(imported)
+                .and_then(|defined| self.module.bodies.get(defined as usize));
             let record = records::Function {
                 function_type: function.function_type,
                 code,
@@ -230,7 +295,11 @@ impl Assembler<'_> {
             self.writer.push(Section::Functions, &record);
         }
         for (number, index) in self.module.funcrefs.iter().enumerate() {
-            let function = self.module.functions.get(*index as usize).filter(|_| number > 0);
+            let function = self
+                .module
+                .functions
+                .get(*index as usize)
+                .filter(|_| number > 0);
             let record = records::Funcref {
                 code: self.text.function(*index).map_or(0, |(offset, _)| offset),
                 function_type: function.map_or(NONE, |function| function.function_type),
@@ -241,8 +310,16 @@ impl Assembler<'_> {
 
     fn globals(&mut self) {
         for global in &self.module.globals {
-            let mutable = if global.mutable { records::FLAG_MUTABLE } else { 0 };
-            let imported = if global.initial.is_none() { records::FLAG_IMPORTED } else { 0 };
+            let mutable = if global.mutable {
+                records::FLAG_MUTABLE
+            } else {
+                0
+            };
+            let imported = if global.initial.is_none() {
+                records::FLAG_IMPORTED
+            } else {
+                0
+            };
             let initial = global.initial.unwrap_or(Constant::Bits(0));
             let record = records::Global {
                 value_type: u32::from(global.value_type.number()),
@@ -276,7 +353,9 @@ impl Assembler<'_> {
         let mut segments = Vec::new();
         for segment in &self.module.data {
             let wanted = segment.mode == SegmentMode::Passive || runs.is_none();
-            let bytes = wasm.get(segment.bytes.clone()).filter(|bytes| wanted && !bytes.is_empty());
+            let bytes = wasm
+                .get(segment.bytes.clone())
+                .filter(|bytes| wanted && !bytes.is_empty());
             let blob = bytes.map(|bytes| self.writer.blob(bytes, 1));
             let record = records::DataSegment {
                 mode: segment.mode as u32,
@@ -292,25 +371,39 @@ impl Assembler<'_> {
         let mut places = Vec::new();
         for run in runs.unwrap_or_default() {
             let blob = self.writer.blob(&run.bytes, 1);
-            let record = records::InitialRun { destination: run.destination, bytes: Span::default() };
+            let record = records::InitialRun {
+                destination: run.destination,
+                bytes: Span::default(),
+            };
             self.writer.push(Section::InitialRuns, &record);
             places.push((run.destination, blob));
         }
-        Blobs { segments, runs: places }
+        Blobs {
+            segments,
+            runs: places,
+        }
     }
 
     /// Ranges, traps and positions of the code.
     fn code(&mut self) {
         for (start, piece) in self.text.pieces() {
             let length = piece.bytes.len() as u32;
-            let range = records::CodeRange { start, length, kind: piece.kind as u32, index: piece.index };
+            let range = records::CodeRange {
+                start,
+                length,
+                kind: piece.kind as u32,
+                index: piece.index,
+            };
             self.writer.push(Section::CodeRanges, &range);
             for (offset, trap) in &piece.traps {
                 self.writer.push(Section::TrapOffsets, &(start + offset));
                 self.writer.push(Section::TrapCodes, &trap.number());
             }
             for (offset, wasm) in &piece.positions {
-                let position = records::SourcePosition { text: start + offset, wasm: wasm.unwrap_or(NONE) };
+                let position = records::SourcePosition {
+                    text: start + offset,
+                    wasm: wasm.unwrap_or(NONE),
+                };
                 self.writer.push(Section::SourceMap, &position);
             }
         }
@@ -319,13 +412,22 @@ impl Assembler<'_> {
 
 fn limits_flags(imported: bool, maximum: Option<u64>) -> u32 {
     let imported = if imported { records::FLAG_IMPORTED } else { 0 };
-    let maximum = if maximum.is_some() { records::FLAG_HAS_MAXIMUM } else { 0 };
+    let maximum = if maximum.is_some() {
+        records::FLAG_HAS_MAXIMUM
+    } else {
+        0
+    };
     imported | maximum
 }
 
 /// The record of a constant expression.
 pub fn initial_value(constant: Constant, module: &Module) -> records::Initial {
-    let record = |kind: InitialKind, low: u64, high: u64| records::Initial { kind: kind as u32, reserved: 0, low, high };
+    let record = |kind: InitialKind, low: u64, high: u64| records::Initial {
+        kind: kind as u32,
+        reserved: 0,
+        low,
+        high,
+    };
     match constant {
         Constant::Bits(bits) => record(InitialKind::Constant, bits as u64, (bits >> 64) as u64),
         Constant::ImportedGlobal(index) => record(InitialKind::ImportedGlobal, u64::from(index), 0),
@@ -336,6 +438,9 @@ pub fn initial_value(constant: Constant, module: &Module) -> records::Initial {
 
 /// The number of the reference to a function. Parsing has numbered every function that a constant refers to.
 pub fn funcref_number(function: u32, module: &Module) -> u64 {
-    let known = module.functions.get(function as usize).and_then(|function| function.funcref);
+    let known = module
+        .functions
+        .get(function as usize)
+        .and_then(|function| function.funcref);
     u64::from(known.unwrap_or(0))
 }

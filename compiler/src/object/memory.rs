@@ -25,11 +25,19 @@ pub struct Run {
 /// place that is not constant or does not fit, or when the memory is imported.
 pub fn initial_runs(module: &Module, wasm: &[u8]) -> Option<Vec<Run>> {
     let mut pieces = Pieces::default();
-    let active = module.data.iter().filter(|segment| segment.mode == SegmentMode::Active);
+    let active = module
+        .data
+        .iter()
+        .filter(|segment| segment.mode == SegmentMode::Active);
     // The last segment comes first, and keeps what it covers.
     for segment in active.rev() {
-        let memory = module.memories.get(segment.memory as usize).filter(|memory| !memory.imported)?;
-        let Constant::Bits(offset) = segment.offset else { return None };
+        let memory = module
+            .memories
+            .get(segment.memory as usize)
+            .filter(|memory| !memory.imported)?;
+        let Constant::Bits(offset) = segment.offset else {
+            return None;
+        };
         let start = u64::from(offset as u32);
         let end = start + segment.bytes.len() as u64;
         if segment.memory != 0 || end > memory.minimum.saturating_mul(WASM_PAGE_SIZE) {
@@ -69,8 +77,13 @@ impl Pieces {
     /// Removes the covered ranges that touch a range, ascending. Each is replaced by a larger one, so that the
     /// work of all segments together stays proportional to their number.
     fn take_touching(&mut self, start: u64, end: u64) -> Vec<(u64, u64)> {
-        let mut touching: Vec<(u64, u64)> =
-            self.covered.range(..=end).rev().take_while(|(_, until)| **until >= start).map(|(a, b)| (*a, *b)).collect();
+        let mut touching: Vec<(u64, u64)> = self
+            .covered
+            .range(..=end)
+            .rev()
+            .take_while(|(_, until)| **until >= start)
+            .map(|(a, b)| (*a, *b))
+            .collect();
         touching.reverse();
         for (before, _) in &touching {
             self.covered.remove(before);
@@ -80,7 +93,8 @@ impl Pieces {
 
     fn piece(&mut self, from: u64, to: u64, start: u64, source: &Range<usize>) {
         if from < to {
-            let bytes = source.start + (from - start) as usize..source.start + (to - start) as usize;
+            let bytes =
+                source.start + (from - start) as usize..source.start + (to - start) as usize;
             self.pieces.push((from, bytes));
         }
     }
@@ -96,7 +110,10 @@ impl Pieces {
                     run.bytes.extend_from_slice(bytes);
                 }
                 _ => {
-                    let next = Run { destination, bytes: bytes.to_vec() };
+                    let next = Run {
+                        destination,
+                        bytes: bytes.to_vec(),
+                    };
                     runs.extend(joined.replace(next).iter().flat_map(without_zeros));
                 }
             }
@@ -144,12 +161,23 @@ mod tests {
                 dropped_offset: 0,
             })
             .collect();
-        let memories = vec![Memory { minimum: pages, maximum: None, imported: false }];
-        Module { data, memories, ..Module::default() }
+        let memories = vec![Memory {
+            minimum: pages,
+            maximum: None,
+            imported: false,
+        }];
+        Module {
+            data,
+            memories,
+            ..Module::default()
+        }
     }
 
     fn run(destination: u64, bytes: &[u8]) -> Run {
-        Run { destination, bytes: bytes.to_vec() }
+        Run {
+            destination,
+            bytes: bytes.to_vec(),
+        }
     }
 
     /// Every way to overlap, against applying the segments in order.
@@ -177,7 +205,10 @@ mod tests {
             let mut actual = [0u8; 64];
             let mut free = 0;
             for run in initial_runs(&module(1, &segments), &wasm).expect("all is constant") {
-                assert!(run.destination >= free && !run.bytes.is_empty(), "{segments:?}");
+                assert!(
+                    run.destination >= free && !run.bytes.is_empty(),
+                    "{segments:?}"
+                );
                 free = run.destination + run.bytes.len() as u64;
                 actual[run.destination as usize..][..run.bytes.len()].copy_from_slice(&run.bytes);
             }
@@ -196,10 +227,20 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_to_instantiation() {
         let wasm = [1, 2];
-        assert_eq!(initial_runs(&module(1, &[(65_535, 0..1)]), &wasm), Some(vec![run(65_535, &[1])]));
+        assert_eq!(
+            initial_runs(&module(1, &[(65_535, 0..1)]), &wasm),
+            Some(vec![run(65_535, &[1])])
+        );
         assert_eq!(initial_runs(&module(1, &[(65_535, 0..2)]), &wasm), None);
-        assert_eq!(initial_runs(&module(0, &[(1, 0..0)]), &wasm), None, "even an empty segment must fit");
-        assert_eq!(initial_runs(&module(0, &[(0, 0..0)]), &wasm), Some(Vec::new()));
+        assert_eq!(
+            initial_runs(&module(0, &[(1, 0..0)]), &wasm),
+            None,
+            "even an empty segment must fit"
+        );
+        assert_eq!(
+            initial_runs(&module(0, &[(0, 0..0)]), &wasm),
+            Some(Vec::new())
+        );
         let mut imported = module(1, &[(0, 0..1)]);
         imported.memories[0].imported = true;
         assert_eq!(initial_runs(&imported, &wasm), None);

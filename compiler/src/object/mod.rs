@@ -50,8 +50,9 @@ pub fn write(compiled: &Compiled, wasm: &[u8]) -> Result<Vec<u8>> {
     let mut file = fill(&layout, &image, &text, &symbols)?;
     identify(&mut file, layout.build_id())?;
     seal(&mut file, image_start as usize);
-    ImageIndex::parse(&file, Integrity::Verify)
-        .map_err(|error| Error::Internal(format!("the image does not pass its own check: {error}")))?;
+    ImageIndex::parse(&file, Integrity::Verify).map_err(|error| {
+        Error::Internal(format!("the image does not pass its own check: {error}"))
+    })?;
     Ok(file)
 }
 
@@ -123,12 +124,29 @@ fn symbols(module: &Module, text: &Text<'_>) -> Vec<Symbol> {
 }
 
 /// Refuses what could exceed the largest file before any 32-bit offset is computed: a generous estimate.
-fn check_size(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, symbols: &[Symbol], frames: u64) -> Result<()> {
+fn check_size(
+    compiled: &Compiled,
+    wasm: &[u8],
+    text: &Text<'_>,
+    symbols: &[Symbol],
+    frames: u64,
+) -> Result<()> {
     let module = &compiled.module;
-    let code: u64 =
-        compiled.code.iter().map(|piece| 5 * piece.traps.len() as u64 + 8 * piece.positions.len() as u64).sum();
-    let items: u64 = module.elements.iter().map(|segment| 8 * segment.items.len() as u64).sum();
-    let types: u64 = module.types.iter().map(|one| (one.parameters.len() + one.results.len()) as u64).sum();
+    let code: u64 = compiled
+        .code
+        .iter()
+        .map(|piece| 5 * piece.traps.len() as u64 + 8 * piece.positions.len() as u64)
+        .sum();
+    let items: u64 = module
+        .elements
+        .iter()
+        .map(|segment| 8 * segment.items.len() as u64)
+        .sum();
+    let types: u64 = module
+        .types
+        .iter()
+        .map(|one| (one.parameters.len() + one.results.len()) as u64)
+        .sum();
     let entities = [
         module.types.len(),
         module.imports.len(),
@@ -149,7 +167,11 @@ fn check_size(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, symbols: &[Symb
 
 fn within_limit(bytes: u64) -> Result<()> {
     if bytes > MAX_FILE_BYTES {
-        return Err(Error::Limit { what: "bytes of the output", actual: bytes, limit: MAX_FILE_BYTES });
+        return Err(Error::Limit {
+            what: "bytes of the output",
+            actual: bytes,
+            limit: MAX_FILE_BYTES,
+        });
     }
     Ok(())
 }

@@ -24,11 +24,22 @@ impl<'a> Names<'a> {
     /// Prepares the names of a module.
     pub fn new(module: &'a Module) -> Names<'a> {
         let mut exports = HashMap::new();
-        for export in module.exports.iter().filter(|export| export.kind == ExternKind::Function) {
+        for export in module
+            .exports
+            .iter()
+            .filter(|export| export.kind == ExternKind::Function)
+        {
             exports.entry(export.index).or_insert(export.name.as_str());
         }
-        let imports = module.imports.iter().filter(|import| import.kind == ExternKind::Function);
-        Names { module, exports, imports: imports.map(|import| (import.index, import)).collect() }
+        let imports = module
+            .imports
+            .iter()
+            .filter(|import| import.kind == ExternKind::Function);
+        Names {
+            module,
+            exports,
+            imports: imports.map(|import| (import.index, import)).collect(),
+        }
     }
 
     /// The symbol of a piece of code.
@@ -38,20 +49,30 @@ impl<'a> Names<'a> {
             CodeKind::ImportWrapper => format!("import_wrapper:{}", self.function(index)),
             CodeKind::ImportStub => format!("import:{}", self.function(index)),
             CodeKind::HelperStub => {
-                let helper = Helper::ALL.get(index as usize).map_or("unknown", |helper| helper.name());
+                let helper = Helper::ALL
+                    .get(index as usize)
+                    .map_or("unknown", |helper| helper.name());
                 format!("helper:{helper}")
             }
             CodeKind::Adapter => format!("adapter:type[{index}]"),
             CodeKind::TypedStub => {
                 let export = self.module.exports.get(index as usize);
-                format!("entry:{}", printable(export.map_or("", |export| &export.name)))
+                format!(
+                    "entry:{}",
+                    printable(export.map_or("", |export| &export.name))
+                )
             }
         }
     }
 
     /// The name from the name section, or of the import, or of an export, or else a number.
     fn function(&self, index: u32) -> String {
-        if let Some(name) = self.module.functions.get(index as usize).and_then(|function| function.name.as_ref()) {
+        if let Some(name) = self
+            .module
+            .functions
+            .get(index as usize)
+            .and_then(|function| function.name.as_ref())
+        {
             return readable(name);
         }
         if let Some(import) = self.imports.get(&index) {
@@ -109,7 +130,11 @@ struct Bounded(String);
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         self.0.push_str(text);
-        if self.0.len() > 2 * MAX_BYTES { Err(std::fmt::Error) } else { Ok(()) }
+        if self.0.len() > 2 * MAX_BYTES {
+            Err(std::fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -129,12 +154,18 @@ mod tests {
     fn names_have_a_bounded_length() {
         assert_eq!(printable(&"x".repeat(5000)).len(), MAX_BYTES);
         assert!(printable(&"\u{1}".repeat(5000)).len() <= MAX_BYTES);
-        assert!(readable(&format!("_ZN5000{}17h0123456789abcdefE", "y".repeat(5000))).len() <= MAX_BYTES);
+        assert!(
+            readable(&format!("_ZN5000{}17h0123456789abcdefE", "y".repeat(5000))).len()
+                <= MAX_BYTES
+        );
     }
 
     #[test]
     fn rust_symbols_are_demangled() {
-        assert_eq!(readable("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
+        assert_eq!(
+            readable("_ZN4core3fmt5write17h0123456789abcdefE"),
+            "core::fmt::write"
+        );
         assert_eq!(readable("_RNvCs1234_7mycrate3foo"), "mycrate::foo");
         assert_eq!(readable("memcpy"), "memcpy");
     }

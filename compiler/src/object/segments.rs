@@ -11,7 +11,11 @@ pub fn elements(writer: &mut ImageWriter, module: &Module) {
     let mut items = 0;
     for segment in &module.elements {
         // A declared segment counts as dropped from the start: nothing can read its items.
-        let stored = if segment.mode == SegmentMode::Declared { &[][..] } else { &segment.items };
+        let stored = if segment.mode == SegmentMode::Declared {
+            &[][..]
+        } else {
+            &segment.items
+        };
         for constant in stored {
             writer.push(Section::ElementItems, &item(*constant, module));
         }

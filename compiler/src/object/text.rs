@@ -44,13 +44,22 @@ impl<'a> Text<'a> {
             let start = end.next_multiple_of(u64::from(piece.align.max(1)));
             end = start + piece.bytes.len() as u64;
             if end > MAX_FILE_BYTES {
-                return Err(Error::Limit { what: "bytes of code", actual: end, limit: MAX_FILE_BYTES });
+                return Err(Error::Limit {
+                    what: "bytes of code",
+                    actual: end,
+                    limit: MAX_FILE_BYTES,
+                });
             }
             offsets.push(start as u32);
             places.insert((piece.kind as u32, piece.index), position);
         }
         let length = end.next_multiple_of(PAGE_SIZE).max(PAGE_SIZE) as u32;
-        Ok(Text { code, offsets, places, length })
+        Ok(Text {
+            code,
+            offsets,
+            places,
+            length,
+        })
     }
 
     /// Bytes of text: whole pages.
@@ -66,12 +75,16 @@ impl<'a> Text<'a> {
     /// The text offset and the length of a piece, if there is one of this kind and index.
     pub fn find(&self, kind: CodeKind, index: u32) -> Option<(u32, u32)> {
         let position = *self.places.get(&(kind as u32, index))?;
-        Some((*self.offsets.get(position)?, self.code.get(position)?.bytes.len() as u32))
+        Some((
+            *self.offsets.get(position)?,
+            self.code.get(position)?.bytes.len() as u32,
+        ))
     }
 
     /// The code to enter for a function: its own, or its wrapper's.
     pub fn function(&self, index: u32) -> Option<(u32, u32)> {
-        self.find(CodeKind::Function, index).or_else(|| self.find(CodeKind::ImportWrapper, index))
+        self.find(CodeKind::Function, index)
+            .or_else(|| self.find(CodeKind::ImportWrapper, index))
     }
 
     /// The bytes of the text, with every reference resolved.
@@ -84,13 +97,17 @@ impl<'a> Text<'a> {
             place.copy_from_slice(&piece.bytes);
             for relocation in &piece.relocations {
                 let target = self.address(relocation.target, addresses)?;
-                let at = i64::from(addresses.text) + i64::from(start) + i64::from(relocation.offset);
-                let distance = i32::try_from(target + relocation.addend - at)
-                    .map_err(|_| Error::Internal(format!("{:?} is out of reach", relocation.target)))?;
+                let at =
+                    i64::from(addresses.text) + i64::from(start) + i64::from(relocation.offset);
+                let distance = i32::try_from(target + relocation.addend - at).map_err(|_| {
+                    Error::Internal(format!("{:?} is out of reach", relocation.target))
+                })?;
                 let field = relocation.offset as usize;
                 place
                     .get_mut(field..field + 4)
-                    .ok_or_else(|| Error::Internal("a reference lies outside of its code".to_owned()))?
+                    .ok_or_else(|| {
+                        Error::Internal("a reference lies outside of its code".to_owned())
+                    })?
                     .copy_from_slice(&distance.to_le_bytes());
             }
         }
@@ -101,13 +118,16 @@ impl<'a> Text<'a> {
         let piece = match target {
             Target::TextStart => return Ok(i64::from(addresses.text)),
             Target::Funcrefs => return Ok(i64::from(addresses.funcrefs)),
-            Target::RuntimeTable(entry) => return Ok(i64::from(addresses.runtime_table) + 8 * i64::from(entry)),
+            Target::RuntimeTable(entry) => {
+                return Ok(i64::from(addresses.runtime_table) + 8 * i64::from(entry));
+            }
             Target::ImageStart => return Ok(0),
             Target::Function(index) => self.function(index),
             Target::ImportStub(index) => self.find(CodeKind::ImportStub, index),
             Target::HelperStub(helper) => self.find(CodeKind::HelperStub, helper as u32),
         };
-        let (offset, _) = piece.ok_or_else(|| Error::Internal(format!("{target:?} has no code")))?;
+        let (offset, _) =
+            piece.ok_or_else(|| Error::Internal(format!("{target:?} has no code")))?;
         Ok(i64::from(addresses.text) + i64::from(offset))
     }
 }
@@ -133,12 +153,26 @@ mod tests {
 
     #[test]
     fn references_count_from_their_own_end() {
-        let to_second = Relocation { offset: 1, target: Target::Function(1), addend: -4 };
-        let to_table = Relocation { offset: 2, target: Target::RuntimeTable(2), addend: -4 };
-        let code =
-            [piece(CodeKind::Function, 0, 5, vec![to_second]), piece(CodeKind::Function, 1, 6, vec![to_table])];
+        let to_second = Relocation {
+            offset: 1,
+            target: Target::Function(1),
+            addend: -4,
+        };
+        let to_table = Relocation {
+            offset: 2,
+            target: Target::RuntimeTable(2),
+            addend: -4,
+        };
+        let code = [
+            piece(CodeKind::Function, 0, 5, vec![to_second]),
+            piece(CodeKind::Function, 1, 6, vec![to_table]),
+        ];
         let text = Text::place(&code).expect("it fits");
-        let addresses = Addresses { text: 0x1000, funcrefs: 0x200, runtime_table: 0x2100 };
+        let addresses = Addresses {
+            text: 0x1000,
+            funcrefs: 0x200,
+            runtime_table: 0x2100,
+        };
         let bytes = text.link(&addresses).expect("all targets exist");
         assert_eq!(bytes.len(), 4096);
         assert_eq!(bytes[..8], [0x90, 11, 0, 0, 0, FILLER, FILLER, FILLER]);
@@ -148,9 +182,17 @@ mod tests {
 
     #[test]
     fn a_reference_to_code_that_does_not_exist_is_an_internal_error() {
-        let dangling = Relocation { offset: 0, target: Target::ImportStub(9), addend: -4 };
+        let dangling = Relocation {
+            offset: 0,
+            target: Target::ImportStub(9),
+            addend: -4,
+        };
         let code = [piece(CodeKind::Function, 0, 8, vec![dangling])];
-        let addresses = Addresses { text: 0x1000, funcrefs: 0, runtime_table: 0x2000 };
+        let addresses = Addresses {
+            text: 0x1000,
+            funcrefs: 0,
+            runtime_table: 0x2000,
+        };
         let result = Text::place(&code).expect("it fits").link(&addresses);
         assert!(matches!(result, Err(Error::Internal(_))), "{result:?}");
     }

@@ -8,7 +8,8 @@ use super::text::Text;
 use crate::error::{Error, Result};
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use gimli::write::{
-    Address, CallFrameInstruction, CommonInformationEntry, EhFrame, EndianVec, FrameDescriptionEntry, FrameTable,
+    Address, CallFrameInstruction, CommonInformationEntry, EhFrame, EndianVec,
+    FrameDescriptionEntry, FrameTable,
 };
 use gimli::{Encoding, Format, LittleEndian, Register, constants};
 
@@ -40,12 +41,18 @@ pub fn frames(text: &Text<'_>, places: Places) -> Result<Vec<u8>> {
             Some(UnwindInfo::SystemV(info)) => info.to_fde(address),
             // No frame: the return address is where the call left it.
             None => FrameDescriptionEntry::new(address, piece.bytes.len() as u32),
-            Some(other) => return Err(Error::Internal(format!("unexpected unwind information {other:?}"))),
+            Some(other) => {
+                return Err(Error::Internal(format!(
+                    "unexpected unwind information {other:?}"
+                )));
+            }
         };
         table.add_fde(common, entry);
     }
     let mut section = EhFrame(EndianVec::new(LittleEndian));
-    table.write_eh_frame(&mut section).map_err(|error| Error::Internal(format!("unwind tables: {error}")))?;
+    table
+        .write_eh_frame(&mut section)
+        .map_err(|error| Error::Internal(format!("unwind tables: {error}")))?;
     let mut bytes = section.0.into_vec();
     // The entry of length zero that ends the section.
     bytes.extend_from_slice(&[0; 4]);
@@ -53,9 +60,14 @@ pub fn frames(text: &Text<'_>, places: Places) -> Result<Vec<u8>> {
 }
 
 fn common_entry() -> CommonInformationEntry {
-    let encoding = Encoding { address_size: 8, format: Format::Dwarf32, version: 1 };
+    let encoding = Encoding {
+        address_size: 8,
+        format: Format::Dwarf32,
+        version: 1,
+    };
     let mut entry = CommonInformationEntry::new(encoding, 1, -8, RETURN_ADDRESS);
-    entry.fde_address_encoding = constants::DwEhPe(constants::DW_EH_PE_pcrel.0 | constants::DW_EH_PE_sdata4.0);
+    entry.fde_address_encoding =
+        constants::DwEhPe(constants::DW_EH_PE_pcrel.0 | constants::DW_EH_PE_sdata4.0);
     entry.add_instruction(CallFrameInstruction::Cfa(RSP, 8));
     entry.add_instruction(CallFrameInstruction::Offset(RETURN_ADDRESS, -8));
     entry
@@ -70,9 +82,12 @@ pub fn header_bytes(text: &Text<'_>) -> usize {
 pub fn header(text: &Text<'_>, frames: &[u8], places: Places) -> Result<Vec<u8>> {
     let entries = entry_offsets(frames);
     if entries.len() != text.pieces().count() {
-        return Err(Error::Internal("the unwind tables have another number of entries than the text".to_owned()));
+        return Err(Error::Internal(
+            "the unwind tables have another number of entries than the text".to_owned(),
+        ));
     }
-    let encoding = |application: constants::DwEhPe, format: constants::DwEhPe| application.0 | format.0;
+    let encoding =
+        |application: constants::DwEhPe, format: constants::DwEhPe| application.0 | format.0;
     let mut bytes = vec![
         1,
         encoding(constants::DW_EH_PE_pcrel, constants::DW_EH_PE_sdata4),
@@ -92,7 +107,13 @@ pub fn header(text: &Text<'_>, frames: &[u8], places: Places) -> Result<Vec<u8>>
 
 /// The offsets of the entries that describe code, in order.
 fn entry_offsets(frames: &[u8]) -> Vec<u32> {
-    let word = |at: usize| frames.get(at..at + 4)?.first_chunk().copied().map(u32::from_le_bytes);
+    let word = |at: usize| {
+        frames
+            .get(at..at + 4)?
+            .first_chunk()
+            .copied()
+            .map(u32::from_le_bytes)
+    };
     let (mut offsets, mut at) = (Vec::new(), 0);
     while let (Some(length), Some(identifier)) = (word(at), word(at + 4)) {
         if length == 0 {

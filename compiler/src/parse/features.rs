@@ -18,7 +18,10 @@ pub const SUPPORTED: WasmFeatures = WasmFeatures::WASM1
 /// the proposals it builds on. The smaller ones come first.
 const PROPOSALS: [(&str, WasmFeatures); 17] = [
     ("simd", WasmFeatures::SIMD),
-    ("relaxed-simd", WasmFeatures::RELAXED_SIMD.union(WasmFeatures::SIMD)),
+    (
+        "relaxed-simd",
+        WasmFeatures::RELAXED_SIMD.union(WasmFeatures::SIMD),
+    ),
     ("threads", WasmFeatures::THREADS),
     ("tail-call", WasmFeatures::TAIL_CALL),
     ("multi-memory", WasmFeatures::MULTI_MEMORY),
@@ -29,7 +32,10 @@ const PROPOSALS: [(&str, WasmFeatures); 17] = [
     ("exception-handling", WasmFeatures::EXCEPTIONS),
     ("legacy exception-handling", WasmFeatures::LEGACY_EXCEPTIONS),
     ("function-references", WasmFeatures::FUNCTION_REFERENCES),
-    ("gc", WasmFeatures::GC.union(WasmFeatures::FUNCTION_REFERENCES)),
+    (
+        "gc",
+        WasmFeatures::GC.union(WasmFeatures::FUNCTION_REFERENCES),
+    ),
     (
         "stack-switching",
         WasmFeatures::STACK_SWITCHING
@@ -38,16 +44,21 @@ const PROPOSALS: [(&str, WasmFeatures); 17] = [
             .union(WasmFeatures::EXCEPTIONS),
     ),
     ("memory-control", WasmFeatures::MEMORY_CONTROL),
-    ("shared-everything-threads", WasmFeatures::SHARED_EVERYTHING_THREADS.union(WasmFeatures::THREADS)),
+    (
+        "shared-everything-threads",
+        WasmFeatures::SHARED_EVERYTHING_THREADS.union(WasmFeatures::THREADS),
+    ),
     ("compact-import-section", WasmFeatures::COMPACT_IMPORTS),
 ];
 
 /// The error for a module that the validator refused.
 pub fn refusal(wasm: &[u8], error: &wasmparser::Error) -> Error {
     match proposal_behind(wasm, error) {
-        Some(proposal) => {
-            Error::Unsupported { proposal, offset: error.offset(), message: error::message(error) }
-        }
+        Some(proposal) => Error::Unsupported {
+            proposal,
+            offset: error.offset(),
+            message: error::message(error),
+        },
         None => Error::invalid(error),
     }
 }
@@ -66,17 +77,24 @@ fn proposal_behind(wasm: &[u8], error: &wasmparser::Error) -> Option<&'static st
     if error.missing_wasm_feature() == Some(WasmFeatures::COMPONENT_MODEL) {
         return Some("component-model");
     }
-    let accepting = PROPOSALS.iter().find(|(_, features)| accepts(wasm, SUPPORTED.union(*features)));
+    let accepting = PROPOSALS
+        .iter()
+        .find(|(_, features)| accepts(wasm, SUPPORTED.union(*features)));
     if let Some((name, _)) = accepting {
         return Some(name);
     }
     // Several proposals at once, or a feature in a module that is invalid anyway: the validator's own word.
     let missing = error.missing_wasm_feature()?;
-    PROPOSALS.iter().find(|(_, features)| features.contains(missing)).map(|(name, _)| *name)
+    PROPOSALS
+        .iter()
+        .find(|(_, features)| features.contains(missing))
+        .map(|(name, _)| *name)
 }
 
 fn accepts(wasm: &[u8], features: WasmFeatures) -> bool {
-    Validator::new_with_features(features).validate_all(wasm).is_ok()
+    Validator::new_with_features(features)
+        .validate_all(wasm)
+        .is_ok()
 }
 
 #[cfg(test)]

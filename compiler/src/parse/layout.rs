@@ -16,7 +16,11 @@ pub fn assign(module: &mut Module) -> Result<()> {
     let bytes = bytes.next_multiple_of(16);
     let limit = u64::from(MAX_STATE_BYTES);
     if bytes > limit {
-        return Err(Error::Limit { what: "bytes of globals, tables and segments", actual: bytes, limit });
+        return Err(Error::Limit {
+            what: "bytes of globals, tables and segments",
+            actual: bytes,
+            limit,
+        });
     }
     // All offsets are at most `bytes`, which has just been found to be small.
     let mut distance = HEADER_BYTES;

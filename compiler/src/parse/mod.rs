@@ -49,14 +49,20 @@ fn parse_sections(wasm: &[u8]) -> wasmparser::Result<Result<ModuleBuilder>> {
     let mut problem = Ok(());
     for payload in parser.parse_all(wasm) {
         let payload = payload?;
-        if let Payload::Version { encoding: wasmparser::Encoding::Component, .. } = payload {
+        if let Payload::Version {
+            encoding: wasmparser::Encoding::Component,
+            ..
+        } = payload
+        {
             return Ok(Err(features::component()));
         }
         if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
             let mut function = function.into_validator(allocations);
             function.validate(&body)?;
             allocations = function.into_allocations();
-            builder.module.bodies.push(FunctionBody { range: range(&body.range()) });
+            builder.module.bodies.push(FunctionBody {
+                range: range(&body.range()),
+            });
         }
         // The first problem that is not the validator's is kept: an invalid module is reported as invalid.
         if problem.is_ok() {

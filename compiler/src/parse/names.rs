@@ -23,7 +23,8 @@ impl ModuleBuilder {
                 Ok(Name::Function(functions)) => {
                     for naming in functions {
                         let Ok(naming) = naming else { break };
-                        self.function_names.insert(naming.index, shortened(naming.name));
+                        self.function_names
+                            .insert(naming.index, shortened(naming.name));
                     }
                 }
                 Ok(_) => {}

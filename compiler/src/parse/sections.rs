@@ -6,12 +6,16 @@ use super::constant::constant;
 use super::{layout, range};
 use crate::error::{Error, Result};
 use crate::module::{
-    Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory, Module, Table,
+    Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory,
+    Module, Table,
 };
 use lucet_format::image::records::{ExternKind, SegmentMode};
 use lucet_format::value::ValueType;
 use std::collections::{BTreeMap, HashMap};
-use wasmparser::{Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FuncType, Payload, TypeRef, ValType};
+use wasmparser::{
+    Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FuncType, Payload, TypeRef,
+    ValType,
+};
 
 /// A module that is being collected.
 #[derive(Default)]
@@ -70,7 +74,8 @@ impl ModuleBuilder {
                 for global in reader {
                     let global = global?;
                     let initial = constant(&global.init_expr).map(Some);
-                    result = result.and(initial.and_then(|initial| self.global(global.ty, initial)));
+                    result =
+                        result.and(initial.and_then(|initial| self.global(global.ty, initial)));
                 }
             }
             Payload::ExportSection(reader) => {
@@ -96,13 +101,21 @@ impl ModuleBuilder {
     }
 
     fn function_type(&mut self, function_type: &FuncType) -> Result<()> {
-        let convert = |types: &[ValType]| types.iter().map(|kind| value_type(*kind)).collect::<Result<Vec<_>>>();
+        let convert = |types: &[ValType]| {
+            types
+                .iter()
+                .map(|kind| value_type(*kind))
+                .collect::<Result<Vec<_>>>()
+        };
         let function_type = FunctionType {
             parameters: convert(function_type.params())?,
             results: convert(function_type.results())?,
         };
         let next = self.module.types.len() as u32;
-        let index = *self.known_types.entry(function_type.clone()).or_insert(next);
+        let index = *self
+            .known_types
+            .entry(function_type.clone())
+            .or_insert(next);
         if index == next {
             self.module.types.push(function_type);
         }
@@ -133,13 +146,26 @@ impl ModuleBuilder {
         };
         let (module, name) = (import.module.to_owned(), import.name.to_owned());
         // What was just added is the last one.
-        self.module.imports.push(Import { module, name, kind, index: index as u32 - 1 });
+        self.module.imports.push(Import {
+            module,
+            name,
+            kind,
+            index: index as u32 - 1,
+        });
         Ok(())
     }
 
     fn function(&mut self, type_index: u32) -> Result<()> {
-        let function_type = self.module.type_indices.get(type_index as usize).ok_or_else(|| unexpected("type"))?;
-        self.module.functions.push(Function { function_type: *function_type, name: None, funcref: None });
+        let function_type = self
+            .module
+            .type_indices
+            .get(type_index as usize)
+            .ok_or_else(|| unexpected("type"))?;
+        self.module.functions.push(Function {
+            function_type: *function_type,
+            name: None,
+            funcref: None,
+        });
         Ok(())
     }
 
@@ -156,12 +182,21 @@ impl ModuleBuilder {
     }
 
     fn memory(&mut self, memory: &wasmparser::MemoryType, imported: bool) {
-        self.module.memories.push(Memory { minimum: memory.initial, maximum: memory.maximum, imported });
+        self.module.memories.push(Memory {
+            minimum: memory.initial,
+            maximum: memory.maximum,
+            imported,
+        });
     }
 
     fn global(&mut self, global: wasmparser::GlobalType, initial: Option<Constant>) -> Result<()> {
         let value_type = value_type(global.content_type)?;
-        self.module.globals.push(Global { value_type, mutable: global.mutable, initial, state_offset: 0 });
+        self.module.globals.push(Global {
+            value_type,
+            mutable: global.mutable,
+            initial,
+            state_offset: 0,
+        });
         Ok(())
     }
 
@@ -173,7 +208,11 @@ impl ModuleBuilder {
             ExternalKind::Global => ExternKind::Global,
             ExternalKind::Tag | ExternalKind::FuncExact => return Err(unexpected("export")),
         };
-        self.module.exports.push(Export { name: export.name.to_owned(), kind, index: export.index });
+        self.module.exports.push(Export {
+            name: export.name.to_owned(),
+            kind,
+            index: export.index,
+        });
         Ok(())
     }
 
@@ -196,14 +235,26 @@ impl ModuleBuilder {
         let (mode, table, offset) = match element.kind {
             ElementKind::Passive => (SegmentMode::Passive, 0, Ok(Constant::Bits(0))),
             ElementKind::Declared => (SegmentMode::Declared, 0, Ok(Constant::Bits(0))),
-            ElementKind::Active { table_index, offset_expr } => {
-                (SegmentMode::Active, table_index.unwrap_or(0), constant(&offset_expr))
-            }
+            ElementKind::Active {
+                table_index,
+                offset_expr,
+            } => (
+                SegmentMode::Active,
+                table_index.unwrap_or(0),
+                constant(&offset_expr),
+            ),
         };
         Ok((|| {
             let items = items.into_iter().collect::<Result<Vec<_>>>()?;
             let (element_type, offset) = (element_type?, offset?);
-            self.module.elements.push(ElementSegment { mode, table, offset, items, element_type, dropped_offset: 0 });
+            self.module.elements.push(ElementSegment {
+                mode,
+                table,
+                offset,
+                items,
+                element_type,
+                dropped_offset: 0,
+            });
             Ok(())
         })())
     }
@@ -211,14 +262,21 @@ impl ModuleBuilder {
     fn data(&mut self, data: &Data<'_>) -> Result<()> {
         let (mode, memory, offset) = match &data.kind {
             DataKind::Passive => (SegmentMode::Passive, 0, Constant::Bits(0)),
-            DataKind::Active { memory_index, offset_expr } => {
-                (SegmentMode::Active, *memory_index, constant(offset_expr)?)
-            }
+            DataKind::Active {
+                memory_index,
+                offset_expr,
+            } => (SegmentMode::Active, *memory_index, constant(offset_expr)?),
         };
         // The bytes are the last part of the segment.
         let end = range(&data.range).end;
         let bytes = end.saturating_sub(data.data.len())..end;
-        self.module.data.push(DataSegment { mode, memory, offset, bytes, dropped_offset: 0 });
+        self.module.data.push(DataSegment {
+            mode,
+            memory,
+            offset,
+            bytes,
+            dropped_offset: 0,
+        });
         Ok(())
     }
 
@@ -226,7 +284,9 @@ impl ModuleBuilder {
     pub(super) fn finish(mut self) -> Result<Module> {
         self.apply_names();
         let mut module = self.module;
-        module.exports.sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
+        module
+            .exports
+            .sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
         number_funcrefs(&mut module);
         layout::assign(&mut module)?;
         Ok(module)
@@ -236,9 +296,15 @@ impl ModuleBuilder {
 /// Numbers the functions that can be referred to, from 1 on, in the order of their indices.
 fn number_funcrefs(module: &mut Module) {
     let mut referable = vec![false; module.functions.len()];
-    let exported = module.exports.iter().filter(|export| export.kind == ExternKind::Function);
+    let exported = module
+        .exports
+        .iter()
+        .filter(|export| export.kind == ExternKind::Function);
     let items = module.elements.iter().flat_map(|segment| &segment.items);
-    let initials = module.globals.iter().filter_map(|global| global.initial.as_ref());
+    let initials = module
+        .globals
+        .iter()
+        .filter_map(|global| global.initial.as_ref());
     let constants = items.chain(initials).filter_map(|constant| match constant {
         Constant::Function(index) => Some(*index),
         _ => None,

@@ -17,10 +17,19 @@ impl Translator<'_> {
     pub(super) fn bulk(&mut self, operator: &Op<'_>) -> Result<bool> {
         match operator {
             Op::MemoryGrow { mem } => self.grow(Helper::MemoryGrow, *mem),
-            Op::MemoryCopy { dst_mem, src_mem } => self.ranges(Helper::MemoryCopy, *dst_mem, *src_mem),
-            Op::MemoryInit { data_index, mem } => self.ranges(Helper::MemoryInit, *data_index, *mem),
-            Op::TableCopy { dst_table, src_table } => self.ranges(Helper::TableCopy, *dst_table, *src_table),
-            Op::TableInit { elem_index, table } => self.ranges(Helper::TableInit, *elem_index, *table),
+            Op::MemoryCopy { dst_mem, src_mem } => {
+                self.ranges(Helper::MemoryCopy, *dst_mem, *src_mem)
+            }
+            Op::MemoryInit { data_index, mem } => {
+                self.ranges(Helper::MemoryInit, *data_index, *mem)
+            }
+            Op::TableCopy {
+                dst_table,
+                src_table,
+            } => self.ranges(Helper::TableCopy, *dst_table, *src_table),
+            Op::TableInit { elem_index, table } => {
+                self.ranges(Helper::TableInit, *elem_index, *table)
+            }
             Op::MemoryFill { mem } => self.fill(Helper::MemoryFill, *mem),
             Op::TableFill { table } => self.fill(Helper::TableFill, *table),
             Op::DataDrop { data_index } => self.drop_segment(Helper::DataDrop, *data_index),
@@ -42,7 +51,9 @@ impl Translator<'_> {
 
     /// Calls a helper that answers with the old size or -1, both of which an i32 holds.
     fn call_growth(&mut self, helper: Helper, arguments: &[Value]) -> Result<bool> {
-        let old = self.call_helper(helper, arguments).ok_or_else(|| missing("helper result"))?;
+        let old = self
+            .call_helper(helper, arguments)
+            .ok_or_else(|| missing("helper result"))?;
         let old = self.ins().ireduce(I32, old);
         self.push(old);
         Ok(true)

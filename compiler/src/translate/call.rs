@@ -35,7 +35,10 @@ impl Translator<'_> {
     pub(super) fn call_operator(&mut self, operator: &Operator<'_>) -> Result<bool> {
         match operator {
             Operator::Call { function_index } => self.call(*function_index)?,
-            Operator::CallIndirect { type_index, table_index } => self.call_indirect(*type_index, *table_index)?,
+            Operator::CallIndirect {
+                type_index,
+                table_index,
+            } => self.call_indirect(*type_index, *table_index)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -46,10 +49,16 @@ impl Translator<'_> {
         let imported = function < self.module.imported_functions;
         let (callee, results) = if imported {
             let signature = || abi::import_signature(function_type);
-            (self.callee(Target::ImportStub(function), signature), abi::import_results(function_type))
+            (
+                self.callee(Target::ImportStub(function), signature),
+                abi::import_results(function_type),
+            )
         } else {
             let signature = || abi::guest_signature(function_type);
-            (self.callee(Target::Function(function), signature), abi::guest_results(function_type))
+            (
+                self.callee(Target::Function(function), signature),
+                abi::guest_results(function_type),
+            )
         };
         let arguments = self.pop_many(function_type.parameters.len())?;
         let values = self.invoke(&Callee::Direct(callee), function_type, results, &arguments)?;
@@ -58,7 +67,11 @@ impl Translator<'_> {
     }
 
     fn call_indirect(&mut self, type_index: u32, table: u32) -> Result<()> {
-        let unique = *self.module.type_indices.get(type_index as usize).ok_or_else(|| missing("type"))?;
+        let unique = *self
+            .module
+            .type_indices
+            .get(type_index as usize)
+            .ok_or_else(|| missing("type"))?;
         let function_type = self.unique_type(unique)?;
         let index = self.pop()?;
         let reference = self.element(table, index)?;
@@ -66,7 +79,12 @@ impl Translator<'_> {
         let signature = self.guest_signature(unique)?;
         let arguments = self.pop_many(function_type.parameters.len())?;
         let results = abi::guest_results(function_type);
-        let values = self.invoke(&Callee::Indirect(signature, code), function_type, results, &arguments)?;
+        let values = self.invoke(
+            &Callee::Indirect(signature, code),
+            function_type,
+            results,
+            &arguments,
+        )?;
         self.stack.extend(values);
         Ok(())
     }
@@ -74,15 +92,21 @@ impl Translator<'_> {
     /// The address of the code of a function reference, which traps unless its type is the expected one.
     fn checked_code(&mut self, reference: Value, expected: u32) -> Value {
         let count = self.module.funcrefs.len() as i64;
-        let unknown = self.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, reference, count);
+        let unknown = self
+            .ins()
+            .icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, reference, count);
         let null = self.ins().iconst(I64, 0);
         let known = self.ins().select_spectre_guard(unknown, null, reference);
         let records = self.address_of(Target::Funcrefs);
-        let offset = self.ins().ishl_imm_u(known, i64::from(Funcref::SIZE.trailing_zeros()));
+        let offset = self
+            .ins()
+            .ishl_imm_u(known, i64::from(Funcref::SIZE.trailing_zeros()));
         let record = self.ins().iadd(records, offset);
         let flags = self.flags.constant;
         let actual = self.ins().load(I32, flags, record, RECORD_TYPE);
-        let matches = self.ins().icmp_imm_u(IntCC::Equal, actual, i64::from(expected));
+        let matches = self
+            .ins()
+            .icmp_imm_u(IntCC::Equal, actual, i64::from(expected));
         let (go_on, mismatch) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(mismatch);
         self.ins().brif(matches, go_on, &[], mismatch, &[]);
@@ -122,7 +146,10 @@ impl Translator<'_> {
         let flags = self.flags.stack;
         let mut values = Vec::new();
         for (index, value_type) in function_type.results.iter().enumerate() {
-            values.push(self.ins().load(clif_type(*value_type), flags, cells, cell_offset(index)));
+            values.push(
+                self.ins()
+                    .load(clif_type(*value_type), flags, cells, cell_offset(index)),
+            );
         }
         Ok(values)
     }
@@ -133,7 +160,8 @@ impl Translator<'_> {
         let slot = match self.result_cells {
             Some(slot) => slot,
             None => {
-                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, RESULT_CELL_ALIGN);
+                let data =
+                    StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, RESULT_CELL_ALIGN);
                 self.builder.create_sized_stack_slot(data)
             }
         };

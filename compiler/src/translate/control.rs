@@ -81,7 +81,9 @@ impl Translator<'_> {
     /// Follows the nesting of code that cannot be reached.
     pub(super) fn unreachable_operator(&mut self, operator: &Operator<'_>) -> Result<()> {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.unreachable_depth += 1,
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                self.unreachable_depth += 1
+            }
             Operator::Else if self.unreachable_depth == 0 => self.else_()?,
             Operator::End if self.unreachable_depth == 0 => self.end()?,
             Operator::End => self.unreachable_depth -= 1,
@@ -102,7 +104,10 @@ impl Translator<'_> {
         let exit = self.block_with(&results);
         let arguments = self.arguments(parameters.len())?;
         self.ins().jump(header, &arguments);
-        let kind = FrameKind::Loop { header, parameters: parameters.len() };
+        let kind = FrameKind::Loop {
+            header,
+            parameters: parameters.len(),
+        };
         self.open(kind, exit, parameters.len(), results.len())?;
         // The header is sealed at the loop's end, when all jumps back are known.
         self.builder.switch_to_block(header);
@@ -118,7 +123,15 @@ impl Translator<'_> {
         self.builder.seal_block(then);
         self.builder.seal_block(other);
         let copies = self.top(parameters.len())?.to_vec();
-        self.open(FrameKind::If { other, parameters: copies }, exit, parameters.len(), results.len())?;
+        self.open(
+            FrameKind::If {
+                other,
+                parameters: copies,
+            },
+            exit,
+            parameters.len(),
+            results.len(),
+        )?;
         self.builder.switch_to_block(then);
         Ok(())
     }
@@ -128,7 +141,9 @@ impl Translator<'_> {
             self.jump_to_exit()?;
         }
         let frame = self.frames.last_mut().ok_or_else(|| missing("frame"))?;
-        let FrameKind::If { other, parameters } = std::mem::replace(&mut frame.kind, FrameKind::Block) else {
+        let FrameKind::If { other, parameters } =
+            std::mem::replace(&mut frame.kind, FrameKind::Block)
+        else {
             return Err(missing("if"));
         };
         let height = frame.height;
@@ -197,7 +212,11 @@ impl Translator<'_> {
     fn branch_table(&mut self, table: &BrTable<'_>) -> Result<()> {
         let targets = u64::from(table.len());
         if targets > MAX_BRANCH_TARGETS {
-            return Err(Error::Limit { what: "targets of a br_table", actual: targets, limit: MAX_BRANCH_TARGETS });
+            return Err(Error::Limit {
+                what: "targets of a br_table",
+                actual: targets,
+                limit: MAX_BRANCH_TARGETS,
+            });
         }
         let index = self.pop()?;
         // Arguments travel through one block for each distinct target: entries of a jump table have none.
@@ -208,12 +227,16 @@ impl Translator<'_> {
             let (target, count) = self.target(depth)?;
             let entry = match count {
                 0 => target,
-                _ => *between.entry(depth).or_insert_with(|| self.builder.create_block()),
+                _ => *between
+                    .entry(depth)
+                    .or_insert_with(|| self.builder.create_block()),
             };
             entries.push(self.builder.func.dfg.block_call(entry, &[]));
         }
         let default = entries.pop().ok_or_else(|| missing("default target"))?;
-        let jump_table = self.builder.create_jump_table(JumpTableData::new(default, &entries));
+        let jump_table = self
+            .builder
+            .create_jump_table(JumpTableData::new(default, &entries));
         self.ins().br_table(index, jump_table);
         for (depth, block) in between {
             self.builder.switch_to_block(block);
@@ -226,8 +249,15 @@ impl Translator<'_> {
 
     /// Where a branch to the block at this depth goes, and how many values it takes along.
     fn target(&mut self, depth: u32) -> Result<(Block, usize)> {
-        let position = self.frames.len().checked_sub(depth as usize + 1).ok_or_else(|| missing("label"))?;
-        let frame = self.frames.get_mut(position).ok_or_else(|| missing("label"))?;
+        let position = self
+            .frames
+            .len()
+            .checked_sub(depth as usize + 1)
+            .ok_or_else(|| missing("label"))?;
+        let frame = self
+            .frames
+            .get_mut(position)
+            .ok_or_else(|| missing("label"))?;
         if let FrameKind::Loop { header, parameters } = frame.kind {
             return Ok((header, parameters));
         }
@@ -244,9 +274,25 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn open(&mut self, kind: FrameKind, exit: Block, parameters: usize, results: usize) -> Result<()> {
-        let height = self.stack.len().checked_sub(parameters).ok_or_else(|| missing("operand"))?;
-        self.frames.push(Frame { kind, exit, results, height, exit_used: false });
+    fn open(
+        &mut self,
+        kind: FrameKind,
+        exit: Block,
+        parameters: usize,
+        results: usize,
+    ) -> Result<()> {
+        let height = self
+            .stack
+            .len()
+            .checked_sub(parameters)
+            .ok_or_else(|| missing("operand"))?;
+        self.frames.push(Frame {
+            kind,
+            exit,
+            results,
+            height,
+            exit_used: false,
+        });
         Ok(())
     }
 
@@ -259,14 +305,19 @@ impl Translator<'_> {
     }
 
     fn arguments(&self, count: usize) -> Result<Vec<BlockArg>> {
-        Ok(self.top(count)?.iter().map(|value| BlockArg::Value(*value)).collect())
+        Ok(self
+            .top(count)?
+            .iter()
+            .map(|value| BlockArg::Value(*value))
+            .collect())
     }
 
     /// A block with parameters of these types.
     fn block_with(&mut self, types: &[ValueType]) -> Block {
         let block = self.builder.create_block();
         for value_type in types {
-            self.builder.append_block_param(block, clif_type(*value_type));
+            self.builder
+                .append_block_param(block, clif_type(*value_type));
         }
         block
     }
@@ -276,8 +327,15 @@ impl Translator<'_> {
             BlockType::Empty => (Vec::new(), Vec::new()),
             BlockType::Type(kind) => (Vec::new(), vec![value_type(kind)?]),
             BlockType::FuncType(index) => {
-                let unique = self.module.type_indices.get(index as usize).ok_or_else(|| missing("type"))?;
-                let FunctionType { parameters, results } = self.unique_type(*unique)?.clone();
+                let unique = self
+                    .module
+                    .type_indices
+                    .get(index as usize)
+                    .ok_or_else(|| missing("type"))?;
+                let FunctionType {
+                    parameters,
+                    results,
+                } = self.unique_type(*unique)?.clone();
                 (parameters, results)
             }
         })

@@ -27,10 +27,18 @@ impl Translator<'_> {
             Op::I64ReinterpretF64 => self.reinterpret(I64),
             Op::F32ReinterpretI32 => self.reinterpret(F32),
             Op::F64ReinterpretI64 => self.reinterpret(F64),
-            Op::F32ConvertI32S | Op::F32ConvertI64S => self.unary(|ins, x| ins.fcvt_from_sint(F32, x)),
-            Op::F32ConvertI32U | Op::F32ConvertI64U => self.unary(|ins, x| ins.fcvt_from_uint(F32, x)),
-            Op::F64ConvertI32S | Op::F64ConvertI64S => self.unary(|ins, x| ins.fcvt_from_sint(F64, x)),
-            Op::F64ConvertI32U | Op::F64ConvertI64U => self.unary(|ins, x| ins.fcvt_from_uint(F64, x)),
+            Op::F32ConvertI32S | Op::F32ConvertI64S => {
+                self.unary(|ins, x| ins.fcvt_from_sint(F32, x))
+            }
+            Op::F32ConvertI32U | Op::F32ConvertI64U => {
+                self.unary(|ins, x| ins.fcvt_from_uint(F32, x))
+            }
+            Op::F64ConvertI32S | Op::F64ConvertI64S => {
+                self.unary(|ins, x| ins.fcvt_from_sint(F64, x))
+            }
+            Op::F64ConvertI32U | Op::F64ConvertI64U => {
+                self.unary(|ins, x| ins.fcvt_from_uint(F64, x))
+            }
             _ => self.truncation(operator),
         }
     }
@@ -42,10 +50,18 @@ impl Translator<'_> {
             Op::I32TruncF32U | Op::I32TruncF64U => self.unary(|ins, x| ins.fcvt_to_uint(I32, x)),
             Op::I64TruncF32S | Op::I64TruncF64S => self.unary(|ins, x| ins.fcvt_to_sint(I64, x)),
             Op::I64TruncF32U | Op::I64TruncF64U => self.unary(|ins, x| ins.fcvt_to_uint(I64, x)),
-            Op::I32TruncSatF32S | Op::I32TruncSatF64S => self.unary(|ins, x| ins.fcvt_to_sint_sat(I32, x)),
-            Op::I32TruncSatF32U | Op::I32TruncSatF64U => self.unary(|ins, x| ins.fcvt_to_uint_sat(I32, x)),
-            Op::I64TruncSatF32S | Op::I64TruncSatF64S => self.unary(|ins, x| ins.fcvt_to_sint_sat(I64, x)),
-            Op::I64TruncSatF32U | Op::I64TruncSatF64U => self.unary(|ins, x| ins.fcvt_to_uint_sat(I64, x)),
+            Op::I32TruncSatF32S | Op::I32TruncSatF64S => {
+                self.unary(|ins, x| ins.fcvt_to_sint_sat(I32, x))
+            }
+            Op::I32TruncSatF32U | Op::I32TruncSatF64U => {
+                self.unary(|ins, x| ins.fcvt_to_uint_sat(I32, x))
+            }
+            Op::I64TruncSatF32S | Op::I64TruncSatF64S => {
+                self.unary(|ins, x| ins.fcvt_to_sint_sat(I64, x))
+            }
+            Op::I64TruncSatF32U | Op::I64TruncSatF64U => {
+                self.unary(|ins, x| ins.fcvt_to_uint_sat(I64, x))
+            }
             _ => Ok(false),
         }
     }

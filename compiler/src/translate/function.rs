@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 use crate::module::{FunctionType, Module};
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
 use cranelift_codegen::ir::{
-    self, AliasRegionData, Endianness, ExtFuncData, ExternalName, FuncRef, GlobalValue, GlobalValueData, InstBuilder,
-    MemFlagsData, SigRef, Signature, StackSlot, TrapCode, Type, UserFuncName, Value,
+    self, AliasRegionData, Endianness, ExtFuncData, ExternalName, FuncRef, GlobalValue,
+    GlobalValueData, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot, TrapCode, Type,
+    UserFuncName, Value,
 };
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FuncInstBuilder, FunctionBuilder, FunctionBuilderContext, Variable};
@@ -62,7 +63,10 @@ pub(super) struct Flags {
 impl Flags {
     fn new(function: &mut ir::Function) -> Flags {
         let mut region = |user_id, description: &'static str| {
-            let data = AliasRegionData { user_id, description: description.into() };
+            let data = AliasRegionData {
+                user_id,
+                description: description.into(),
+            };
             Some(function.dfg.alias_regions.insert(data))
         };
         let little = MemFlagsData::new().with_endianness(Endianness::Little);
@@ -98,7 +102,8 @@ pub fn guest_function(
     config: TargetFrontendConfig,
 ) -> Result<()> {
     let index = module.imported_functions as usize + defined;
-    let (Some(declared), Some(body)) = (module.functions.get(index), module.bodies.get(defined)) else {
+    let (Some(declared), Some(body)) = (module.functions.get(index), module.bodies.get(defined))
+    else {
         return Err(Error::Internal(format!("no body for function {index}")));
     };
     let function_type = module
@@ -107,7 +112,11 @@ pub fn guest_function(
         .ok_or_else(|| Error::Internal(format!("no type for function {index}")))?;
     function.name = UserFuncName::user(0, index as u32);
     function.signature = abi::guest_signature(function_type);
-    let mut translator = Translator::new(module, function_type, FunctionBuilder::new(function, context))?;
+    let mut translator = Translator::new(
+        module,
+        function_type,
+        FunctionBuilder::new(function, context),
+    )?;
     translator.body(wasm, body)?;
     translator.builder.seal_all_blocks();
     translator.builder.finalize(config);
@@ -126,7 +135,11 @@ impl<'a> Translator<'a> {
         builder.switch_to_block(entry);
         builder.seal_block(entry);
         let mut values = builder.block_params(entry).to_vec().into_iter();
-        let mut next = || values.next().ok_or_else(|| Error::Internal("too few entry parameters".to_owned()));
+        let mut next = || {
+            values
+                .next()
+                .ok_or_else(|| Error::Internal("too few entry parameters".to_owned()))
+        };
         let vmctx = next()?;
         let results_pointer = match abi::guest_results(function_type) {
             Results::Pointer => Some(next()?),
@@ -186,13 +199,21 @@ impl<'a> Translator<'a> {
 
     /// The topmost `count` operands, the lowest first; they stay.
     pub(super) fn top(&self, count: usize) -> Result<&[Value]> {
-        let start = self.stack.len().checked_sub(count).ok_or_else(|| missing("operand"))?;
+        let start = self
+            .stack
+            .len()
+            .checked_sub(count)
+            .ok_or_else(|| missing("operand"))?;
         self.stack.get(start..).ok_or_else(|| missing("operand"))
     }
 
     /// Removes the topmost `count` operands, the lowest first.
     pub(super) fn pop_many(&mut self, count: usize) -> Result<Vec<Value>> {
-        let start = self.stack.len().checked_sub(count).ok_or_else(|| missing("operand"))?;
+        let start = self
+            .stack
+            .len()
+            .checked_sub(count)
+            .ok_or_else(|| missing("operand"))?;
         Ok(self.stack.split_off(start))
     }
 
@@ -230,23 +251,42 @@ impl<'a> Translator<'a> {
 
     /// The type of a function.
     pub(super) fn type_of_function(&self, function: u32) -> Result<&'a FunctionType> {
-        let declared = self.module.functions.get(function as usize).ok_or_else(|| missing("function"))?;
+        let declared = self
+            .module
+            .functions
+            .get(function as usize)
+            .ok_or_else(|| missing("function"))?;
         self.unique_type(declared.function_type)
     }
 
     /// A type by its index in `Module::types`.
     pub(super) fn unique_type(&self, index: u32) -> Result<&'a FunctionType> {
-        self.module.types.get(index as usize).ok_or_else(|| missing("type"))
+        self.module
+            .types
+            .get(index as usize)
+            .ok_or_else(|| missing("type"))
     }
 
     /// A callable reference to a piece of code, with the signature that `signature` makes.
-    pub(super) fn callee(&mut self, target: Target, signature: impl FnOnce() -> Signature) -> FuncRef {
+    pub(super) fn callee(
+        &mut self,
+        target: Target,
+        signature: impl FnOnce() -> Signature,
+    ) -> FuncRef {
         if let Some(known) = self.functions.get(&target) {
             return *known;
         }
-        let name = self.builder.func.declare_imported_user_function(abi::external_name(target));
+        let name = self
+            .builder
+            .func
+            .declare_imported_user_function(abi::external_name(target));
         let signature = self.builder.import_signature(signature());
-        let data = ExtFuncData { name: ExternalName::user(name), signature, colocated: true, patchable: false };
+        let data = ExtFuncData {
+            name: ExternalName::user(name),
+            signature,
+            colocated: true,
+            patchable: false,
+        };
         let callee = self.builder.import_function(data);
         self.functions.insert(target, callee);
         callee
@@ -257,7 +297,10 @@ impl<'a> Translator<'a> {
         let symbol = match self.symbols.get(&target) {
             Some(known) => *known,
             None => {
-                let name = self.builder.func.declare_imported_user_function(abi::external_name(target));
+                let name = self
+                    .builder
+                    .func
+                    .declare_imported_user_function(abi::external_name(target));
                 let symbol = self.builder.create_global_value(GlobalValueData::Symbol {
                     name: ExternalName::user(name),
                     offset: 0.into(),

@@ -31,14 +31,29 @@ pub fn import_wrapper(
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
 ) -> Result<()> {
-    let declared = module.functions.get(index as usize).ok_or_else(|| missing("function"))?;
-    let function_type = module.types.get(declared.function_type as usize).ok_or_else(|| missing("type"))?;
+    let declared = module
+        .functions
+        .get(index as usize)
+        .ok_or_else(|| missing("function"))?;
+    let function_type = module
+        .types
+        .get(declared.function_type as usize)
+        .ok_or_else(|| missing("type"))?;
     function.name = UserFuncName::user(1, index);
     function.signature = abi::guest_signature(function_type);
-    let mut translator = Translator::new(module, function_type, FunctionBuilder::new(function, context))?;
+    let mut translator = Translator::new(
+        module,
+        function_type,
+        FunctionBuilder::new(function, context),
+    )?;
     let locals = translator.locals.clone();
-    let arguments: Vec<_> = locals.into_iter().map(|local| translator.builder.use_var(local)).collect();
-    let stub = translator.callee(Target::ImportStub(index), || abi::import_signature(function_type));
+    let arguments: Vec<_> = locals
+        .into_iter()
+        .map(|local| translator.builder.use_var(local))
+        .collect();
+    let stub = translator.callee(Target::ImportStub(index), || {
+        abi::import_signature(function_type)
+    });
     let results = abi::import_results(function_type);
     let values = translator.invoke(&Callee::Direct(stub), function_type, results, &arguments)?;
     translator.return_values(&values)?;
@@ -54,7 +69,10 @@ pub fn adapter(
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
 ) -> Result<()> {
-    let function_type = module.types.get(type_index as usize).ok_or_else(|| missing("type"))?;
+    let function_type = module
+        .types
+        .get(type_index as usize)
+        .ok_or_else(|| missing("type"))?;
     function.name = UserFuncName::user(2, type_index);
     function.signature = abi::adapter_signature();
     let mut builder = FunctionBuilder::new(function, context);
@@ -65,10 +83,19 @@ pub fn adapter(
     let &[vmctx, code, values] = builder.block_params(entry) else {
         return Err(missing("parameter of an adapter"));
     };
-    let mut adapter = Adapter { builder, function_type, values };
+    let mut adapter = Adapter {
+        builder,
+        function_type,
+        values,
+    };
     let (arguments, cells) = adapter.arguments(vmctx);
-    let signature = adapter.builder.import_signature(abi::guest_signature(function_type));
-    let call = adapter.builder.ins().call_indirect(signature, code, &arguments);
+    let signature = adapter
+        .builder
+        .import_signature(abi::guest_signature(function_type));
+    let call = adapter
+        .builder
+        .ins()
+        .call_indirect(signature, code, &arguments);
     let results = match cells {
         None => adapter.builder.inst_results(call).to_vec(),
         Some(cells) => adapter.load_cells(cells),
@@ -95,7 +122,8 @@ impl Adapter<'_> {
             Results::Registers => None,
             Results::Pointer => {
                 let bytes = self.function_type.results.len() as u32 * RESULT_STRIDE;
-                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, RESULT_CELL_ALIGN);
+                let data =
+                    StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, RESULT_CELL_ALIGN);
                 let slot = self.builder.create_sized_stack_slot(data);
                 Some(self.builder.ins().stack_addr(I64, slot, 0))
             }
@@ -103,7 +131,11 @@ impl Adapter<'_> {
         arguments.extend(cells);
         for (index, parameter) in self.function_type.parameters.iter().enumerate() {
             let kind = clif_type(*parameter);
-            arguments.push(self.builder.ins().load(kind, trusted(), self.values, payload(index)));
+            arguments.push(
+                self.builder
+                    .ins()
+                    .load(kind, trusted(), self.values, payload(index)),
+            );
         }
         (arguments, cells)
     }
@@ -113,7 +145,11 @@ impl Adapter<'_> {
         for (index, result) in self.function_type.results.iter().enumerate() {
             // Wasm allows at most 1000 results.
             let offset = index as i32 * RESULT_STRIDE as i32;
-            results.push(self.builder.ins().load(clif_type(*result), trusted(), cells, offset));
+            results.push(
+                self.builder
+                    .ins()
+                    .load(clif_type(*result), trusted(), cells, offset),
+            );
         }
         results
     }
@@ -131,7 +167,8 @@ impl Adapter<'_> {
                 F64 => ins.ins().bitcast(I64, MemFlagsData::new(), *result),
                 _ => *result,
             };
-            ins.ins().store(trusted(), bits, self.values, payload(index));
+            ins.ins()
+                .store(trusted(), bits, self.values, payload(index));
         }
     }
 }

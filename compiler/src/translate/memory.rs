@@ -33,16 +33,36 @@ impl<'a> Translator<'a> {
             Op::I64Load { memarg } => self.load_whole(memarg, I64),
             Op::F32Load { memarg } => self.load_whole(memarg, F32),
             Op::F64Load { memarg } => self.load_whole(memarg, F64),
-            Op::I32Load8S { memarg } => self.load_with(memarg, 1, |ins, flags, p, at| ins.sload8(I32, flags, p, at)),
-            Op::I32Load8U { memarg } => self.load_with(memarg, 1, |ins, flags, p, at| ins.uload8(I32, flags, p, at)),
-            Op::I32Load16S { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| ins.sload16(I32, flags, p, at)),
-            Op::I32Load16U { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| ins.uload16(I32, flags, p, at)),
-            Op::I64Load8S { memarg } => self.load_with(memarg, 1, |ins, flags, p, at| ins.sload8(I64, flags, p, at)),
-            Op::I64Load8U { memarg } => self.load_with(memarg, 1, |ins, flags, p, at| ins.uload8(I64, flags, p, at)),
-            Op::I64Load16S { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| ins.sload16(I64, flags, p, at)),
-            Op::I64Load16U { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| ins.uload16(I64, flags, p, at)),
-            Op::I64Load32S { memarg } => self.load_with(memarg, 4, |ins, flags, p, at| ins.sload32(flags, p, at)),
-            Op::I64Load32U { memarg } => self.load_with(memarg, 4, |ins, flags, p, at| ins.uload32(flags, p, at)),
+            Op::I32Load8S { memarg } => {
+                self.load_with(memarg, 1, |ins, flags, p, at| ins.sload8(I32, flags, p, at))
+            }
+            Op::I32Load8U { memarg } => {
+                self.load_with(memarg, 1, |ins, flags, p, at| ins.uload8(I32, flags, p, at))
+            }
+            Op::I32Load16S { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| {
+                ins.sload16(I32, flags, p, at)
+            }),
+            Op::I32Load16U { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| {
+                ins.uload16(I32, flags, p, at)
+            }),
+            Op::I64Load8S { memarg } => {
+                self.load_with(memarg, 1, |ins, flags, p, at| ins.sload8(I64, flags, p, at))
+            }
+            Op::I64Load8U { memarg } => {
+                self.load_with(memarg, 1, |ins, flags, p, at| ins.uload8(I64, flags, p, at))
+            }
+            Op::I64Load16S { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| {
+                ins.sload16(I64, flags, p, at)
+            }),
+            Op::I64Load16U { memarg } => self.load_with(memarg, 2, |ins, flags, p, at| {
+                ins.uload16(I64, flags, p, at)
+            }),
+            Op::I64Load32S { memarg } => {
+                self.load_with(memarg, 4, |ins, flags, p, at| ins.sload32(flags, p, at))
+            }
+            Op::I64Load32U { memarg } => {
+                self.load_with(memarg, 4, |ins, flags, p, at| ins.uload32(flags, p, at))
+            }
             _ => Ok(false),
         }
     }
@@ -50,22 +70,37 @@ impl<'a> Translator<'a> {
     /// Stores, and the memory's size.
     pub(super) fn store(&mut self, operator: &Op<'_>) -> Result<bool> {
         match operator {
-            Op::I32Store { memarg } | Op::F32Store { memarg } | Op::I64Store { memarg } | Op::F64Store { memarg } => {
-                let bytes = if matches!(operator, Op::I32Store { .. } | Op::F32Store { .. }) { 4 } else { 8 };
-                self.store_with(memarg, bytes, |ins, flags, value, p, at| ins.store(flags, value, p, at))
+            Op::I32Store { memarg }
+            | Op::F32Store { memarg }
+            | Op::I64Store { memarg }
+            | Op::F64Store { memarg } => {
+                let bytes = if matches!(operator, Op::I32Store { .. } | Op::F32Store { .. }) {
+                    4
+                } else {
+                    8
+                };
+                self.store_with(memarg, bytes, |ins, flags, value, p, at| {
+                    ins.store(flags, value, p, at)
+                })
             }
             Op::I32Store8 { memarg } | Op::I64Store8 { memarg } => {
-                self.store_with(memarg, 1, |ins, flags, value, p, at| ins.istore8(flags, value, p, at))
+                self.store_with(memarg, 1, |ins, flags, value, p, at| {
+                    ins.istore8(flags, value, p, at)
+                })
             }
             Op::I32Store16 { memarg } | Op::I64Store16 { memarg } => {
-                self.store_with(memarg, 2, |ins, flags, value, p, at| ins.istore16(flags, value, p, at))
+                self.store_with(memarg, 2, |ins, flags, value, p, at| {
+                    ins.istore16(flags, value, p, at)
+                })
             }
-            Op::I64Store32 { memarg } => {
-                self.store_with(memarg, 4, |ins, flags, value, p, at| ins.istore32(flags, value, p, at))
-            }
+            Op::I64Store32 { memarg } => self.store_with(memarg, 4, |ins, flags, value, p, at| {
+                ins.istore32(flags, value, p, at)
+            }),
             Op::MemorySize { .. } => {
                 let bytes = self.memory_bytes();
-                let pages = self.ins().ushr_imm_u(bytes, i64::from(WASM_PAGE_SIZE.trailing_zeros()));
+                let pages = self
+                    .ins()
+                    .ushr_imm_u(bytes, i64::from(WASM_PAGE_SIZE.trailing_zeros()));
                 let pages = self.ins().ireduce(I32, pages);
                 self.push(pages);
                 Ok(true)
@@ -128,7 +163,11 @@ impl<'a> Translator<'a> {
 
     /// Bytes that memory 0 can ever have.
     fn most_memory_bytes(&self) -> u64 {
-        let declared = self.module.memories.first().and_then(|memory| memory.maximum);
+        let declared = self
+            .module
+            .memories
+            .first()
+            .and_then(|memory| memory.maximum);
         declared.unwrap_or(MAX_PAGES).min(MAX_PAGES) * WASM_PAGE_SIZE
     }
 

@@ -88,14 +88,20 @@ impl<'a> Translator<'a> {
         }
     }
 
-    pub(super) fn unary(&mut self, emit: impl FnOnce(FuncInstBuilder<'_, 'a>, Value) -> Value) -> Result<bool> {
+    pub(super) fn unary(
+        &mut self,
+        emit: impl FnOnce(FuncInstBuilder<'_, 'a>, Value) -> Value,
+    ) -> Result<bool> {
         let operand = self.pop()?;
         let value = emit(self.ins(), operand);
         self.push(value);
         Ok(true)
     }
 
-    fn binary(&mut self, emit: impl FnOnce(FuncInstBuilder<'_, 'a>, Value, Value) -> Value) -> Result<bool> {
+    fn binary(
+        &mut self,
+        emit: impl FnOnce(FuncInstBuilder<'_, 'a>, Value, Value) -> Value,
+    ) -> Result<bool> {
         let (first, second) = self.pop2()?;
         let value = emit(self.ins(), first, second);
         self.push(value);
@@ -123,7 +129,10 @@ impl<'a> Translator<'a> {
     }
 
     /// Any division but the signed one can only fail for a zero divisor: Cranelift's `srem` handles -1.
-    fn division(&mut self, emit: impl FnOnce(FuncInstBuilder<'_, 'a>, Value, Value) -> Value) -> Result<bool> {
+    fn division(
+        &mut self,
+        emit: impl FnOnce(FuncInstBuilder<'_, 'a>, Value, Value) -> Value,
+    ) -> Result<bool> {
         let (dividend, divisor) = self.pop2()?;
         self.ins().trapz(divisor, trap_code(TrapCode::DivideByZero));
         let value = emit(self.ins(), dividend, divisor);
@@ -134,11 +143,16 @@ impl<'a> Translator<'a> {
     fn signed_division(&mut self) -> Result<bool> {
         let (dividend, divisor) = self.pop2()?;
         self.ins().trapz(divisor, trap_code(TrapCode::DivideByZero));
-        let least = if self.builder.func.dfg.value_type(dividend) == I64 { i64::MIN } else { i64::from(i32::MIN) };
+        let least = if self.builder.func.dfg.value_type(dividend) == I64 {
+            i64::MIN
+        } else {
+            i64::from(i32::MIN)
+        };
         let is_least = self.ins().icmp_imm_s(IntCC::Equal, dividend, least);
         let is_minus_one = self.ins().icmp_imm_s(IntCC::Equal, divisor, -1);
         let overflows = self.ins().band(is_least, is_minus_one);
-        self.ins().trapnz(overflows, trap_code(TrapCode::IntegerOverflow));
+        self.ins()
+            .trapnz(overflows, trap_code(TrapCode::IntegerOverflow));
         let value = self.ins().sdiv(dividend, divisor);
         self.push(value);
         Ok(true)

@@ -13,7 +13,9 @@ use wasmparser::{BinaryReader, Operator};
 impl Translator<'_> {
     /// Translates locals and operators of a body, up to its final return.
     pub(super) fn body(&mut self, wasm: &[u8], body: &FunctionBody) -> Result<()> {
-        let bytes = wasm.get(body.range.clone()).ok_or_else(|| Error::Internal("a body lies outside".to_owned()))?;
+        let bytes = wasm
+            .get(body.range.clone())
+            .ok_or_else(|| Error::Internal("a body lies outside".to_owned()))?;
         let reader = BinaryReader::new_features(bytes, body.range.start as u64, parse::SUPPORTED);
         let body = wasmparser::FunctionBody::new(reader);
         self.declare_locals(&body)?;
@@ -63,7 +65,11 @@ impl Translator<'_> {
             || self.bulk(operator)?
             || self.table(operator)?
             || self.miscellaneous(operator)?;
-        if handled { Ok(()) } else { Err(Error::Internal(format!("no translation for {operator:?}"))) }
+        if handled {
+            Ok(())
+        } else {
+            Err(Error::Internal(format!("no translation for {operator:?}")))
+        }
     }
 
     fn miscellaneous(&mut self, operator: &Operator<'_>) -> Result<bool> {
@@ -83,7 +89,11 @@ impl Translator<'_> {
             }
             Operator::RefIsNull => {
                 let reference = self.pop()?;
-                let is_null = self.ins().icmp_imm_u(cranelift_codegen::ir::condcodes::IntCC::Equal, reference, 0);
+                let is_null = self.ins().icmp_imm_u(
+                    cranelift_codegen::ir::condcodes::IntCC::Equal,
+                    reference,
+                    0,
+                );
                 self.push_boolean(is_null);
             }
             Operator::RefFunc { function_index } => {

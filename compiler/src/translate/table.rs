@@ -50,9 +50,18 @@ impl<'a> Translator<'a> {
         let (vmctx, flags) = (self.vmctx, self.flags.descriptor);
         let index = self.widen(index);
         let length = self.table_length(table);
-        let outside = self.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
-        let base = self.ins().load(I64, flags, vmctx, below(table.state_offset) + TABLE_BASE as i32);
-        let scaled = self.ins().ishl_imm_u(index, i64::from(TABLE_ELEMENT_BYTES.trailing_zeros()));
+        let outside = self
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        let base = self.ins().load(
+            I64,
+            flags,
+            vmctx,
+            below(table.state_offset) + TABLE_BASE as i32,
+        );
+        let scaled = self
+            .ins()
+            .ishl_imm_u(index, i64::from(TABLE_ELEMENT_BYTES.trailing_zeros()));
         let address = self.ins().iadd(base, scaled);
         let guard = self.guard_address();
         Ok(self.ins().select_spectre_guard(outside, guard, address))
@@ -64,10 +73,18 @@ impl<'a> Translator<'a> {
             return self.ins().iconst(I64, table.minimum.cast_signed());
         }
         let (vmctx, flags) = (self.vmctx, self.flags.descriptor);
-        self.ins().load(I64, flags, vmctx, below(table.state_offset) + TABLE_LENGTH as i32)
+        self.ins().load(
+            I64,
+            flags,
+            vmctx,
+            below(table.state_offset) + TABLE_LENGTH as i32,
+        )
     }
 
     fn declared_table(&self, index: u32) -> Result<&'a Table> {
-        self.module.tables.get(index as usize).ok_or_else(|| missing("table"))
+        self.module
+            .tables
+            .get(index as usize)
+            .ok_or_else(|| missing("table"))
     }
 }

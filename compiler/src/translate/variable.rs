@@ -18,7 +18,10 @@ impl<'a> Translator<'a> {
     pub(super) fn variable(&mut self, operator: &Operator<'_>) -> Result<bool> {
         let value = match operator {
             Operator::LocalGet { local_index } => {
-                let local = *self.locals.get(*local_index as usize).ok_or_else(|| missing("local"))?;
+                let local = *self
+                    .locals
+                    .get(*local_index as usize)
+                    .ok_or_else(|| missing("local"))?;
                 self.builder.use_var(local)
             }
             Operator::LocalSet { local_index } => return self.set_local(*local_index),
@@ -41,7 +44,10 @@ impl<'a> Translator<'a> {
 
     fn set_local(&mut self, index: u32) -> Result<bool> {
         let value = self.pop()?;
-        let local = *self.locals.get(index as usize).ok_or_else(|| missing("local"))?;
+        let local = *self
+            .locals
+            .get(index as usize)
+            .ok_or_else(|| missing("local"))?;
         self.builder.def_var(local, value);
         Ok(true)
     }
@@ -52,10 +58,16 @@ impl<'a> Translator<'a> {
             return Ok(self.load_global(global, self.flags.global));
         }
         Ok(match (global.initial, global.value_type) {
-            (Some(Constant::Bits(bits)), ValueType::I32) => self.ins().iconst(I32, i64::from(bits as u32)),
+            (Some(Constant::Bits(bits)), ValueType::I32) => {
+                self.ins().iconst(I32, i64::from(bits as u32))
+            }
             (Some(Constant::Bits(bits)), ValueType::I64) => self.ins().iconst(I64, bits as i64),
-            (Some(Constant::Bits(bits)), ValueType::F32) => self.ins().f32const(Ieee32::with_bits(bits as u32)),
-            (Some(Constant::Bits(bits)), ValueType::F64) => self.ins().f64const(Ieee64::with_bits(bits as u64)),
+            (Some(Constant::Bits(bits)), ValueType::F32) => {
+                self.ins().f32const(Ieee32::with_bits(bits as u32))
+            }
+            (Some(Constant::Bits(bits)), ValueType::F64) => {
+                self.ins().f64const(Ieee64::with_bits(bits as u64))
+            }
             (Some(Constant::Function(function)), _) => self.function_reference(function)?,
             (Some(Constant::Null), _) => self.zero(I64),
             _ => self.load_global(global, self.flags.constant),
@@ -65,23 +77,34 @@ impl<'a> Translator<'a> {
     fn set_global(&mut self, index: u32) -> Result<bool> {
         let global = self.declared_global(index)?;
         let (value, vmctx, flags) = (self.pop()?, self.vmctx, self.flags.global);
-        self.ins().store(flags, value, vmctx, below(global.state_offset));
+        self.ins()
+            .store(flags, value, vmctx, below(global.state_offset));
         Ok(true)
     }
 
     fn load_global(&mut self, global: &Global, flags: MemFlagsData) -> Value {
         let vmctx = self.vmctx;
-        self.ins().load(clif_type(global.value_type), flags, vmctx, below(global.state_offset))
+        self.ins().load(
+            clif_type(global.value_type),
+            flags,
+            vmctx,
+            below(global.state_offset),
+        )
     }
 
     fn declared_global(&self, index: u32) -> Result<&'a Global> {
-        self.module.globals.get(index as usize).ok_or_else(|| missing("global"))
+        self.module
+            .globals
+            .get(index as usize)
+            .ok_or_else(|| missing("global"))
     }
 
     /// A reference to a function: its number among those that can be referred to.
     pub(super) fn function_reference(&mut self, function: u32) -> Result<Value> {
         let declared = self.module.functions.get(function as usize);
-        let number = declared.and_then(|function| function.funcref).ok_or_else(|| missing("funcref"))?;
+        let number = declared
+            .and_then(|function| function.funcref)
+            .ok_or_else(|| missing("funcref"))?;
         Ok(self.ins().iconst(I64, i64::from(number)))
     }
 }

@@ -66,30 +66,93 @@ pub struct Description {
 }
 
 const fn plain(part: Part, name: &'static str, kind: u32, flags: u64, align: u64) -> Description {
-    Description { part, name, kind, flags, align, link: 0, entry_bytes: 0 }
+    Description {
+        part,
+        name,
+        kind,
+        flags,
+        align,
+        link: 0,
+        entry_bytes: 0,
+    }
 }
 
-const fn table(part: Part, name: &'static str, kind: u32, flags: u64, link: Part, entry_bytes: u64) -> Description {
-    Description { part, name, kind, flags, align: 8, link: link as u32, entry_bytes }
+const fn table(
+    part: Part,
+    name: &'static str,
+    kind: u32,
+    flags: u64,
+    link: Part,
+    entry_bytes: u64,
+) -> Description {
+    Description {
+        part,
+        name,
+        kind,
+        flags,
+        align: 8,
+        link: link as u32,
+        entry_bytes,
+    }
 }
 
 /// Every section, in the order of index and place.
 pub const SECTIONS: [Description; 13] = [
     plain(Part::Note, ".note.gnu.build-id", SHT_NOTE, LOADED, 4),
-    table(Part::Hash, ".hash", SHT_HASH, LOADED, Part::DynamicSymbols, 4),
-    table(Part::DynamicSymbols, ".dynsym", SHT_DYNSYM, LOADED, Part::DynamicStrings, SYMBOL_BYTES),
+    table(
+        Part::Hash,
+        ".hash",
+        SHT_HASH,
+        LOADED,
+        Part::DynamicSymbols,
+        4,
+    ),
+    table(
+        Part::DynamicSymbols,
+        ".dynsym",
+        SHT_DYNSYM,
+        LOADED,
+        Part::DynamicStrings,
+        SYMBOL_BYTES,
+    ),
     plain(Part::DynamicStrings, ".dynstr", SHT_STRTAB, LOADED, 1),
     plain(Part::Image, ".lucet.image", SHT_PROGBITS, LOADED, 16),
     plain(Part::UnwindHeader, ".eh_frame_hdr", SHT_PROGBITS, LOADED, 4),
     plain(Part::Frames, ".eh_frame", SHT_PROGBITS, LOADED, 8),
-    plain(Part::Text, ".text", SHT_PROGBITS, LOADED_EXECUTABLE, PAGE_SIZE),
+    plain(
+        Part::Text,
+        ".text",
+        SHT_PROGBITS,
+        LOADED_EXECUTABLE,
+        PAGE_SIZE,
+    ),
     // The first of the pages behind the text.
     Description {
         align: PAGE_SIZE,
-        ..table(Part::Dynamic, ".dynamic", SHT_DYNAMIC, LOADED_WRITABLE, Part::DynamicStrings, DYNAMIC_BYTES)
+        ..table(
+            Part::Dynamic,
+            ".dynamic",
+            SHT_DYNAMIC,
+            LOADED_WRITABLE,
+            Part::DynamicStrings,
+            DYNAMIC_BYTES,
+        )
     },
-    plain(Part::RuntimeTable, ".lucet.runtime", SHT_PROGBITS, LOADED_WRITABLE, 8),
-    table(Part::Symbols, ".symtab", SHT_SYMTAB, 0, Part::Strings, SYMBOL_BYTES),
+    plain(
+        Part::RuntimeTable,
+        ".lucet.runtime",
+        SHT_PROGBITS,
+        LOADED_WRITABLE,
+        8,
+    ),
+    table(
+        Part::Symbols,
+        ".symtab",
+        SHT_SYMTAB,
+        0,
+        Part::Strings,
+        SYMBOL_BYTES,
+    ),
     plain(Part::Strings, ".strtab", SHT_STRTAB, 0, 1),
     plain(Part::SectionNames, ".shstrtab", SHT_STRTAB, 0, 1),
 ];
@@ -128,7 +191,14 @@ impl Layout {
 
     /// Where the image starts, whatever the sizes.
     pub fn image_start() -> u32 {
-        let none = Sizes { image: 0, unwind_header: 0, frames: 0, text: 0, symbols: 0, strings: 0 };
+        let none = Sizes {
+            image: 0,
+            unwind_header: 0,
+            frames: 0,
+            text: 0,
+            symbols: 0,
+            strings: 0,
+        };
         Layout::new(&none).offset(Part::Image) as u32
     }
 
@@ -146,12 +216,18 @@ impl Layout {
 
     /// A section as the image refers to it. Only for files within `MAX_FILE_BYTES`.
     pub fn span(&self, part: Part) -> Span {
-        Span { offset: self.offset(part) as u32, length: self.size(part) as u32 }
+        Span {
+            offset: self.offset(part) as u32,
+            length: self.size(part) as u32,
+        }
     }
 
     /// The build id within its note.
     pub fn build_id(&self) -> Span {
-        Span { offset: (self.offset(Part::Note) + NOTE_HEAD_BYTES) as u32, length: BUILD_ID_BYTES as u32 }
+        Span {
+            offset: (self.offset(Part::Note) + NOTE_HEAD_BYTES) as u32,
+            length: BUILD_ID_BYTES as u32,
+        }
     }
 
     /// Where the section headers are.
@@ -183,7 +259,13 @@ fn size_of(part: Part, sizes: &Sizes) -> u64 {
         Part::RuntimeTable => u64::from(RUNTIME_TABLE_ENTRIES) * 8,
         Part::Symbols => (sizes.symbols + 1) * SYMBOL_BYTES,
         Part::Strings => sizes.strings,
-        Part::SectionNames => SECTIONS.iter().map(|section| section.name.len() as u64 + 1).sum::<u64>() + 1,
+        Part::SectionNames => {
+            SECTIONS
+                .iter()
+                .map(|section| section.name.len() as u64 + 1)
+                .sum::<u64>()
+                + 1
+        }
     }
 }
 
@@ -200,11 +282,21 @@ mod tests {
 
     #[test]
     fn text_and_runtime_table_have_pages_of_their_own() {
-        let sizes = Sizes { image: 777, unwind_header: 20, frames: 99, text: 8192, symbols: 3, strings: 50 };
+        let sizes = Sizes {
+            image: 777,
+            unwind_header: 20,
+            frames: 99,
+            text: 8192,
+            symbols: 3,
+            strings: 50,
+        };
         let layout = Layout::new(&sizes);
         assert_eq!(layout.offset(Part::Image), u64::from(Layout::image_start()));
         let behind = layout.end(Part::Text);
-        assert!(layout.offset(Part::Text).is_multiple_of(PAGE_SIZE) && layout.end(Part::Frames) <= layout.offset(Part::Text));
+        assert!(
+            layout.offset(Part::Text).is_multiple_of(PAGE_SIZE)
+                && layout.end(Part::Frames) <= layout.offset(Part::Text)
+        );
         assert_eq!(layout.offset(Part::Dynamic), behind);
         assert!(layout.end(Part::RuntimeTable) <= behind + PAGE_SIZE);
         assert!(layout.end(Part::SectionNames) <= layout.section_headers());

@@ -8,7 +8,9 @@
 pub mod layout;
 
 use crate::error::{Error, Result};
-use layout::{DYNAMIC_STRINGS, Layout, PROGRAM_HEADERS, Part, SECTION_HEADER_BYTES, SECTIONS, SYMBOL_BYTES};
+use layout::{
+    DYNAMIC_STRINGS, Layout, PROGRAM_HEADERS, Part, SECTION_HEADER_BYTES, SECTIONS, SYMBOL_BYTES,
+};
 use lucet_format::PAGE_SIZE;
 use lucet_format::image::PT_LUCET;
 use lucet_format::image::elf::{FILE_HEADER_BYTES, PROGRAM_HEADER_BYTES};
@@ -56,19 +58,28 @@ pub struct Contents<'a> {
 
 /// Bytes of the string table for the symbols.
 pub fn string_bytes(symbols: &[Symbol]) -> u64 {
-    1 + symbols.iter().map(|symbol| symbol.name.len() as u64 + 1).sum::<u64>()
+    1 + symbols
+        .iter()
+        .map(|symbol| symbol.name.len() as u64 + 1)
+        .sum::<u64>()
 }
 
 /// Writes the file. The build id is zero.
 pub fn write(layout: &Layout, contents: &Contents<'_>) -> Result<Vec<u8>> {
-    let mut file = File { bytes: Vec::with_capacity(layout.file_bytes() as usize), layout };
+    let mut file = File {
+        bytes: Vec::with_capacity(layout.file_bytes() as usize),
+        layout,
+    };
     file.file_header();
     file.program_headers();
     for section in &SECTIONS {
         file.pad_to(layout.offset(section.part))?;
         file.section(section.part, contents);
         if file.bytes.len() as u64 != layout.end(section.part) {
-            return Err(Error::Internal(format!("section {} has another size than planned", section.name)));
+            return Err(Error::Internal(format!(
+                "section {} has another size than planned",
+                section.name
+            )));
         }
     }
     file.pad_to(layout.section_headers())?;
@@ -84,7 +95,9 @@ struct File<'a> {
 impl File<'_> {
     fn pad_to(&mut self, offset: u64) -> Result<()> {
         if self.bytes.len() as u64 > offset {
-            return Err(Error::Internal(format!("the part at {offset:#x} overlaps the one before")));
+            return Err(Error::Internal(format!(
+                "the part at {offset:#x} overlaps the one before"
+            )));
         }
         self.bytes.resize(offset as usize, 0);
         Ok(())
@@ -104,7 +117,8 @@ impl File<'_> {
 
     fn file_header(&mut self) {
         // 64 bits, little-endian, version 1, System V.
-        self.bytes.extend_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        self.bytes
+            .extend_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         self.half(ET_DYN);
         self.half(EM_X86_64);
         self.word(1);
@@ -126,19 +140,44 @@ impl File<'_> {
         let (text, text_bytes) = at(Part::Text);
         let written = layout.offset(Part::Dynamic);
         let written_bytes = layout.end(Part::RuntimeTable) - written;
-        self.program_header(PT_LOAD, READ, (0, layout.end(Part::Frames)), None, PAGE_SIZE);
+        self.program_header(
+            PT_LOAD,
+            READ,
+            (0, layout.end(Part::Frames)),
+            None,
+            PAGE_SIZE,
+        );
         self.program_header(PT_LOAD, READ | EXECUTE, (text, text_bytes), None, PAGE_SIZE);
         // A whole page, so that all of it can be protected after the dynamic linker has written to it.
-        self.program_header(PT_LOAD, READ | WRITE, (written, written_bytes), Some(PAGE_SIZE), PAGE_SIZE);
+        self.program_header(
+            PT_LOAD,
+            READ | WRITE,
+            (written, written_bytes),
+            Some(PAGE_SIZE),
+            PAGE_SIZE,
+        );
         self.program_header(PT_DYNAMIC, READ | WRITE, at(Part::Dynamic), None, 8);
         self.program_header(PT_NOTE, READ, at(Part::Note), None, 4);
         self.program_header(PT_GNU_EH_FRAME, READ, at(Part::UnwindHeader), None, 4);
-        self.program_header(PT_GNU_RELRO, READ, (written, written_bytes), Some(PAGE_SIZE), 1);
+        self.program_header(
+            PT_GNU_RELRO,
+            READ,
+            (written, written_bytes),
+            Some(PAGE_SIZE),
+            1,
+        );
         self.program_header(PT_GNU_STACK, READ | WRITE, (0, 0), None, 16);
         self.program_header(PT_LUCET, READ, at(Part::Image), None, 16);
     }
 
-    fn program_header(&mut self, kind: u32, flags: u32, file: (u64, u64), memory_bytes: Option<u64>, align: u64) {
+    fn program_header(
+        &mut self,
+        kind: u32,
+        flags: u32,
+        file: (u64, u64),
+        memory_bytes: Option<u64>,
+        align: u64,
+    ) {
         let (offset, file_bytes) = file;
         self.word(kind);
         self.word(flags);
@@ -161,8 +200,12 @@ impl File<'_> {
                 }
             }
             Part::DynamicSymbols => {
-                self.bytes.resize(self.bytes.len() + SYMBOL_BYTES as usize, 0);
-                let (offset, size) = (self.layout.offset(Part::Image), self.layout.size(Part::Image));
+                self.bytes
+                    .resize(self.bytes.len() + SYMBOL_BYTES as usize, 0);
+                let (offset, size) = (
+                    self.layout.offset(Part::Image),
+                    self.layout.size(Part::Image),
+                );
                 self.symbol(1, GLOBAL_OBJECT, Part::Image, offset, size);
             }
             Part::DynamicStrings => self.bytes.extend_from_slice(DYNAMIC_STRINGS),
@@ -172,9 +215,13 @@ impl File<'_> {
             Part::Text => self.bytes.extend_from_slice(contents.text),
             Part::Dynamic => self.dynamic(),
             // The loader fills it.
-            Part::RuntimeTable => self.bytes.resize(self.layout.end(Part::RuntimeTable) as usize, 0),
+            Part::RuntimeTable => self
+                .bytes
+                .resize(self.layout.end(Part::RuntimeTable) as usize, 0),
             Part::Symbols => self.symbols(contents.symbols),
-            Part::Strings => self.strings(contents.symbols.iter().map(|symbol| symbol.name.as_str())),
+            Part::Strings => {
+                self.strings(contents.symbols.iter().map(|symbol| symbol.name.as_str()))
+            }
             Part::SectionNames => self.strings(SECTIONS.iter().map(|section| section.name)),
         }
     }
@@ -204,12 +251,19 @@ impl File<'_> {
     }
 
     fn symbols(&mut self, symbols: &[Symbol]) {
-        self.bytes.resize(self.bytes.len() + SYMBOL_BYTES as usize, 0);
+        self.bytes
+            .resize(self.bytes.len() + SYMBOL_BYTES as usize, 0);
         let text = self.layout.offset(Part::Text);
         let mut name = 1;
         for symbol in symbols {
             let address = text + u64::from(symbol.start);
-            self.symbol(name, LOCAL_FUNCTION, Part::Text, address, u64::from(symbol.length));
+            self.symbol(
+                name,
+                LOCAL_FUNCTION,
+                Part::Text,
+                address,
+                u64::from(symbol.length),
+            );
             name += symbol.name.len() as u32 + 1;
         }
     }
@@ -231,7 +285,8 @@ impl File<'_> {
     }
 
     fn section_headers(&mut self, contents: &Contents<'_>) {
-        self.bytes.resize(self.bytes.len() + SECTION_HEADER_BYTES as usize, 0);
+        self.bytes
+            .resize(self.bytes.len() + SECTION_HEADER_BYTES as usize, 0);
         let mut name = 1;
         for section in &SECTIONS {
             let loaded = section.flags != 0;
