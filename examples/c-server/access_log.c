@@ -1,6 +1,8 @@
-/* access_log.c: see access_log.h. A line is one write to a file opened for appending, so threads do not mix theirs.
+/* access_log.c: see access_log.h. A line is one write to a file opened for appending, so threads do not mix
+ * theirs.
  *
- *   2026-01-31T12:00:00.123Z 127.0.0.1:40000 "GET /hello" 200 in=0 out=13 us=52 guest=/hello build=0123456789abcdef
+ *   2026-01-31T12:00:00.123Z 127.0.0.1:40000 "GET /hello" 200 in=0 out=13 us=52 guest=/hello
+ * build=0123456789abcdef
  *   ... 500 in=0 out=26 us=80 guest=/oob build=... why="..." */
 #include "access_log.h"
 
@@ -19,7 +21,9 @@ static int open_file(const char *path) {
   return fd;
 }
 
-static bool is_file(const struct access_log *log) { return strcmp(log->path, "-") != 0 && strcmp(log->path, "off") != 0; }
+static bool is_file(const struct access_log *log) {
+  return strcmp(log->path, "-") != 0 && strcmp(log->path, "off") != 0;
+}
 
 bool access_log_open(struct access_log *log, const char *path) {
   log->path = path;
@@ -32,7 +36,8 @@ bool access_log_open(struct access_log *log, const char *path) {
 bool access_log_reopen(struct access_log *log) {
   if (!is_file(log)) return true;
   int fd = open_file(log->path);
-  bool good = fd >= 0 && dup3(fd, log->fd, O_CLOEXEC) >= 0; /* the number stays, so other threads need no lock */
+  bool good =
+      fd >= 0 && dup3(fd, log->fd, O_CLOEXEC) >= 0; /* the number stays, so other threads need no lock */
   if (fd >= 0) close(fd);
   return good;
 }
@@ -51,8 +56,8 @@ static void put_time(struct buffer *line) {
   buffer_print(line, "%s.%03ldZ", text, now.tv_nsec / 1000000);
 }
 
-void access_log_write(const struct access_log *log, const char *peer, const struct exchange *exchange, int status,
-                      uint64_t response_bytes, uint64_t microseconds) {
+void access_log_write(const struct access_log *log, const char *peer, const struct exchange *exchange,
+                      int status, uint64_t response_bytes, uint64_t microseconds) {
   struct buffer line = {0};
   const struct http_request *request = exchange->request;
   if (log->fd < 0) return;
@@ -71,6 +76,7 @@ void access_log_write(const struct access_log *log, const char *peer, const stru
     buffer_print(&line, "\"");
   }
   buffer_append(&line, "\n", 1);
-  if (write(log->fd, line.data, line.length) < 0 && errno != EINTR) log_error("access log: %s", strerror(errno));
+  if (write(log->fd, line.data, line.length) < 0 && errno != EINTR)
+    log_error("access log: %s", strerror(errno));
   buffer_free(&line);
 }

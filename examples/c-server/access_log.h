@@ -17,7 +17,7 @@ bool access_log_open(struct access_log *log, const char *path);
 bool access_log_reopen(struct access_log *log);
 void access_log_close(struct access_log *log);
 /* `exchange->request` may have no method and target yet, when the head was not understood. */
-void access_log_write(const struct access_log *log, const char *peer, const struct exchange *exchange, int status,
-                      uint64_t response_bytes, uint64_t microseconds);
+void access_log_write(const struct access_log *log, const char *peer, const struct exchange *exchange,
+                      int status, uint64_t response_bytes, uint64_t microseconds);
 
 #endif

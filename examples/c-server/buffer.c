@@ -11,7 +11,8 @@ bool buffer_reserve(struct buffer *buffer, size_t extra) {
   if (extra > SIZE_MAX / 4 - buffer->length) return false;
   size_t needed = buffer->length + extra, capacity = buffer->capacity ? buffer->capacity : 512;
   if (needed <= buffer->capacity) return true;
-  while (capacity < needed) capacity *= 2;
+  while (capacity < needed)
+    capacity *= 2;
   char *data = realloc(buffer->data, capacity);
   if (!data) return false;
   buffer->data = data;

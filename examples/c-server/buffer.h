@@ -1,5 +1,5 @@
-/* buffer.h: bytes that grow at the end and are taken from the front. Running out of memory is a false result, never an
- * abort, and leaves the buffer as it was. Not for sharing between threads. */
+/* buffer.h: bytes that grow at the end and are taken from the front. Running out of memory is a false result,
+ * never an abort, and leaves the buffer as it was. Not for sharing between threads. */
 #ifndef SERVER_BUFFER_H
 #define SERVER_BUFFER_H
 

@@ -1,13 +1,14 @@
-/* client.c: a small HTTP client for demo.sh and test.sh, so that they need no curl. Not part of the server. Loopback
- * only; it trusts the server to be well behaved, but not to answer: nothing takes longer than 20 seconds.
+/* client.c: a small HTTP client for demo.sh and test.sh, so that they need no curl. Not part of the server.
+ * Loopback only; it trusts the server to be well behaved, but not to answer: nothing takes longer than 20
+ * seconds.
  *
  *   client PORT request METHOD TARGET [-i] [-H "Name: value"]... [-d FILE] [-p MS]
  *       prints "STATUS MICROSECONDS", with -i the head, then the body. -p: pauses in the middle of the body.
  *   client PORT raw [-1] [-o]
  *       sends standard input as it is (-1: byte by byte), closes its side (-o: does not), prints all it gets.
  *   client PORT load TARGET COUNT CONNECTIONS [-d FILE] [-e FILE]
- *       COUNT requests over CONNECTIONS threads with keep-alive; prints "STATUS COUNT" lines and, if there are any,
- *       "broken COUNT" (no whole response) and with -e "different COUNT" (another body than FILE's). */
+ *       COUNT requests over CONNECTIONS threads with keep-alive; prints "STATUS COUNT" lines and, if there
+ * are any, "broken COUNT" (no whole response) and with -e "different COUNT" (another body than FILE's). */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -56,8 +57,8 @@ static uint64_t now_us(void) {
 }
 
 static int dial(uint16_t port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct timeval limit = {.tv_sec = 20};
   int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
@@ -119,7 +120,8 @@ static bool receive(int fd, const char *method, struct buffer *in, struct respon
     const char *length = find_header(in->data, "Content-Length"), *last = find_header(in->data, "Connection");
     response->length = length && strcmp(method, "HEAD") != 0 ? (size_t)strtoull(length, NULL, 10) : 0;
     response->last = last && strncmp(last, " close", 6) == 0;
-    if (in->length >= response->head + response->length) return in->length == response->head + response->length;
+    if (in->length >= response->head + response->length)
+      return in->length == response->head + response->length;
   }
 }
 
@@ -170,7 +172,8 @@ static int raw(const struct options *options) {
   for (size_t at = 0; at < out.length; at += step)
     if (!send_all(fd, out.data + at, step)) break;
   if (!options->stay_open) shutdown(fd, SHUT_WR);
-  while ((n = recv(fd, in, sizeof in, 0)) > 0) fwrite(in, 1, (size_t)n, stdout);
+  while ((n = recv(fd, in, sizeof in, 0)) > 0)
+    fwrite(in, 1, (size_t)n, stdout);
   close(fd);
   buffer_free(&out);
   if (n < 0 && options->stay_open) die("the server did not close");
@@ -187,8 +190,9 @@ static void *load_thread(void *argument) {
     if (fd < 0) fd = dial(options->port);
     if (fd >= 0 && send_request(fd, options) && receive(fd, options->method, &in, &response)) {
       atomic_fetch_add(&options->statuses[response.status % 600], 1);
-      if (options->has_expected && (response.length != options->expected.length ||
-                                    memcmp(in.data + response.head, options->expected.data, response.length) != 0))
+      if (options->has_expected &&
+          (response.length != options->expected.length ||
+           memcmp(in.data + response.head, options->expected.data, response.length) != 0))
         atomic_fetch_add(&options->different, 1);
       if (!response.last) continue;
     } else {
@@ -206,8 +210,10 @@ static int load(struct options *options) {
   pthread_t threads[256];
   unsigned started = 0;
   if (options->connections > 256) die("at most 256 connections");
-  while (started < options->connections && pthread_create(&threads[started], NULL, load_thread, options) == 0) started++;
-  for (unsigned i = 0; i < started; i++) pthread_join(threads[i], NULL);
+  while (started < options->connections && pthread_create(&threads[started], NULL, load_thread, options) == 0)
+    started++;
+  for (unsigned i = 0; i < started; i++)
+    pthread_join(threads[i], NULL);
   for (int status = 0; status < 600; status++)
     if (options->statuses[status]) printf("%d %ld\n", status, (long)options->statuses[status]);
   if (options->broken) printf("broken %ld\n", (long)options->broken);
@@ -218,15 +224,31 @@ static int load(struct options *options) {
 static void parse_options(struct options *options, int count, char **arguments) {
   int option;
   optind = 1;
-  while ((option = getopt(count, arguments, "iH:d:e:p:1o")) != -1) switch (option) {
-    case 'i': options->show_head = true; break;
-    case '1': options->bytewise = true; break;
-    case 'o': options->stay_open = true; break;
-    case 'p': options->pause_ms = (unsigned)strtoul(optarg, NULL, 10); break;
-    case 'H': buffer_print(&options->headers, "%s\r\n", optarg); break;
-    case 'd': options->has_body = true, read_file(optarg, &options->body); break;
-    case 'e': options->has_expected = true, read_file(optarg, &options->expected); break;
-    default: die("unknown option");
+  while ((option = getopt(count, arguments, "iH:d:e:p:1o")) != -1)
+    switch (option) {
+    case 'i':
+      options->show_head = true;
+      break;
+    case '1':
+      options->bytewise = true;
+      break;
+    case 'o':
+      options->stay_open = true;
+      break;
+    case 'p':
+      options->pause_ms = (unsigned)strtoul(optarg, NULL, 10);
+      break;
+    case 'H':
+      buffer_print(&options->headers, "%s\r\n", optarg);
+      break;
+    case 'd':
+      options->has_body = true, read_file(optarg, &options->body);
+      break;
+    case 'e':
+      options->has_expected = true, read_file(optarg, &options->expected);
+      break;
+    default:
+      die("unknown option");
     }
   if (optind != count) die("too many words");
 }

@@ -1,4 +1,5 @@
-/* config.c: reads the file described in config.h. A number has a range, a word must be known; nothing is guessed. */
+/* config.c: reads the file described in config.h. A number has a range, a word must be known; nothing is
+ * guessed. */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -38,16 +39,19 @@ static bool number(const char *text, const char *units, uint64_t low, uint64_t h
     factor = *end == 'k' ? 1u << 10 : *end == 'm' ? 1u << 20 : *end == 'g' ? 1u << 30 : 1;
     end++;
   }
-  if (errno || *end || value > UINT64_MAX / factor || value * factor < low || value * factor > high) return false;
+  if (errno || *end || value > UINT64_MAX / factor || value * factor < low || value * factor > high)
+    return false;
   *out = value * factor;
   return true;
 }
 
-static void set_unsigned(struct reader *reader, const char *word, const char *value, const char *units, unsigned high,
-                         unsigned *out) {
+static void set_unsigned(struct reader *reader, const char *word, const char *value, const char *units,
+                         unsigned high, unsigned *out) {
   uint64_t n;
-  if (number(value, units, 1, high, &n)) *out = (unsigned)n;
-  else mistake(reader, "%s: expected a number from 1 to %u, not \"%s\"", word, high, value);
+  if (number(value, units, 1, high, &n))
+    *out = (unsigned)n;
+  else
+    mistake(reader, "%s: expected a number from 1 to %u, not \"%s\"", word, high, value);
 }
 
 static void set_listen(struct reader *reader, const char *value) {
@@ -91,7 +95,8 @@ static void route_option(struct reader *reader, struct route *route, char *word)
           : strcmp(word, "response") == 0 ? &route->response
                                           : NULL;
   }
-  if (!out) mistake(reader, "route: expected memory=, body= or response=, not \"%s\"", word);
+  if (!out)
+    mistake(reader, "route: expected memory=, body= or response=, not \"%s\"", word);
   else if (!number(value, "kmg", 0, UINT64_C(1) << 32, out))
     mistake(reader, "route: %s: expected a size up to 4g, not \"%s\"", word, value);
 }
@@ -104,7 +109,8 @@ static void add_route(struct reader *reader, char *path, char **rest) {
     return;
   }
   for (size_t i = 0; i < config->route_count; i++)
-    if (strcmp(config->routes[i].path, path) == 0) mistake(reader, "route: there is already one for %s", path);
+    if (strcmp(config->routes[i].path, path) == 0)
+      mistake(reader, "route: there is already one for %s", path);
   if (config->route_count == CONFIG_MAX_ROUTES) {
     mistake(reader, "route: there are %d already", CONFIG_MAX_ROUTES);
     return;
@@ -112,7 +118,8 @@ static void add_route(struct reader *reader, char *path, char **rest) {
   struct route *route = &config->routes[config->route_count++];
   *route = (struct route){strdup(path), resolve(reader, file), strlen(path), 16u << 20, 1u << 20, 8u << 20};
   if (!route->path || !route->file) mistake(reader, "no memory");
-  while ((word = strtok_r(NULL, " \t", rest))) route_option(reader, route, word);
+  while ((word = strtok_r(NULL, " \t", rest)))
+    route_option(reader, route, word);
 }
 
 static void set(struct reader *reader, const char *word, char *value, char **rest) {
@@ -122,16 +129,26 @@ static void set(struct reader *reader, const char *word, char *value, char **res
     add_route(reader, value, rest);
     return;
   }
-  if (strcmp(word, "listen") == 0) set_listen(reader, value);
-  else if (strcmp(word, "threads") == 0) set_unsigned(reader, word, value, "", 64, &config->threads);
-  else if (strcmp(word, "instances") == 0) set_unsigned(reader, word, value, "", 10000, &config->instances);
-  else if (strcmp(word, "connections") == 0) set_unsigned(reader, word, value, "", 100000, &config->connections);
-  else if (strcmp(word, "idle") == 0) set_unsigned(reader, word, value, "s", 3600, &config->idle_seconds);
-  else if (strcmp(word, "drain") == 0) set_unsigned(reader, word, value, "s", 3600, &config->drain_seconds);
-  else if (strcmp(word, "access-log") == 0) set_access_log(reader, value);
-  else if (strcmp(word, "stack") != 0) mistake(reader, "\"%s\" is not a setting", word);
-  else if (number(value, "km", 16u << 10, 64u << 20, &stack)) config->stack = stack;
-  else mistake(reader, "stack: expected a size from 16k to 64m, not \"%s\"", value);
+  if (strcmp(word, "listen") == 0)
+    set_listen(reader, value);
+  else if (strcmp(word, "threads") == 0)
+    set_unsigned(reader, word, value, "", 64, &config->threads);
+  else if (strcmp(word, "instances") == 0)
+    set_unsigned(reader, word, value, "", 10000, &config->instances);
+  else if (strcmp(word, "connections") == 0)
+    set_unsigned(reader, word, value, "", 100000, &config->connections);
+  else if (strcmp(word, "idle") == 0)
+    set_unsigned(reader, word, value, "s", 3600, &config->idle_seconds);
+  else if (strcmp(word, "drain") == 0)
+    set_unsigned(reader, word, value, "s", 3600, &config->drain_seconds);
+  else if (strcmp(word, "access-log") == 0)
+    set_access_log(reader, value);
+  else if (strcmp(word, "stack") != 0)
+    mistake(reader, "\"%s\" is not a setting", word);
+  else if (number(value, "km", 16u << 10, 64u << 20, &stack))
+    config->stack = stack;
+  else
+    mistake(reader, "stack: expected a size from 16k to 64m, not \"%s\"", value);
   if ((value = strtok_r(NULL, " \t", rest))) mistake(reader, "%s: \"%s\" is one word too many", word, value);
 }
 
@@ -143,8 +160,10 @@ static void read_lines(struct reader *reader, FILE *file) {
     reader->line++;
     line[strcspn(line, "#\r\n")] = 0;
     if (!(word = strtok_r(line, " \t", &rest))) continue;
-    if ((value = strtok_r(NULL, " \t", &rest))) set(reader, word, value, &rest);
-    else mistake(reader, "%s: a value is missing", word);
+    if ((value = strtok_r(NULL, " \t", &rest)))
+      set(reader, word, value, &rest);
+    else
+      mistake(reader, "%s: a value is missing", word);
   }
   free(line);
 }
@@ -152,8 +171,14 @@ static void read_lines(struct reader *reader, FILE *file) {
 bool config_read(struct config *config, const char *path) {
   struct reader reader = {config, path, NULL, 0, false};
   const char *slash = strrchr(path, '/');
-  *config = (struct config){.address = "127.0.0.1", .port = 8080, .threads = 2, .instances = 64, .connections = 1024,
-                            .idle_seconds = 30, .drain_seconds = 10, .stack = 128u << 10};
+  *config = (struct config){.address = "127.0.0.1",
+                            .port = 8080,
+                            .threads = 2,
+                            .instances = 64,
+                            .connections = 1024,
+                            .idle_seconds = 30,
+                            .drain_seconds = 10,
+                            .stack = 128u << 10};
   FILE *file = fopen(path, "re");
   if (!file) {
     log_error("%s: %s", path, strerror(errno));
@@ -161,8 +186,10 @@ bool config_read(struct config *config, const char *path) {
   }
   reader.directory = strndup(path, slash ? (size_t)(slash - path) + 1 : 0);
   config->access_log = strdup("-");
-  if (reader.directory && config->access_log) read_lines(&reader, file);
-  else mistake(&reader, "no memory");
+  if (reader.directory && config->access_log)
+    read_lines(&reader, file);
+  else
+    mistake(&reader, "no memory");
   if (ferror(file)) mistake(&reader, "cannot be read");
   if (!reader.failed && config->route_count == 0) mistake(&reader, "there is no route");
   fclose(file);

@@ -10,8 +10,9 @@
  *   access-log access.log      "-": standard output, which is the default; "off": none
  *   route /path guest.so memory=1m body=64k response=1m
  *
- * Files are relative to the configuration's directory. A route is for its path and everything below it; the longest one
- * wins. memory: what the guest's memory may grow to; body: the longest request body; response: the longest response. */
+ * Files are relative to the configuration's directory. A route is for its path and everything below it; the
+ * longest one wins. memory: what the guest's memory may grow to; body: the longest request body; response:
+ * the longest response. */
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
 

@@ -1,5 +1,5 @@
-/* connection.c: see connection.h. Requests are taken one after the other out of what has been read, so pipelined ones
- * are answered in order; no more than one piece is read ahead. */
+/* connection.c: see connection.h. Requests are taken one after the other out of what has been read, so
+ * pipelined ones are answered in order; no more than one piece is read ahead. */
 #include "connection.h"
 
 #include <errno.h>
@@ -45,7 +45,9 @@ void connection_free(struct connection *c) {
   free(c);
 }
 
-bool connection_is_idle(const struct connection *c) { return c->state == CONNECTION_HEAD && c->in.length == 0; }
+bool connection_is_idle(const struct connection *c) {
+  return c->state == CONNECTION_HEAD && c->in.length == 0;
+}
 
 /* Queues the response, counts and logs it. */
 static void respond(struct connection *c, struct exchange *exchange, bool keep_alive) {
@@ -60,7 +62,8 @@ static void respond(struct connection *c, struct exchange *exchange, bool keep_a
     keep_alive = false; /* nothing can be sent: the client sees the connection end */
   }
   stats_answered(&c->server->stats, exchange->status);
-  access_log_write(&c->server->access_log, c->peer, exchange, exchange->status, bytes, clock_us() - c->started_us);
+  access_log_write(&c->server->access_log, c->peer, exchange, exchange->status, bytes,
+                   clock_us() - c->started_us);
   exchange_free(exchange);
   c->last = !keep_alive;
   c->state = CONNECTION_WRITE;
@@ -98,7 +101,8 @@ static void begin_body(struct connection *c) {
     refuse(c, 413, "body beyond the route's limit");
     return;
   }
-  bool waits = c->request.expects_continue && c->in.length == 0 && (c->request.chunked || c->request.content_length);
+  bool waits =
+      c->request.expects_continue && c->in.length == 0 && (c->request.chunked || c->request.content_length);
   if (waits && send(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL) != 25)
     refuse(c, 500, "cannot send 100 Continue"); /* only to a client whose window is full */
 }
@@ -108,7 +112,8 @@ static bool take_head(struct connection *c) {
   if (c->seen == 0) skip_empty_lines(c);
   size_t length = http_head_length(c->in.data ? c->in.data : "", c->in.length, c->seen);
   if (c->in.length > 0 && c->seen == 0) {
-    memset(&c->request, 0, offsetof(struct http_request, headers)); /* for the log, should this one be refused */
+    memset(&c->request, 0,
+           offsetof(struct http_request, headers)); /* for the log, should this one be refused */
     c->started_us = clock_us();
     set_deadline(c); /* once for each request: a client that sends a byte now and then gains nothing */
   }
@@ -125,8 +130,10 @@ static bool take_head(struct connection *c) {
   }
   buffer_consume(&c->in, length);
   int status = http_parse(c->head.data, length, &c->request);
-  if (status) refuse(c, status, "malformed or unsupported head");
-  else begin_body(c);
+  if (status)
+    refuse(c, status, "malformed or unsupported head");
+  else
+    begin_body(c);
   return true;
 }
 
@@ -146,8 +153,10 @@ static bool take_body(struct connection *c) {
     done = c->body.length == c->request.content_length;
   }
   buffer_consume(&c->in, used);
-  if (status) refuse(c, status, status == 413 ? "body beyond the route's limit" : "malformed body");
-  else if (done) answer(c);
+  if (status)
+    refuse(c, status, status == 413 ? "body beyond the route's limit" : "malformed body");
+  else if (done)
+    answer(c);
   return status != 0 || done;
 }
 
@@ -175,7 +184,8 @@ static bool flush(struct connection *c, bool *gone) {
 /* Goes on until input is missing or output is stuck. False: the client is gone. */
 static bool advance(struct connection *c) {
   bool gone = false;
-  for (;;) switch (c->state) {
+  for (;;)
+    switch (c->state) {
     case CONNECTION_HEAD:
       if (!take_head(c)) return true;
       break;
@@ -185,7 +195,9 @@ static bool advance(struct connection *c) {
     case CONNECTION_WRITE:
       if (!flush(c, &gone)) return !gone;
       break;
-    case CONNECTION_LINGER: c->in.length = 0; return true;
+    case CONNECTION_LINGER:
+      c->in.length = 0;
+      return true;
     }
 }
 

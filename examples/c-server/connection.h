@@ -1,11 +1,12 @@
-/* connection.h: one client's connection: bytes in, requests, responses, bytes out. Belongs to one worker's thread.
+/* connection.h: one client's connection: bytes in, requests, responses, bytes out. Belongs to one worker's
+ * thread.
  *
  * A connection is in one of these states:
  *   HEAD   waits for a request's head (idle, when nothing of it has come yet)
  *   BODY   has the head, waits for the body
- *   WRITE  sends responses; reads nothing meanwhile, so a client that does not read cannot make it collect more
- *   LINGER has sent its last response and closed its side; throws away what the client still sends, for a short time,
- *          because closing with unread input would destroy the response on its way
+ *   WRITE  sends responses; reads nothing meanwhile, so a client that does not read cannot make it collect
+ * more LINGER has sent its last response and closed its side; throws away what the client still sends, for a
+ * short time, because closing with unread input would destroy the response on its way
  */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
@@ -22,14 +23,14 @@ struct connection {
   struct server *server;
   int fd;
   enum connection_state state;
-  uint32_t interest;     /* what epoll watches for; the worker's */
-  bool last;             /* close after the response that is being sent */
-  bool draining;         /* no request after the current one */
-  uint64_t deadline_ms;  /* monotonic; in HEAD, BODY, WRITE: silence; in LINGER: the end */
-  uint64_t started_us;   /* of the current request */
-  size_t seen;           /* bytes of `in` without the end of a head */
+  uint32_t interest;    /* what epoll watches for; the worker's */
+  bool last;            /* close after the response that is being sent */
+  bool draining;        /* no request after the current one */
+  uint64_t deadline_ms; /* monotonic; in HEAD, BODY, WRITE: silence; in LINGER: the end */
+  uint64_t started_us;  /* of the current request */
+  size_t seen;          /* bytes of `in` without the end of a head */
   struct buffer in, head, body, out;
-  size_t sent;           /* of out */
+  size_t sent; /* of out */
   struct http_request request;
   struct http_chunked chunked;
   char peer[32];

@@ -1,5 +1,5 @@
-/* exchange.h: one request and the response to it, as the host functions see them. Lives on the stack of the thread that
- * runs the guest, for the time of the run; the instance's data points to it. */
+/* exchange.h: one request and the response to it, as the host functions see them. Lives on the stack of the
+ * thread that runs the guest, for the time of the run; the instance's data points to it. */
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 

@@ -109,7 +109,9 @@ static int reload(const struct guests *guests, struct guest *guest) {
   struct code *fresh = load(guests, guest->route), *old = guest->code;
   if (!fresh) return -1;
   const char *id = lucet_module_build_id(fresh->module);
-  int result = strcmp(id, lucet_module_build_id(old->module)) == 0 ? 0 : fits(guests, guest->route, fresh) ? 1 : -1;
+  int result = strcmp(id, lucet_module_build_id(old->module)) == 0 ? 0
+               : fits(guests, guest->route, fresh)                 ? 1
+                                                                   : -1;
   if (result == 1) {
     log_error("%s: now %.16s, was %.16s", guest->route->file, id, lucet_module_build_id(old->module));
     pthread_mutex_lock(&guest->lock);

@@ -1,7 +1,7 @@
 /* guests.h: the code of the guests: loading, checking, and replacing it while requests run.
  *
- * A guest's code is counted. A request holds what it started with until it is done, so a reload never changes code under
- * a running guest, and the old code goes away with its last request. */
+ * A guest's code is counted. A request holds what it started with until it is done, so a reload never changes
+ * code under a running guest, and the old code goes away with its last request. */
 #ifndef SERVER_GUESTS_H
 #define SERVER_GUESTS_H
 
@@ -15,8 +15,8 @@
 struct code {
   atomic_uint references;
   lucet_module *module;
-  LUCET_ENTRY(handle, int32_t);  /* of a lucet_http_v0 guest, else NULL */
-  const lucet_func *start;       /* of a WASI program, else NULL */
+  LUCET_ENTRY(handle, int32_t); /* of a lucet_http_v0 guest, else NULL */
+  const lucet_func *start;      /* of a WASI program, else NULL */
 };
 
 struct guest { /* one for each route */
@@ -36,8 +36,8 @@ struct guests {
 
 /* Loads every route's guest and makes the region. False: the reasons were logged. */
 bool guests_open(struct guests *guests, const struct config *config);
-/* Loads again what has changed. A file that is not fit keeps its old code. Answers how many were replaced; *failed how
- * many could not be. One thread. */
+/* Loads again what has changed. A file that is not fit keeps its old code. Answers how many were replaced;
+ * *failed how many could not be. One thread. */
 unsigned guests_reload(struct guests *guests, unsigned *failed);
 void guests_close(struct guests *guests);
 

@@ -1,8 +1,8 @@
 /* host.c: the host's side of lucet_http_v0 (docs/guest-abi.md, guest/lucet_http.h).
  *
- * Invariants: a range that a guest names is checked as a whole before anything else happens, and the guest traps if it
- * is not inside its memory. Checked pointers are used within the call only. Everything a guest can make grow is bounded
- * by its exchange. */
+ * Invariants: a range that a guest names is checked as a whole before anything else happens, and the guest
+ * traps if it is not inside its memory. Checked pointers are used within the call only. Everything a guest
+ * can make grow is bounded by its exchange. */
 #include "host.h"
 
 #include <string.h>
@@ -38,7 +38,8 @@ static int32_t req_uri(lucet_call *call, uint32_t buffer, uint32_t capacity) {
   return out ? fill(out, capacity, exchange_of(call)->request->target) : 0;
 }
 
-static int32_t req_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t buffer, uint32_t capacity) {
+static int32_t req_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t buffer,
+                          uint32_t capacity) {
   const char *wanted = host_input(call, name, name_length);
   char *out = wanted ? host_output(call, buffer, capacity) : NULL;
   if (!out) return 0;
@@ -46,8 +47,8 @@ static int32_t req_header(lucet_call *call, uint32_t name, uint32_t name_length,
   return header ? fill(out, capacity, header->value) : LUCET_HTTP_NOT_FOUND;
 }
 
-static int64_t req_header_at(lucet_call *call, uint32_t index, uint32_t name, uint32_t name_capacity, uint32_t value,
-                             uint32_t value_capacity) {
+static int64_t req_header_at(lucet_call *call, uint32_t index, uint32_t name, uint32_t name_capacity,
+                             uint32_t value, uint32_t value_capacity) {
   char *name_out = host_output(call, name, name_capacity);
   char *value_out = name_out ? host_output(call, value, value_capacity) : NULL;
   if (!value_out) return 0;
@@ -83,8 +84,9 @@ static int32_t resp_status(lucet_call *call, int32_t status) {
 
 /* Headers that say where a message ends or belong to the connection. */
 static bool is_the_hosts(struct text name) {
-  static const char *const names[] = {"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade",
-                                      "trailer",        "te",                "date",       "proxy-connection"};
+  static const char *const names[] = {"content-length",  "transfer-encoding", "connection", "keep-alive",
+                                      "upgrade",         "trailer",           "te",         "date",
+                                      "proxy-connection"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (text_is(name, names[i])) return true;
   return false;
@@ -110,7 +112,8 @@ static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length
 
 bool host_write_body(struct exchange *exchange, const char *bytes, size_t length) {
   exchange->committed = true;
-  return length <= exchange->response_limit - exchange->out.length && buffer_append(&exchange->out, bytes, length);
+  return length <= exchange->response_limit - exchange->out.length &&
+         buffer_append(&exchange->out, bytes, length);
 }
 
 static int32_t resp_write(lucet_call *call, uint32_t bytes, uint32_t length) {
@@ -166,14 +169,16 @@ static int32_t random_bytes(lucet_call *call, uint32_t buffer, uint32_t length) 
 static int32_t call_back(lucet_call *call, int32_t function, int32_t argument) {
   lucet_value callee, parameter = lucet_value_i32(argument);
   lucet_outcome outcome;
-  if (lucet_instance_table_get(lucet_call_instance(call), "__indirect_function_table", (uint32_t)function, &callee) ||
+  if (lucet_instance_table_get(lucet_call_instance(call), "__indirect_function_table", (uint32_t)function,
+                               &callee) ||
       callee.type != LUCET_FUNCREF) {
     lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
     return 0;
   }
   /* A refusal (too deep, wrong type) or a trap inside ends the guest when this function returns. */
   lucet_status status = lucet_call_funcref(call, callee.of.funcref, &parameter, 1, &outcome);
-  if (status == LUCET_OK && outcome.kind == LUCET_RETURNED && outcome.value_count == 1) return outcome.values[0].of.i32;
+  if (status == LUCET_OK && outcome.kind == LUCET_RETURNED && outcome.value_count == 1)
+    return outcome.values[0].of.i32;
   if (outcome.kind == LUCET_NOT_RUN)
     lucet_call_trap(call, status == LUCET_DEPTH ? LUCET_TRAP_DEPTH : LUCET_TRAP_HOST_ARGUMENT);
   return 0;
@@ -208,6 +213,6 @@ lucet_status host_define(lucet_linker *linker) {
 void host_region_log(void *data, int level, const char *text, size_t length) {
   static const char *const levels[] = {"error", "warning", "info"};
   (void)data;
-  log_error("lucet: %s: %.*s", level >= 0 && level < 3 ? levels[level] : "guest", (int)(length < 1024 ? length : 1024),
-            text);
+  log_error("lucet: %s: %.*s", level >= 0 && level < 3 ? levels[level] : "guest",
+            (int)(length < 1024 ? length : 1024), text);
 }

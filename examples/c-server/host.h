@@ -13,8 +13,10 @@ lucet_status host_define(lucet_linker *linker);
 void host_region_log(void *data, int level, const char *text, size_t length);
 
 /* What the guest interfaces have in common. */
-bool host_write_body(struct exchange *exchange, const char *bytes, size_t length); /* false: beyond the limit */
-bool host_log(struct exchange *exchange, const char *level, const char *text, size_t length); /* false: too much */
+bool host_write_body(struct exchange *exchange, const char *bytes,
+                     size_t length); /* false: beyond the limit */
+bool host_log(struct exchange *exchange, const char *level, const char *text,
+              size_t length); /* false: too much */
 void host_random(char *out, size_t length);
 
 #endif

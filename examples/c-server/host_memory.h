@@ -1,5 +1,6 @@
-/* host_memory.h: how host functions reach a guest's memory: a range is checked as a whole, and a guest that names one
- * outside its memory is stopped with a trap. The pointers are good within the call of the host function only. */
+/* host_memory.h: how host functions reach a guest's memory: a range is checked as a whole, and a guest that
+ * names one outside its memory is stopped with a trap. The pointers are good within the call of the host
+ * function only. */
 #ifndef SERVER_HOST_MEMORY_H
 #define SERVER_HOST_MEMORY_H
 
@@ -8,7 +9,8 @@
 /* A range to read, or NULL; then the guest has trapped and the host function returns at once. */
 static inline const char *host_input(lucet_call *call, uint64_t address, uint64_t length) {
   const uint8_t *data;
-  if (lucet_instance_view(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK) return (const char *)data;
+  if (lucet_instance_view(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK)
+    return (const char *)data;
   lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
   return NULL;
 }
@@ -16,7 +18,8 @@ static inline const char *host_input(lucet_call *call, uint64_t address, uint64_
 /* The same for a range to fill. */
 static inline char *host_output(lucet_call *call, uint64_t address, uint64_t length) {
   uint8_t *data;
-  if (lucet_instance_view_mut(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK) return (char *)data;
+  if (lucet_instance_view_mut(lucet_call_instance(call), 0, address, length, &data) == LUCET_OK)
+    return (char *)data;
   lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
   return NULL;
 }

@@ -1,12 +1,14 @@
-/* http.c: parses the head of a request. One pass over the lines, no copy: the request points into the head. The grammar
- * is that of RFC 9112 without its obsolete parts (folded lines, bare LF, HTTP/0.9), which are refused. */
+/* http.c: parses the head of a request. One pass over the lines, no copy: the request points into the head.
+ * The grammar is that of RFC 9112 without its obsolete parts (folded lines, bare LF, HTTP/0.9), which are
+ * refused. */
 #include "http.h"
 
 #include <string.h>
 #include <strings.h>
 
 size_t http_head_length(const char *bytes, size_t length, size_t seen) {
-  /* A bare LF ends a line here, so that a head with the wrong line ends is complete, and then refused, at once. */
+  /* A bare LF ends a line here, so that a head with the wrong line ends is complete, and then refused, at
+   * once. */
   for (size_t i = seen > 2 ? seen - 2 : 0; i < length; i++) {
     const char *lf = memchr(bytes + i, '\n', length - i);
     if (!lf) return 0;
@@ -78,7 +80,8 @@ static int parse_request_line(struct text line, struct http_request *request) {
   const char *second = memchr(target, ' ', (size_t)(end - target));
   if (!second || end - second != 9 || memcmp(second, " HTTP/", 6) != 0) return 400;
   const char *version = second + 6;
-  if (version[0] < '0' || version[0] > '9' || version[1] != '.' || version[2] < '0' || version[2] > '9') return 400;
+  if (version[0] < '0' || version[0] > '9' || version[1] != '.' || version[2] < '0' || version[2] > '9')
+    return 400;
   if (version[0] != '1') return 505;
   request->minor = version[2] - '0';
   request->is_head = request->method.length == 4 && memcmp(request->method.data, "HEAD", 4) == 0;
@@ -92,8 +95,10 @@ static int parse_header(struct text line, struct http_request *request) {
   if (!colon) return 400;
   size_t name_length = (size_t)(colon - line.data), start = name_length + 1, end = line.length;
   if (!http_is_token(line.data, name_length)) return 400; /* also: a blank before the colon, a folded line */
-  while (start < end && is_blank(line.data[start])) start++;
-  while (end > start && is_blank(line.data[end - 1])) end--;
+  while (start < end && is_blank(line.data[start]))
+    start++;
+  while (end > start && is_blank(line.data[end - 1]))
+    end--;
   if (!http_is_header_value(line.data + start, end - start)) return 400;
   if (request->header_count == HTTP_MAX_HEADERS) return 431;
   request->headers[request->header_count++] =
@@ -118,16 +123,18 @@ static bool list_has(struct text list, const char *word) {
   const char *at = list.data, *end = list.data + list.length;
   while (at < end) {
     const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end, *next = stop + 1;
-    while (at < stop && is_blank(*at)) at++;
-    while (stop > at && is_blank(stop[-1])) stop--;
+    while (at < stop && is_blank(*at))
+      at++;
+    while (stop > at && is_blank(stop[-1]))
+      stop--;
     if (text_is((struct text){at, (size_t)(stop - at)}, word)) return true;
     at = next;
   }
   return false;
 }
 
-/* What the headers say about the message itself. Two answers to where the body ends are how requests are smuggled past
- * a proxy, so anything but one clear answer is refused. */
+/* What the headers say about the message itself. Two answers to where the body ends are how requests are
+ * smuggled past a proxy, so anything but one clear answer is refused. */
 static int parse_framing(struct http_request *request) {
   unsigned hosts = 0, lengths = 0, encodings = 0;
   request->keep_alive = request->minor >= 1;
@@ -144,8 +151,10 @@ static int parse_framing(struct http_request *request) {
       request->chunked = true;
       encodings++;
     } else if (text_is(header->name, "connection")) {
-      if (list_has(header->value, "close")) request->keep_alive = false;
-      else if (request->minor == 0 && list_has(header->value, "keep-alive")) request->keep_alive = true;
+      if (list_has(header->value, "close"))
+        request->keep_alive = false;
+      else if (request->minor == 0 && list_has(header->value, "keep-alive"))
+        request->keep_alive = true;
     } else if (text_is(header->name, "expect")) {
       if (!text_is(header->value, "100-continue")) return 417;
       request->expects_continue = request->minor >= 1;

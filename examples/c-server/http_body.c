@@ -1,5 +1,5 @@
-/* http_body.c: decodes bodies in chunks (RFC 9112, 7.1), a byte at a time for the frame and in runs for the data.
- * Extensions and trailers are checked, bounded and dropped. */
+/* http_body.c: decodes bodies in chunks (RFC 9112, 7.1), a byte at a time for the frame and in runs for the
+ * data. Extensions and trailers are checked, bounded and dropped. */
 #include "http.h"
 
 #include <string.h>
@@ -21,10 +21,14 @@ static int size_byte(struct http_chunked *chunked, char c) {
     return 0;
   }
   if (chunked->digits == 0) return 400;
-  if (c == '\r') chunked->state = SIZE_LF;
-  else if (chunked->state == EXTENSION) return http_is_header_value(&c, 1) ? 0 : 400;
-  else if (c == ';') chunked->state = EXTENSION;
-  else return 400;
+  if (c == '\r')
+    chunked->state = SIZE_LF;
+  else if (chunked->state == EXTENSION)
+    return http_is_header_value(&c, 1) ? 0 : 400;
+  else if (c == ';')
+    chunked->state = EXTENSION;
+  else
+    return 400;
   return 0;
 }
 
@@ -32,9 +36,14 @@ static int size_byte(struct http_chunked *chunked, char c) {
 static int frame_byte(struct http_chunked *chunked, char c) {
   switch (chunked->state) {
   case SIZE:
-  case EXTENSION: return size_byte(chunked, c);
-  case SIZE_LF: chunked->state = chunked->left ? DATA : LINE_START; return c == '\n' ? 0 : 400;
-  case DATA_CR: chunked->state = DATA_LF; return c == '\r' ? 0 : 400;
+  case EXTENSION:
+    return size_byte(chunked, c);
+  case SIZE_LF:
+    chunked->state = chunked->left ? DATA : LINE_START;
+    return c == '\n' ? 0 : 400;
+  case DATA_CR:
+    chunked->state = DATA_LF;
+    return c == '\r' ? 0 : 400;
   case DATA_LF:
     *chunked = (struct http_chunked){.state = SIZE};
     return c == '\n' ? 0 : 400;
@@ -42,16 +51,22 @@ static int frame_byte(struct http_chunked *chunked, char c) {
     chunked->state = c == '\r' ? END_LF : TRAILER;
     return c == '\r' || http_is_token(&c, 1) ? 0 : 400;
   case TRAILER:
-    if (c == '\r') chunked->state = TRAILER_LF;
-    else if (!http_is_header_value(&c, 1)) return 400;
+    if (c == '\r')
+      chunked->state = TRAILER_LF;
+    else if (!http_is_header_value(&c, 1))
+      return 400;
     return ++chunked->trailers > HTTP_MAX_TRAILERS ? 431 : 0;
-  case TRAILER_LF: chunked->state = LINE_START; return c == '\n' ? 0 : 400;
-  default: chunked->done = true; return c == '\n' ? 0 : 400;
+  case TRAILER_LF:
+    chunked->state = LINE_START;
+    return c == '\n' ? 0 : 400;
+  default:
+    chunked->done = true;
+    return c == '\n' ? 0 : 400;
   }
 }
 
-int http_chunked_feed(struct http_chunked *chunked, const char *bytes, size_t length, size_t *used, struct buffer *body,
-                      uint64_t limit) {
+int http_chunked_feed(struct http_chunked *chunked, const char *bytes, size_t length, size_t *used,
+                      struct buffer *body, uint64_t limit) {
   size_t at = 0;
   int status = 0;
   while (at < length && !chunked->done && status == 0) {

@@ -1,4 +1,5 @@
-/* log.c: see log.h. A line that does not fit or cannot be written is lost; a server must not stop for its log. */
+/* log.c: see log.h. A line that does not fit or cannot be written is lost; a server must not stop for its
+ * log. */
 #include "log.h"
 
 #include <stdarg.h>
@@ -20,7 +21,9 @@ void log_error(const char *format, ...) {
 void log_escape(struct buffer *line, const char *bytes, size_t length) {
   for (size_t i = 0; i < length; i++) {
     unsigned char c = (unsigned char)bytes[i];
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') buffer_append(line, &bytes[i], 1);
-    else buffer_print(line, "\\x%02x", c);
+    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
+      buffer_append(line, &bytes[i], 1);
+    else
+      buffer_print(line, "\\x%02x", c);
   }
 }

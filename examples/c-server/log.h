@@ -1,4 +1,5 @@
-/* log.h: lines for people. What clients and guests wrote is escaped, so that nobody can forge a line. Any thread. */
+/* log.h: lines for people. What clients and guests wrote is escaped, so that nobody can forge a line. Any
+ * thread. */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
 

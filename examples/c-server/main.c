@@ -1,5 +1,5 @@
-/* main.c: lucet-server CONFIG: starts the workers and waits for signals. SIGHUP: load changed guests, reopen the access
- * log. SIGTERM, SIGINT: drain and exit with 0. */
+/* main.c: lucet-server CONFIG: starts the workers and waits for signals. SIGHUP: load changed guests, reopen
+ * the access log. SIGTERM, SIGINT: drain and exit with 0. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -39,17 +39,20 @@ static void reload(struct server *server) {
   atomic_fetch_add(&server->stats.reloads, 1); /* last: who sees it knows that the new code answers */
 }
 
-/* The workers run until a signal says otherwise. The signals are blocked in all threads and taken here, so no handler
- * of this program ever runs on a guest's stack. */
+/* The workers run until a signal says otherwise. The signals are blocked in all threads and taken here, so no
+ * handler of this program ever runs on a guest's stack. */
 static int run(struct server *server, struct worker *workers, const sigset_t *signals) {
   unsigned started = 0, wanted = server->config.threads;
-  while (started < wanted && worker_start(&workers[started], server)) started++;
+  while (started < wanted && worker_start(&workers[started], server))
+    started++;
   for (int signal = 0; started == wanted && signal != SIGTERM && signal != SIGINT;) {
     if (sigwait(signals, &signal) != 0) continue;
     if (signal == SIGHUP) reload(server);
   }
-  for (unsigned i = 0; i < started; i++) worker_drain(&workers[i]);
-  for (unsigned i = 0; i < started; i++) worker_join(&workers[i]);
+  for (unsigned i = 0; i < started; i++)
+    worker_drain(&workers[i]);
+  for (unsigned i = 0; i < started; i++)
+    worker_join(&workers[i]);
   log_error("drained after %llu requests", (unsigned long long)atomic_load(&server->stats.requests));
   return started == wanted ? 0 : 1;
 }

@@ -1,10 +1,10 @@
-/* serve.c: finds the route and runs its guest. Every request gets an instance made from the module, whose memory,
- * globals and tables no other request has seen, and which is released afterwards, whatever happened in it. */
+/* serve.c: finds the route and runs its guest. Every request gets an instance made from the module, whose
+ * memory, globals and tables no other request has seen, and which is released afterwards, whatever happened
+ * in it. */
 #include "serve.h"
 
 #include <stdio.h>
 #include <string.h>
-
 
 static const char STATS_PATH[] = "/-/stats";
 
@@ -23,7 +23,8 @@ void exchange_free(struct exchange *exchange) {
 void serve_error(struct exchange *exchange, int status) {
   exchange_free(exchange);
   exchange->status = status;
-  buffer_print(&exchange->headers, "Content-Type: text/plain\r\n%s", status == 503 ? "Retry-After: 1\r\n" : "");
+  buffer_print(&exchange->headers, "Content-Type: text/plain\r\n%s",
+               status == 503 ? "Retry-After: 1\r\n" : "");
   buffer_print(&exchange->out, "%d %s\n", status, http_reason(status));
 }
 
@@ -51,8 +52,10 @@ static void judge(struct guest *guest, struct exchange *exchange, lucet_instance
     atomic_fetch_add(&guest->terminated, 1);
     bool exited = lucet_instance_outcome(instance, &outcome) == LUCET_OK && outcome.detail == LUCET_STOP_HOST;
     if (exited && outcome.token == 0) return; /* exit(0) of a WASI program */
-    if (exited) snprintf(exchange->why, sizeof exchange->why, "exit status %llu", (unsigned long long)outcome.token);
-    else lucet_instance_describe(instance, exchange->why, sizeof exchange->why);
+    if (exited)
+      snprintf(exchange->why, sizeof exchange->why, "exit status %llu", (unsigned long long)outcome.token);
+    else
+      lucet_instance_describe(instance, exchange->why, sizeof exchange->why);
     serve_error(exchange, 500);
   } else if (kind == LUCET_TRAPPED) {
     atomic_fetch_add(&guest->trapped, 1);
@@ -105,12 +108,17 @@ static void serve_guest(struct server *server, struct guest *guest, struct excha
 void serve(struct server *server, struct exchange *exchange) {
   const struct http_request *request = exchange->request;
   if (is_stats(request->path)) {
-    bool reads = request->is_head || (request->method.length == 3 && memcmp(request->method.data, "GET", 3) == 0);
-    if (reads) serve_stats(server, exchange);
-    else serve_error(exchange, 405);
+    bool reads =
+        request->is_head || (request->method.length == 3 && memcmp(request->method.data, "GET", 3) == 0);
+    if (reads)
+      serve_stats(server, exchange);
+    else
+      serve_error(exchange, 405);
     return;
   }
   int route = config_route(&server->config, request->path);
-  if (route < 0) serve_error(exchange, 404);
-  else serve_guest(server, &server->guests.all[route], exchange);
+  if (route < 0)
+    serve_error(exchange, 404);
+  else
+    serve_guest(server, &server->guests.all[route], exchange);
 }

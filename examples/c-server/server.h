@@ -1,4 +1,5 @@
-/* server.h: what all threads share. Made before they start; only the counters and each guest's code change afterwards. */
+/* server.h: what all threads share. Made before they start; only the counters and each guest's code change
+ * afterwards. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 

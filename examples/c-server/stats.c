@@ -1,5 +1,5 @@
-/* stats.c: see stats.h. Numbers are read one by one while others change them: each is right, their sum may be in between
- * two requests. The response to /-/stats itself is counted after it was made. */
+/* stats.c: see stats.h. Numbers are read one by one while others change them: each is right, their sum may be
+ * in between two requests. The response to /-/stats itself is counted after it was made. */
 #include "stats.h"
 
 #include <stdio.h>
@@ -75,10 +75,13 @@ static void json_guest(struct buffer *out, struct guest *guest, const char *sepa
   guest_numbers(guest, numbers);
   buffer_print(out, "%s    {\"route\": \"", separator);
   for (const char *c = guest->route->path; *c; c++)
-    if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20) buffer_print(out, "\\u%04x", (unsigned)*c);
-    else buffer_append(out, c, 1);
+    if (*c == '"' || *c == '\\' || (unsigned char)*c < 0x20)
+      buffer_print(out, "\\u%04x", (unsigned)*c);
+    else
+      buffer_append(out, c, 1);
   buffer_print(out, "\", \"build_id\": \"%s\"", lucet_module_build_id(code->module));
-  for (size_t i = 0; i < 5; i++) buffer_print(out, ", \"%s\": %llu", numbers[i].name, numbers[i].value);
+  for (size_t i = 0; i < 5; i++)
+    buffer_print(out, ", \"%s\": %llu", numbers[i].name, numbers[i].value);
   buffer_print(out, "}");
   code_release(code);
 }
@@ -94,7 +97,8 @@ bool stats_json(struct stats *stats, struct guests *guests, struct buffer *out) 
   json_object(out, "region", slots, REGION_NUMBERS);
   json_traps(out, &region);
   buffer_print(out, "  \"guests\": [\n");
-  for (size_t i = 0; i < guests->count; i++) json_guest(out, &guests->all[i], i ? ",\n" : "");
+  for (size_t i = 0; i < guests->count; i++)
+    json_guest(out, &guests->all[i], i ? ",\n" : "");
   return buffer_print(out, "\n  ]\n}\n");
 }
 
@@ -103,9 +107,11 @@ bool stats_text(struct stats *stats, struct guests *guests, struct buffer *out) 
   struct number numbers[SERVER_NUMBERS > REGION_NUMBERS ? SERVER_NUMBERS : REGION_NUMBERS];
   if (lucet_region_get_stats(guests->region, &region) != LUCET_OK) return false;
   server_numbers(stats, numbers);
-  for (size_t i = 0; i < SERVER_NUMBERS; i++) buffer_print(out, "server.%s %llu\n", numbers[i].name, numbers[i].value);
+  for (size_t i = 0; i < SERVER_NUMBERS; i++)
+    buffer_print(out, "server.%s %llu\n", numbers[i].name, numbers[i].value);
   region_numbers(&region, numbers);
-  for (size_t i = 0; i < REGION_NUMBERS; i++) buffer_print(out, "region.%s %llu\n", numbers[i].name, numbers[i].value);
+  for (size_t i = 0; i < REGION_NUMBERS; i++)
+    buffer_print(out, "region.%s %llu\n", numbers[i].name, numbers[i].value);
   unsigned long long runs = 0;
   for (size_t i = 0; i < guests->count; i++) {
     guest_numbers(&guests->all[i], numbers);

@@ -9,8 +9,8 @@
 #include "guests.h"
 
 struct stats {
-  atomic_ullong requests;     /* answered, whatever the status; the sum of by_class */
-  atomic_ullong by_class[6];  /* 2: 200 to 299, ... */
+  atomic_ullong requests;    /* answered, whatever the status; the sum of by_class */
+  atomic_ullong by_class[6]; /* 2: 200 to 299, ... */
   atomic_ullong connections, open, reloads, reload_failures;
 };
 

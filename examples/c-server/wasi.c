@@ -1,7 +1,7 @@
-/* wasi.c: a WASI program as a guest: standard input is the request's body, standard output the response's, standard error
- * the log. There are no arguments, no environment, no files. A program that imports anything else is refused when it is
- * loaded. (The library has a stub of its own, lucet_linker_define_wasi_stub, which prints into the region's log; a
- * server wants the output in the response.)
+/* wasi.c: a WASI program as a guest: standard input is the request's body, standard output the response's,
+ * standard error the log. There are no arguments, no environment, no files. A program that imports anything
+ * else is refused when it is loaded. (The library has a stub of its own, lucet_linker_define_wasi_stub, which
+ * prints into the region's log; a server wants the output in the response.)
  *
  * Invariant: as in host.c, a bad pointer is a trap and not an error number. */
 #include "wasi.h"
@@ -75,7 +75,9 @@ static int32_t fd_fdstat_get(lucet_call *call, int32_t fd, uint32_t address) {
   return OK;
 }
 
-static int32_t fd_close(lucet_call *call, int32_t fd) { return (void)call, fd < 0 || fd > 2 ? BAD_DESCRIPTOR : OK; }
+static int32_t fd_close(lucet_call *call, int32_t fd) {
+  return (void)call, fd < 0 || fd > 2 ? BAD_DESCRIPTOR : OK;
+}
 static int32_t fd_prestat_get(lucet_call *call, int32_t fd, uint32_t out) {
   return (void)call, (void)fd, (void)out, BAD_DESCRIPTOR; /* no directory is open */
 }
@@ -83,7 +85,8 @@ static int32_t fd_prestat_dir_name(lucet_call *call, int32_t fd, uint32_t path, 
   return (void)call, (void)fd, (void)path, (void)length, BAD_DESCRIPTOR;
 }
 static int32_t fd_seek(lucet_call *call, int32_t fd, int64_t offset, int32_t whence, uint32_t position) {
-  return (void)call, (void)offset, (void)whence, (void)position, fd < 0 || fd > 2 ? BAD_DESCRIPTOR : SEEK_ON_PIPE;
+  return (void)call, (void)offset, (void)whence, (void)position,
+         fd < 0 || fd > 2 ? BAD_DESCRIPTOR : SEEK_ON_PIPE;
 }
 
 /* Arguments and environment are empty lists of 0 bytes. */
@@ -136,5 +139,6 @@ static const lucet_host_function functions[] = {
 };
 
 lucet_status wasi_define(lucet_linker *linker) {
-  return lucet_linker_define(linker, "wasi_snapshot_preview1", functions, sizeof functions / sizeof functions[0], NULL);
+  return lucet_linker_define(linker, "wasi_snapshot_preview1", functions,
+                             sizeof functions / sizeof functions[0], NULL);
 }

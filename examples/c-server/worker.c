@@ -1,5 +1,5 @@
-/* worker.c: see worker.h. A guest runs to its end inside the loop: that is what makes a request cheap, and why a guest
- * that never ends stops its worker (the README says what to do about it). */
+/* worker.c: see worker.h. A guest runs to its end inside the loop: that is what makes a request cheap, and
+ * why a guest that never ends stops its worker (the README says what to do about it). */
 #include "worker.h"
 
 #include <arpa/inet.h>
@@ -59,8 +59,10 @@ static void adopt(struct worker *worker, int fd, const struct sockaddr_in *addre
   struct connection *c = connection_new(worker->server, fd, peer);
   if (!c || !watch(worker, EPOLL_CTL_ADD, fd, EPOLLIN, c)) {
     log_error("%s: connection refused: no memory", peer);
-    if (c) connection_free(c);
-    else close(fd);
+    if (c)
+      connection_free(c);
+    else
+      close(fd);
     return;
   }
   c->interest = EPOLLIN;
@@ -78,9 +80,12 @@ static void accept_all(struct worker *worker, unsigned most) {
   for (; most > 0 && worker->count < worker->server->config.connections; most--) {
     struct sockaddr_in address = {0};
     socklen_t length = sizeof address;
-    int fd = accept4(worker->server->listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) adopt(worker, fd, &address);
-    else if (errno != EINTR && errno != ECONNABORTED) break;
+    int fd =
+        accept4(worker->server->listener, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+      adopt(worker, fd, &address);
+    else if (errno != EINTR && errno != ECONNABORTED)
+      break;
   }
 }
 
@@ -104,8 +109,10 @@ static void sweep(struct worker *worker) {
   if (over && worker->count) log_error("drain: %u connections are not done in time", worker->count);
   for (c = worker->connections; c; c = next) {
     next = c->next;
-    if (over) drop(worker, c);
-    else if (now >= c->deadline_ms) settle(worker, c, connection_expired(c));
+    if (over)
+      drop(worker, c);
+    else if (now >= c->deadline_ms)
+      settle(worker, c, connection_expired(c));
   }
 }
 
@@ -133,8 +140,10 @@ static void *loop(void *argument) {
     int n = epoll_wait(worker->poller, events, EVENTS, TICK_MS);
     bool waker = false;
     for (int i = 0; i < n; i++) {
-      if (events[i].data.ptr == &waker_tag) waker = true; /* last: it may drop connections that have events here */
-      else handle(worker, events[i].data.ptr);
+      if (events[i].data.ptr == &waker_tag)
+        waker = true; /* last: it may drop connections that have events here */
+      else
+        handle(worker, events[i].data.ptr);
     }
     if (waker) handle(worker, &waker_tag);
     if (clock_ms() - swept >= TICK_MS) {

@@ -1,5 +1,6 @@
-/* worker.h: a thread with an event loop of its own. Workers share the listening socket, the region and the guests, and
- * nothing else; a connection stays with the worker that accepted it, and its guests run on that worker's thread. */
+/* worker.h: a thread with an event loop of its own. Workers share the listening socket, the region and the
+ * guests, and nothing else; a connection stays with the worker that accepted it, and its guests run on that
+ * worker's thread. */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 

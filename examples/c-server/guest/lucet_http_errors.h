@@ -5,7 +5,8 @@
 enum lucet_http_error {
   LUCET_HTTP_NOT_FOUND = -1, /* no such header */
   LUCET_HTTP_INVALID = -2,   /* a value that is not allowed: a status of 99, a line break in a header */
-  LUCET_HTTP_FORBIDDEN = -3, /* a header that belongs to the host: Content-Length, Transfer-Encoding, Connection, ... */
+  LUCET_HTTP_FORBIDDEN =
+      -3, /* a header that belongs to the host: Content-Length, Transfer-Encoding, Connection, ... */
   LUCET_HTTP_TOO_LARGE = -4, /* beyond the limit that the host has set for responses, headers or log lines */
   LUCET_HTTP_TOO_LATE = -5   /* status and headers cannot change after the first resp_write */
 };

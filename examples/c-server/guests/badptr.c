@@ -1,5 +1,6 @@
-/* badptr, hostile: passes ranges outside its memory to the host. /badptr/F/K calls function F (0 to 11, every pointer of
- * every function that takes one) with range K (0 to 3). Expected, 48 times: trap, bad argument to a host function. */
+/* badptr, hostile: passes ranges outside its memory to the host. /badptr/F/K calls function F (0 to 11, every
+ * pointer of every function that takes one) with range K (0 to 3). Expected, 48 times: trap, bad argument to
+ * a host function. */
 #include "lucet_http.h"
 
 enum { FUNCTIONS = 12, RANGES = 4, PAGE = 65536 };
@@ -7,28 +8,48 @@ enum { FUNCTIONS = 12, RANGES = 4, PAGE = 65536 };
 static void range(uint32_t kind, char **pointer, size_t *length) {
   uint32_t end = (uint32_t)__builtin_wasm_memory_size(0) * PAGE;
   switch (kind) {
-  case 0: *pointer = (char *)0xfffffff0u, *length = 64; break;   /* wraps around 2^32 */
-  case 1: *pointer = (char *)(end - 1), *length = 2; break;      /* the last byte is one too far */
-  case 2: *pointer = (char *)16, *length = 0xffffffffu; break;   /* starts well, ends nowhere */
-  default: *pointer = (char *)(end + 1), *length = 0; break;     /* empty, but not inside */
+  case 0:
+    *pointer = (char *)0xfffffff0u, *length = 64;
+    break; /* wraps around 2^32 */
+  case 1:
+    *pointer = (char *)(end - 1), *length = 2;
+    break; /* the last byte is one too far */
+  case 2:
+    *pointer = (char *)16, *length = 0xffffffffu;
+    break; /* starts well, ends nowhere */
+  default:
+    *pointer = (char *)(end + 1), *length = 0;
+    break; /* empty, but not inside */
   }
 }
 
 static int64_t attack(uint32_t function, char *p, size_t n) {
   char good[8];
   switch (function) {
-  case 0: return lucet_http_req_method(p, n);
-  case 1: return lucet_http_req_uri(p, n);
-  case 2: return lucet_http_req_header(p, n, good, sizeof good);
-  case 3: return lucet_http_req_header("no-such-header", 14, p, n);
-  case 4: return lucet_http_req_header_at(0, p, n, good, sizeof good);
-  case 5: return lucet_http_req_header_at(1u << 31, good, sizeof good, p, n);
-  case 6: return lucet_http_req_body_read((uint64_t)1 << 63, p, n);
-  case 7: return lucet_http_resp_header(p, n, "x", 1);
-  case 8: return lucet_http_resp_header("X-Good", 6, p, n);
-  case 9: return lucet_http_resp_write(p, n);
-  case 10: return lucet_http_log(LUCET_HTTP_LOG_ERROR, p, n);
-  default: return lucet_http_random(p, n);
+  case 0:
+    return lucet_http_req_method(p, n);
+  case 1:
+    return lucet_http_req_uri(p, n);
+  case 2:
+    return lucet_http_req_header(p, n, good, sizeof good);
+  case 3:
+    return lucet_http_req_header("no-such-header", 14, p, n);
+  case 4:
+    return lucet_http_req_header_at(0, p, n, good, sizeof good);
+  case 5:
+    return lucet_http_req_header_at(1u << 31, good, sizeof good, p, n);
+  case 6:
+    return lucet_http_req_body_read((uint64_t)1 << 63, p, n);
+  case 7:
+    return lucet_http_resp_header(p, n, "x", 1);
+  case 8:
+    return lucet_http_resp_header("X-Good", 6, p, n);
+  case 9:
+    return lucet_http_resp_write(p, n);
+  case 10:
+    return lucet_http_log(LUCET_HTTP_LOG_ERROR, p, n);
+  default:
+    return lucet_http_random(p, n);
   }
 }
 
@@ -38,11 +59,15 @@ static int choose(uint32_t *function, uint32_t *kind) {
   int32_t length = lucet_http_req_uri(uri, sizeof uri), i = 0;
   uint32_t numbers[2] = {0, 0};
   if (length < 0 || (size_t)length > sizeof uri) return 0;
-  while (i < length && (uri[i] < '0' || uri[i] > '9')) i++;
+  while (i < length && (uri[i] < '0' || uri[i] > '9'))
+    i++;
   for (int which = 0; i < length && which < 2; i++) {
-    if (uri[i] == '/') which++;
-    else if (uri[i] < '0' || uri[i] > '9') return 0;
-    else if (which < 2) numbers[which] = numbers[which] * 10 + (uint32_t)(uri[i] - '0');
+    if (uri[i] == '/')
+      which++;
+    else if (uri[i] < '0' || uri[i] > '9')
+      return 0;
+    else if (which < 2)
+      numbers[which] = numbers[which] * 10 + (uint32_t)(uri[i] - '0');
   }
   *function = numbers[0], *kind = numbers[1];
   return *function < FUNCTIONS && *kind < RANGES;

@@ -9,7 +9,8 @@ int32_t lucet_http_handle(void) {
   }
   size_t end = __builtin_wasm_memory_size(0) * PAGE;
   /* At the very end of a 4 GiB memory `end` would be 0; no host gives a guest that much. */
-  for (size_t at = PAGE; at < end; at += 4096) *(volatile char *)at = 1;
+  for (size_t at = PAGE; at < end; at += 4096)
+    *(volatile char *)at = 1;
   *(volatile char *)end = 1;
   return 0;
 }

@@ -1,5 +1,5 @@
-/* echo: sends the request back, line and headers first and then the body. Uses every function that reads the request.
- * Works with bodies of any size in a buffer of 16 KiB. */
+/* echo: sends the request back, line and headers first and then the body. Uses every function that reads the
+ * request. Works with bodies of any size in a buffer of 16 KiB. */
 #include "lucet_http.h"
 
 static char buffer[16384];

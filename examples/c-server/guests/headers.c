@@ -1,5 +1,6 @@
-/* headers, hostile: tries to smuggle line breaks and the host's own headers into the response, and to change the status
- * too late. Expected: every attempt is refused with the right error, and the response is a clean 200. */
+/* headers, hostile: tries to smuggle line breaks and the host's own headers into the response, and to change
+ * the status too late. Expected: every attempt is refused with the right error, and the response is a clean
+ * 200. */
 #include "lucet_http.h"
 
 static int32_t header(const char *name, size_t name_length, const char *value, size_t value_length) {

@@ -1,13 +1,14 @@
-/* json: checks the request body against RFC 8259 and sends it back indented, or without white space if the query is
- * "minify". A body that is not JSON gets a 400 that says where and what was expected. Two passes over the text: the
- * first only checks, because status and headers are fixed by the first byte of the response. */
+/* json: checks the request body against RFC 8259 and sends it back indented, or without white space if the
+ * query is "minify". A body that is not JSON gets a 400 that says where and what was expected. Two passes
+ * over the text: the first only checks, because status and headers are fixed by the first byte of the
+ * response. */
 #include "lucet_http.h"
 
 enum { MAX_DEPTH = 200, PAGE = 65536 };
 
 static const uint8_t *text;
 static size_t length, at;
-static const char *expected;     /* set by the first mistake; NULL while all is well */
+static const char *expected; /* set by the first mistake; NULL while all is well */
 static int printing, indenting, depth, failed;
 static uint8_t out[8192];
 static size_t out_used;
@@ -24,7 +25,8 @@ static void put(uint8_t c) {
 static void line_break(void) {
   if (!indenting) return;
   put('\n');
-  for (int i = 0; i < 2 * depth; i++) put(' ');
+  for (int i = 0; i < 2 * depth; i++)
+    put(' ');
 }
 
 static int peek(void) { return at < length ? text[at] : -1; }
@@ -33,7 +35,8 @@ static int wrong(const char *what) {
   return 0;
 }
 static void space(void) {
-  while (at < length && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r')) at++;
+  while (at < length && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r'))
+    at++;
 }
 static int copy(void) {
   put(text[at++]);
@@ -48,8 +51,10 @@ static int escape(void) {
   if (peek() == 'u') {
     copy();
     for (int i = 0; i < 4; i++)
-      if (!is_hex(peek())) return wrong("four hexadecimal digits");
-      else copy();
+      if (!is_hex(peek()))
+        return wrong("four hexadecimal digits");
+      else
+        copy();
     return 1;
   }
   for (const char *s = simple; *s; s++)
@@ -65,8 +70,10 @@ static int utf8(void) {
   if (first < 0xc2 || first > 0xf4) return wrong("UTF-8");
   copy();
   for (; more > 0; more--, low = 0x80, high = 0xbf)
-    if (peek() < low || peek() > high) return wrong("UTF-8");
-    else copy();
+    if (peek() < low || peek() > high)
+      return wrong("UTF-8");
+    else
+      copy();
   return 1;
 }
 
@@ -83,14 +90,17 @@ static int string(void) {
 
 static int digits(void) {
   if (!is_digit(peek())) return wrong("a digit");
-  while (is_digit(peek())) copy();
+  while (is_digit(peek()))
+    copy();
   return 1;
 }
 
 static int number(void) {
   if (peek() == '-') copy();
-  if (peek() == '0') copy();
-  else if (!digits()) return 0;
+  if (peek() == '0')
+    copy();
+  else if (!digits())
+    return 0;
   if (peek() == '.' && copy() && !digits()) return 0;
   if (peek() != 'e' && peek() != 'E') return 1;
   copy();
@@ -100,8 +110,10 @@ static int number(void) {
 
 static int word(const char *letters) {
   for (; *letters; letters++)
-    if (peek() != *letters) return wrong("true, false or null");
-    else copy();
+    if (peek() != *letters)
+      return wrong("true, false or null");
+    else
+      copy();
   return 1;
 }
 
@@ -142,13 +154,20 @@ static int container(int object) {
 static int value(void) {
   space();
   switch (peek()) {
-  case '{': return container(1);
-  case '[': return container(0);
-  case '"': return string();
-  case 't': return word("true");
-  case 'f': return word("false");
-  case 'n': return word("null");
-  default: return peek() == '-' || is_digit(peek()) ? number() : wrong("a value");
+  case '{':
+    return container(1);
+  case '[':
+    return container(0);
+  case '"':
+    return string();
+  case 't':
+    return word("true");
+  case 'f':
+    return word("false");
+  case 'n':
+    return word("null");
+  default:
+    return peek() == '-' || is_digit(peek()) ? number() : wrong("a value");
   }
 }
 
@@ -160,7 +179,8 @@ static int document(void) {
 }
 
 static void put_text(const char *s) {
-  while (*s) put((uint8_t)*s++);
+  while (*s)
+    put((uint8_t)*s++);
 }
 static void put_number(size_t n) {
   if (n >= 10) put_number(n / 10);

@@ -20,28 +20,34 @@ static uint32_t turn(uint32_t x, unsigned n) { return x >> n | x << (32 - n); }
 static void block(const uint8_t *p) {
   uint32_t w[64], v[8];
   for (int i = 0; i < 16; i++)
-    w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
+    w[i] =
+        (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
   for (int i = 16; i < 64; i++) {
     uint32_t a = w[i - 15], b = w[i - 2];
     w[i] = w[i - 16] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) + w[i - 7] + (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
   }
-  for (int i = 0; i < 8; i++) v[i] = state[i];
+  for (int i = 0; i < 8; i++)
+    v[i] = state[i];
   for (int i = 0; i < 64; i++) {
     uint32_t s1 = turn(v[4], 6) ^ turn(v[4], 11) ^ turn(v[4], 25);
     uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + ROUND[i] + w[i];
     uint32_t s0 = turn(v[0], 2) ^ turn(v[0], 13) ^ turn(v[0], 22);
     uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-    for (int j = 7; j > 0; j--) v[j] = v[j - 1];
+    for (int j = 7; j > 0; j--)
+      v[j] = v[j - 1];
     v[4] += t1;
     v[0] = t1 + t2;
   }
-  for (int i = 0; i < 8; i++) state[i] += v[i];
+  for (int i = 0; i < 8; i++)
+    state[i] += v[i];
 }
 
 static size_t pad(size_t used, uint64_t total) {
   buffer[used++] = 0x80;
-  while (used % 64 != 56) buffer[used++] = 0;
-  for (int shift = 56; shift >= 0; shift -= 8) buffer[used++] = (uint8_t)(total * 8 >> shift);
+  while (used % 64 != 56)
+    buffer[used++] = 0;
+  for (int shift = 56; shift >= 0; shift -= 8)
+    buffer[used++] = (uint8_t)(total * 8 >> shift);
   return used;
 }
 
@@ -55,9 +61,11 @@ int32_t lucet_http_handle(void) {
     if (got < 0) return 1;
     total += (uint64_t)got;
     size_t used = got == 16384 ? 16384 : pad((size_t)got, total);
-    for (size_t i = 0; i < used; i += 64) block(buffer + i);
+    for (size_t i = 0; i < used; i += 64)
+      block(buffer + i);
   } while (got == 16384);
-  for (int i = 0; i < 64; i++) text[i] = digits[state[i / 8] >> (28 - 4 * (i % 8)) & 15];
+  for (int i = 0; i < 64; i++)
+    text[i] = digits[state[i / 8] >> (28 - 4 * (i % 8)) & 15];
   text[64] = '\n';
   if (lucet_http_resp_header("Content-Type", 12, "text/plain", 10) != 0) return 1;
   return lucet_http_resp_write(text, sizeof text);

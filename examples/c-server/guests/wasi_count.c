@@ -1,5 +1,5 @@
-/* wasi_count: counts lines, words and bytes of the request's body like wc, through stdio. A body that starts with "!"
- * makes it complain on standard error and exit with 3. */
+/* wasi_count: counts lines, words and bytes of the request's body like wc, through stdio. A body that starts
+ * with "!" makes it complain on standard error and exit with 3. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
