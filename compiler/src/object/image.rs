@@ -3,15 +3,15 @@
 //!
 //! Invariant: records are in the order of the module's index spaces, so an index in the image is the module's.
 
-use super::memory::{self, Run};
+use super::memory;
 use super::names;
 use super::segments;
 use super::text::Text;
 use crate::Compiled;
 use crate::module::{Constant, Module};
 use lucet_format::contract::{GUARD, MemoryContract, RESERVATION};
-use lucet_format::image::records::{self, CodeKind, ExternKind, InitialKind, SegmentMode, Span};
-use lucet_format::image::writer::{Blob, ImageLayout, ImageWriter};
+use lucet_format::image::records::{self, CodeKind, ExternKind, InitialKind, Span};
+use lucet_format::image::writer::{ImageLayout, ImageWriter};
 use lucet_format::image::{NONE, Section};
 use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE};
 use std::collections::HashMap;
@@ -54,7 +54,7 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
     assembler.names_and_entities();
     segments::elements(&mut assembler.writer, module);
     let runs = memory::initial_runs(module, wasm);
-    let blobs = assembler.data(wasm, runs.as_deref());
+    let blobs = segments::data(&mut assembler.writer, module, wasm, runs.as_deref());
     assembler.code();
     let flags = if runs.is_none() {
         records::FLAG_DYNAMIC_DATA
@@ -128,36 +128,6 @@ struct Assembler<'a> {
 struct Types {
     /// Values that the largest call in or out passes or returns.
     max_values: u32,
-}
-
-/// Data whose spans are known only after the sections have been laid out.
-struct Blobs {
-    segments: Vec<(records::DataSegment, Option<Blob>)>,
-    runs: Vec<(u64, Blob)>,
-}
-
-impl Blobs {
-    fn place(&self, writer: &mut ImageWriter, layout: &ImageLayout) {
-        let span = |blob: &Option<Blob>| blob.map_or(Span::default(), |blob| layout.blob(blob));
-        let segments: Vec<_> = self
-            .segments
-            .iter()
-            .map(|(segment, blob)| records::DataSegment {
-                bytes: span(blob),
-                ..*segment
-            })
-            .collect();
-        let runs: Vec<_> = self
-            .runs
-            .iter()
-            .map(|(destination, blob)| records::InitialRun {
-                destination: *destination,
-                bytes: layout.blob(*blob),
-            })
-            .collect();
-        writer.replace(Section::DataSegments, &segments);
-        writer.replace(Section::InitialRuns, &runs);
-    }
 }
 
 impl Assembler<'_> {
@@ -345,42 +315,6 @@ impl Assembler<'_> {
                 initial: initial_value(table.initial, self.module),
             };
             self.writer.push(Section::Tables, &record);
-        }
-    }
-
-    /// Data segments and initial runs. The bytes of active segments are in the runs, if there are any.
-    fn data(&mut self, wasm: &[u8], runs: Option<&[Run]>) -> Blobs {
-        let mut segments = Vec::new();
-        for segment in &self.module.data {
-            let wanted = segment.mode == SegmentMode::Passive || runs.is_none();
-            let bytes = wasm
-                .get(segment.bytes.clone())
-                .filter(|bytes| wanted && !bytes.is_empty());
-            let blob = bytes.map(|bytes| self.writer.blob(bytes, 1));
-            let record = records::DataSegment {
-                mode: segment.mode as u32,
-                memory: segment.memory,
-                offset: initial_value(segment.offset, self.module),
-                bytes: Span::default(),
-                dropped_offset: segment.dropped_offset,
-                reserved: 0,
-            };
-            self.writer.push(Section::DataSegments, &record);
-            segments.push((record, blob));
-        }
-        let mut places = Vec::new();
-        for run in runs.unwrap_or_default() {
-            let blob = self.writer.blob(&run.bytes, 1);
-            let record = records::InitialRun {
-                destination: run.destination,
-                bytes: Span::default(),
-            };
-            self.writer.push(Section::InitialRuns, &record);
-            places.push((run.destination, blob));
-        }
-        Blobs {
-            segments,
-            runs: places,
         }
     }
 

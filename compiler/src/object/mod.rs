@@ -1,8 +1,8 @@
 //! From compiled code to the bytes of a module file.
 //!
-//! * [`text`] places the code and resolves references; [`unwind`] describes its frames; [`names`] names it;
-//! * [`image`] assembles the records for the runtime, with [`segments`] and [`memory`];
-//! * [`elf`] puts everything into one file.
+//! * `text` places the code and resolves references; `unwind` describes its frames; `names` names it;
+//! * `image` assembles the records for the runtime, with `segments` and `memory`;
+//! * `elf` puts everything into one file.
 //!
 //! Invariants: the same compiled module gives the same bytes; a file that is returned passes
 //! `ImageIndex::parse` with its checksum.
