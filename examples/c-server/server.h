@@ -14,6 +14,7 @@ struct server {
   struct stats stats;
   struct access_log access_log;
   int listener;
+  atomic_uint drained; /* workers that accept no more; the last one closes the door */
 };
 
 #endif

@@ -94,6 +94,8 @@ static void begin_drain(struct worker *worker) {
   worker->drain_until_ms = clock_ms() + 1000ull * worker->server->config.drain_seconds;
   set_accepting(worker, false);
   accept_all(worker, UINT32_MAX); /* for the clients these are connected already */
+  if (atomic_fetch_add(&worker->server->drained, 1) + 1 == worker->server->config.threads)
+    shutdown(worker->server->listener, SHUT_RD); /* from now on the kernel refuses new ones */
   for (c = worker->connections; c; c = next) {
     next = c->next;
     c->draining = true;

@@ -2,7 +2,8 @@
 # of this one. Sourced by test.sh.
 
 # statuses INPUT [OPTION...]: the status codes of all responses to these bytes.
-statuses() { local input=$1; shift; printf "$input" | raw "$@" | sed -n 's/^HTTP\/1\.1 \([0-9]*\) .*/\1/p' | xargs; }
+statuses() { local input=$1; shift; printf "$input" | raw "$@" | codes; }
+codes() { grep -ao 'HTTP/1\.1 [1-5][0-9][0-9] ' | cut -d' ' -f2 | xargs; }
 
 H='Host: x\r\n'
 
@@ -23,7 +24,7 @@ http_accepts() {
     "$(printf "HEAD /hello HTTP/1.1\r\n$H\r\n" | raw | sed -n 's/^Content-Length.*/&|/p;/^$/,$p' | tr -d '\n')"
   is 'Expect: 100-continue' '100 200' \
     "$( (printf "POST /echo HTTP/1.1\r\n${H}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"; sleep 0.3; printf hi) |
-      "$here/tests/pipe.sh" "$port" | sed -n 's/^HTTP\/1\.1 \([0-9]*\) .*/\1/p' | xargs)"
+      "$here/tests/pipe.sh" "$port" | codes)"
 }
 
 http_chunks() {
