@@ -91,10 +91,12 @@ pub fn binary(input: &[u8]) -> Result<Cow<'_, [u8]>> {
 /// The parser's message and place, without the picture it draws over several lines.
 fn one_line(error: &wat::Error) -> String {
     let drawing = error.to_string();
-    let place = drawing
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("--> <anon>:"));
     let message = drawing.lines().next().unwrap_or_default();
+    let message = message.split(" at <anon>:").next().unwrap_or_default();
+    let place = drawing
+        .split("<anon>:")
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
     match place.and_then(|place| place.split_once(':')) {
         Some((line, column)) => format!("{message} at line {line}, column {column}"),
         None => message.to_owned(),

@@ -93,6 +93,11 @@ fn text_errors_are_one_line_with_a_place() {
         !sentence.contains('\n') && sentence.ends_with("at line 2, column 10"),
         "{sentence}"
     );
+    let error = compile_module(b"(module))", &quick()).expect_err("one too many");
+    assert_eq!(
+        error.to_string(),
+        "invalid text: extra tokens remaining after parse at line 1, column 9"
+    );
     let error = compile_module(b"\xff\xfe", &quick()).expect_err("not UTF-8");
     assert!(error.to_string().contains("offset 0x0"), "{error}");
 }
