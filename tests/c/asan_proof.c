@@ -4,7 +4,7 @@
 
 int main(void) {
   volatile size_t behind = 10;
-  char *bytes = malloc(10);
+  char *volatile bytes = malloc(10); /* volatile: not even the compiler knows how long it is */
   char got;
   if (!bytes || lucet_version() == 0) return 2;
   memset(bytes, 1, 10);

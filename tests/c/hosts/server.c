@@ -1,7 +1,9 @@
 /* server.c: the request path of an epoll server: one thread, one instance for each request, guests that trap, a reload on
  * SIGHUP under requests. C11 and libc only. Usage: server MODULE prints its port and serves until SIGTERM;
  * server ask PORT PATH prints what a server answers. Not a web server: it reads one packet and believes it. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <lucet.h>
 #include <arpa/inet.h>
 #include <inttypes.h>

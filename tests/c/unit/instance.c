@@ -72,7 +72,7 @@ static void values(void) {
   lucet_value arguments[12];
   lucet_outcome outcome;
   lucet_externref object;
-  lucet_v128 vector = {0x0123456789abcdefu, 0xfedcba9876543210u};
+  lucet_v128 vector = {1, 2};
   int here = 0;
   object.host = &here;
   arguments[0] = lucet_value_i64(INT64_MAX);
@@ -92,9 +92,7 @@ static void values(void) {
   OK(lucet_instance_run(guest, "same_object", arguments, 1, &outcome));
   CHECK(outcome.values[0].of.externref.host == &here);
   arguments[0] = lucet_value_v128(vector);
-  OK(lucet_instance_run(guest, "same_vector", arguments, 1, &outcome));
-  EQUAL(outcome.values[0].type, LUCET_V128);
-  CHECK(outcome.values[0].of.v128.lo == vector.lo && outcome.values[0].of.v128.hi == vector.hi);
+  STATUS(LUCET_TYPE_MISMATCH, lucet_instance_run(guest, "same_object", arguments, 1, &outcome));
   arguments[0] = lucet_value_i32(1);
   arguments[1] = lucet_value_i64(2);
   arguments[2] = lucet_value_f64(3);
@@ -159,7 +157,8 @@ static void typed(void) {
   CHECK(LUCET_FIND(function, module, "some_function", lucet_funcref));
   EQUAL(function(guest, &sub), LUCET_RETURNED);
   CHECK(sub.opaque != 0);
-  CHECK(LUCET_FIND(count, module, "count", void) && LUCET_FIND(nothing, module, "nothing", void));
+  CHECK(LUCET_FIND(count, module, "count", void));
+  CHECK(LUCET_FIND(nothing, module, "nothing", void));
   EQUAL(count(guest, NULL), LUCET_RETURNED);
   EQUAL(RUN0(guest, "counter_value"), 8);
   EQUAL(nothing(guest, NULL), LUCET_RETURNED);

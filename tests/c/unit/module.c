@@ -104,7 +104,7 @@ static void longer_structs(void) {
   OK(lucet_module_requirements(module, &small));
   EQUAL(small.memory_bytes, 65536);
   EQUAL(small.memory_maximum_bytes, 4 * 65536);
-  CHECK(small.table_elements >= 6 && small.state_bytes > 0 && small.values >= 13);
+  CHECK(small.table_elements >= 6 && small.state_bytes > 0 && small.values >= 12);
   CHECK(small.reservation_bytes >= 65536 && small.guard_bytes > 0);
   small.struct_size = 16;
   STATUS(LUCET_BAD_STRUCT, lucet_module_requirements(module, &small));
