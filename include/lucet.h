@@ -681,6 +681,10 @@ const char *lucet_module_producer(const struct lucet_module *module);
 // an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND. Any thread. Since 0.1.
 lucet_status lucet_module_func(const struct lucet_module *module, const char *name, const struct lucet_func **out_func);
 
+// As lucet_module_func, by the export's index, as in lucet_module_export: also for names that C cannot write.
+// Errors: NULL_ARGUMENT; NOT_FOUND: there is no such export, or it is not a function. Any thread. Since 0.1.
+lucet_status lucet_module_func_at(const struct lucet_module *module, size_t index, const struct lucet_func **out_func);
+
 // What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
 // `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.
 // `types` is as in lucet_host_function. The entry is valid as long as a lucet_func would be.
@@ -980,6 +984,10 @@ const char *lucet_module_producer(const struct lucet_module *module);
 // Looks up an exported function, for lucet_instance_call. It is the module's: valid while the module, one linked from it, or
 // an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND. Any thread. Since 0.1.
 lucet_status lucet_module_func(const struct lucet_module *module, const char *name, const struct lucet_func **out_func);
+
+// As lucet_module_func, by the export's index, as in lucet_module_export: also for names that C cannot write.
+// Errors: NULL_ARGUMENT; NOT_FOUND: there is no such export, or it is not a function. Any thread. Since 0.1.
+lucet_status lucet_module_func_at(const struct lucet_module *module, size_t index, const struct lucet_func **out_func);
 
 // What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
 // `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.

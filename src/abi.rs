@@ -68,13 +68,21 @@ pub struct lucet_value {
 }
 
 const _: () = assert!(size_of::<lucet_value>() == lucet_format::runtime::VALUE_STRIDE as usize);
-const _: () = assert!(std::mem::offset_of!(lucet_value, of) == lucet_format::runtime::VALUE_PAYLOAD as usize);
+const _: () =
+    assert!(std::mem::offset_of!(lucet_value, of) == lucet_format::runtime::VALUE_PAYLOAD as usize);
 
 impl lucet_value {
     /// A value from its type's number and its bits.
     pub fn from_bits(number: u8, bits: u128) -> lucet_value {
-        let v128 = lucet_v128 { lo: bits as u64, hi: (bits >> 64) as u64 };
-        lucet_value { r#type: u32::from(number), reserved: 0, of: lucet_payload { v128 } }
+        let v128 = lucet_v128 {
+            lo: bits as u64,
+            hi: (bits >> 64) as u64,
+        };
+        lucet_value {
+            r#type: u32::from(number),
+            reserved: 0,
+            of: lucet_payload { v128 },
+        }
     }
 
     /// The bits of the content. Those beyond its type's width are what they happen to be.

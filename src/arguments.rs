@@ -19,7 +19,12 @@ impl<'a> Arguments<'a> {
     ///
     /// `stack` points at the stack arguments of the call, and `next` is called with its parameter types in order.
     pub unsafe fn new(spill: &'a Spill, stack: *const u64, skipped: usize) -> Arguments<'a> {
-        Arguments { spill, stack, integers: skipped, floats: 0 }
+        Arguments {
+            spill,
+            stack,
+            integers: skipped,
+            floats: 0,
+        }
     }
 
     /// The bits of the next argument.

@@ -42,7 +42,10 @@ fn block_of(call: *const lucet_call) -> Result<&'static ControlBlock> {
     let block = unsafe { &*call.cast::<ControlBlock>() };
     match block.state() {
         state::HOST | state::LEAF => Ok(block),
-        _ => Err(error!(Status::BadState, "the lucet_call is used outside of its host function")),
+        _ => Err(error!(
+            Status::BadState,
+            "the lucet_call is used outside of its host function"
+        )),
     }
 }
 
@@ -76,13 +79,20 @@ pub fn data(call: *const lucet_call) -> Result<*mut c_void> {
 ///
 /// As [`instance`].
 pub fn instance_data(call: *const lucet_call) -> Result<*mut c_void> {
-    Ok(Live { block: block_of(call)? }.inner()?.data)
+    Ok(Live {
+        block: block_of(call)?,
+    }
+    .inner()?
+    .data)
 }
 
 fn request(call: *const lucet_call, wanted: Request) -> Result<()> {
     let block = block_of(call)?;
     if block.state() == state::LEAF {
-        return Err(error!(Status::BadState, "a leaf host function cannot stop its guest"));
+        return Err(error!(
+            Status::BadState,
+            "a leaf host function cannot stop its guest"
+        ));
     }
     block.request.set(wanted);
     block.stop.store(1, Ordering::Relaxed);
@@ -105,7 +115,10 @@ pub fn terminate(call: *const lucet_call, kind: u32, reason: u64) -> Result<()> 
 /// `BadArgument` for a number that is no trap; as [`terminate`].
 pub fn trap(call: *const lucet_call, code: u32) -> Result<()> {
     if TrapCode::from_number(code).is_none() {
-        return Err(error!(Status::BadArgument, "{code} is not the number of a trap"));
+        return Err(error!(
+            Status::BadArgument,
+            "{code} is not the number of a trap"
+        ));
     }
     request(call, Request::Trap(code))
 }
@@ -116,7 +129,11 @@ pub fn trap(call: *const lucet_call, code: u32) -> Result<()> {
 ///
 /// `Depth`: too many callbacks are nested or too little host stack is left; the guest traps with it when the host function
 /// returns. `BadState` in a leaf or after the guest's end was asked for. `NotFound`, `TypeMismatch`, `BadArgument`.
-pub fn run(call: *const lucet_call, name: &[u8], arguments: &[lucet_value]) -> Result<lucet_outcome> {
+pub fn run(
+    call: *const lucet_call,
+    name: &[u8],
+    arguments: &[lucet_value],
+) -> Result<lucet_outcome> {
     nested(call, arguments, |inner| Target::export(inner, name))
 }
 
@@ -125,7 +142,11 @@ pub fn run(call: *const lucet_call, name: &[u8], arguments: &[lucet_value]) -> R
 /// # Errors
 ///
 /// As [`run`].
-pub fn func(call: *const lucet_call, func: &Func, arguments: &[lucet_value]) -> Result<lucet_outcome> {
+pub fn func(
+    call: *const lucet_call,
+    func: &Func,
+    arguments: &[lucet_value],
+) -> Result<lucet_outcome> {
     nested(call, arguments, |inner| Target::func(inner, func))
 }
 
@@ -134,7 +155,11 @@ pub fn func(call: *const lucet_call, func: &Func, arguments: &[lucet_value]) -> 
 /// # Errors
 ///
 /// As [`run`].
-pub fn funcref(call: *const lucet_call, reference: lucet_funcref, arguments: &[lucet_value]) -> Result<lucet_outcome> {
+pub fn funcref(
+    call: *const lucet_call,
+    reference: lucet_funcref,
+    arguments: &[lucet_value],
+) -> Result<lucet_outcome> {
     nested(call, arguments, |inner| Target::reference(inner, reference))
 }
 
@@ -146,10 +171,16 @@ fn nested(
     let block = block_of(call)?;
     let inner = Live { block }.inner()?;
     if block.state() == state::LEAF {
-        return Err(error!(Status::BadState, "a leaf host function cannot call back into its guest"));
+        return Err(error!(
+            Status::BadState,
+            "a leaf host function cannot call back into its guest"
+        ));
     }
     if block.request.get() != Request::None {
-        return Err(error!(Status::BadState, "the guest's end has been asked for: it cannot be called any more"));
+        return Err(error!(
+            Status::BadState,
+            "the guest's end has been asked for: it cannot be called any more"
+        ));
     }
     let target = target(inner)?;
     check_arguments(inner, &target.function_type, arguments)?;
@@ -165,18 +196,31 @@ fn check_depth(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let low = thread::host_stack_low();
     let left = here.saturating_sub(low) as u64;
     let failure = if block.depth.get() > config.callback_depth {
-        error!(Status::Depth, "{} callbacks into the guest are nested already", config.callback_depth)
+        error!(
+            Status::Depth,
+            "{} callbacks into the guest are nested already", config.callback_depth
+        )
     } else if low != 0 && left < config.host_stack_bytes {
-        error!(Status::Depth, "only {left} bytes of the host's stack are left")
+        error!(
+            Status::Depth,
+            "only {left} bytes of the host's stack are left"
+        )
     } else {
         return Ok(());
     };
-    block.request.set(Request::Trap(u32::from(TrapCode::Depth.number())));
+    block
+        .request
+        .set(Request::Trap(u32::from(TrapCode::Depth.number())));
     block.stop.store(1, Ordering::Relaxed);
     Err(failure)
 }
 
-fn enter_nested(block: &ControlBlock, inner: &Inner, target: &Target, arguments: &[lucet_value]) -> Result<Record> {
+fn enter_nested(
+    block: &ControlBlock,
+    inner: &Inner,
+    target: &Target,
+    arguments: &[lucet_value],
+) -> Result<Record> {
     let (guest_sp, call_index) = (block.guest_sp.get(), block.call_index.get());
     let (entry_sp, entry_frame) = (block.entry_sp.get(), block.entry_frame.get());
     block.entry_sp.set((guest_sp - RED_ZONE) & !15);
@@ -246,7 +290,8 @@ unsafe fn dynamic_call(call: *mut lucet_call, spill: &mut Spill, stack: *const u
     let values: &mut [lucet_value] = if total <= INLINE {
         &mut inline[..total]
     } else {
-        heap.try_reserve_exact(total).map_err(|_| Error::no_memory("the arguments of a host function"))?;
+        heap.try_reserve_exact(total)
+            .map_err(|_| Error::no_memory("the arguments of a host function"))?;
         heap.resize(total, lucet_value::from_bits(0, 0));
         &mut heap
     };
@@ -274,7 +319,8 @@ unsafe fn convert_and_call(
     let cells = spill.integers[1];
     let (parameters, results) = values.split_at_mut(function_type.parameters as usize);
     // SAFETY: the compiler passes an import's arguments in this order.
-    let mut arguments = unsafe { Arguments::new(spill, stack, if through_pointer { 2 } else { 1 }) };
+    let mut arguments =
+        unsafe { Arguments::new(spill, stack, if through_pointer { 2 } else { 1 }) };
     for (value, parameter) in parameters.iter_mut().zip(image.parameters(function_type)) {
         *value = lucet_value::from_bits(parameter.number(), u128::from(arguments.next(parameter)));
     }
@@ -283,12 +329,25 @@ unsafe fn convert_and_call(
     }
     // SAFETY: linking stores functions of this type in rows of dynamic definitions.
     let function = unsafe {
-        std::mem::transmute::<*const (), unsafe extern "C" fn(*mut lucet_call, *mut c_void, *const lucet_value, *mut lucet_value)>(
-            row.dynamic,
-        )
+        std::mem::transmute::<
+            *const (),
+            unsafe extern "C" fn(
+                *mut lucet_call,
+                *mut c_void,
+                *const lucet_value,
+                *mut lucet_value,
+            ),
+        >(row.dynamic)
     };
     // SAFETY: the arrays have as many values as the type says, and live until the host function returns.
-    guard::outside(|| unsafe { function(call, row.data.cast(), parameters.as_ptr(), results.as_mut_ptr()) });
+    guard::outside(|| unsafe {
+        function(
+            call,
+            row.data.cast(),
+            parameters.as_ptr(),
+            results.as_mut_ptr(),
+        )
+    });
     for (index, (value, result)) in results.iter().zip(image.results(function_type)).enumerate() {
         let bits = narrow(result, value.bits() as u64);
         if through_pointer {
@@ -309,4 +368,3 @@ fn narrow(value_type: ValueType, bits: u64) -> u64 {
         _ => bits,
     }
 }
-

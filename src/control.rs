@@ -98,7 +98,14 @@ pub struct Trap {
 
 impl Trap {
     /// No trap.
-    pub const NONE: Trap = Trap { code: 0, signal: 0, pc: 0, frame: 0, stack: 0, address: 0 };
+    pub const NONE: Trap = Trap {
+        code: 0,
+        signal: 0,
+        pc: 0,
+        frame: 0,
+        stack: 0,
+        address: 0,
+    };
 }
 
 /// What a host function has asked for; takes effect when it returns.

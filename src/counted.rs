@@ -48,7 +48,12 @@ impl<T> Counted<T> {
             return Err(Error::no_memory("a shared object"));
         };
         // SAFETY: freshly allocated with the layout of `Cell<T>`.
-        unsafe { cell.write(Cell { count: AtomicUsize::new(1), value: make() }) };
+        unsafe {
+            cell.write(Cell {
+                count: AtomicUsize::new(1),
+                value: make(),
+            })
+        };
         Ok(Counted { cell })
     }
 
@@ -73,9 +78,13 @@ impl<T> Counted<T> {
     pub unsafe fn from_raw(pointer: *const T) -> Counted<T> {
         let offset = std::mem::offset_of!(Cell<T>, value);
         // SAFETY: the value is inside its cell, `offset` bytes from its start.
-        let cell = unsafe { pointer.cast::<u8>().sub(offset) }.cast_mut().cast::<Cell<T>>();
+        let cell = unsafe { pointer.cast::<u8>().sub(offset) }
+            .cast_mut()
+            .cast::<Cell<T>>();
         // SAFETY: derived from a live cell's address, so not null.
-        Counted { cell: unsafe { NonNull::new_unchecked(cell) } }
+        Counted {
+            cell: unsafe { NonNull::new_unchecked(cell) },
+        }
     }
 
     /// Another count for a value that C holds.
@@ -93,7 +102,9 @@ impl<T> Counted<T> {
 impl<T> Clone for Counted<T> {
     fn clone(&self) -> Self {
         // SAFETY: the cell is alive while `self` is. Overflow would need 2^63 leaked counts.
-        unsafe { self.cell.as_ref() }.count.fetch_add(1, Ordering::Relaxed);
+        unsafe { self.cell.as_ref() }
+            .count
+            .fetch_add(1, Ordering::Relaxed);
         Counted { cell: self.cell }
     }
 }
@@ -109,7 +120,9 @@ impl<T> Deref for Counted<T> {
 impl<T> Drop for Counted<T> {
     fn drop(&mut self) {
         // SAFETY: the cell is alive until the last count goes, which is at the earliest now.
-        let before = unsafe { self.cell.as_ref() }.count.fetch_sub(1, Ordering::Release);
+        let before = unsafe { self.cell.as_ref() }
+            .count
+            .fetch_sub(1, Ordering::Release);
         if before == 1 {
             // The other threads' uses of the value come before its end.
             fence(Ordering::Acquire);
@@ -124,7 +137,8 @@ impl<T> Drop for Counted<T> {
 /// A boxed value, or `NoMemory`.
 pub fn try_box<T>(value: T) -> Result<Box<T>> {
     let mut one = Vec::new();
-    one.try_reserve_exact(1).map_err(|_| Error::no_memory("an object"))?;
+    one.try_reserve_exact(1)
+        .map_err(|_| Error::no_memory("an object"))?;
     one.push(value);
     let slice: Box<[T]> = one.into_boxed_slice();
     // SAFETY: a boxed slice of one element has the address, layout and ownership of a boxed element.
@@ -138,7 +152,8 @@ pub fn try_collect<T>(items: impl Iterator<Item = T>, what: &str) -> Result<Vec<
     all.try_reserve(least).map_err(|_| Error::no_memory(what))?;
     for item in items {
         if all.len() == all.capacity() {
-            all.try_reserve(all.len().max(8)).map_err(|_| Error::no_memory(what))?;
+            all.try_reserve(all.len().max(8))
+                .map_err(|_| Error::no_memory(what))?;
         }
         all.push(item);
     }

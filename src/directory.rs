@@ -38,7 +38,10 @@ struct Numbers {
     free: Vec<(u32, u32)>,
 }
 
-static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { mapping: None, free: Vec::new() });
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
+    mapping: None,
+    free: Vec::new(),
+});
 
 /// Contiguous numbers, given back when dropped.
 #[derive(Debug)]
@@ -50,7 +53,11 @@ pub struct Range {
 impl Range {
     /// The block with this index in the range.
     pub fn block(&self, index: u32) -> Option<&'static ControlBlock> {
-        if index < self.count { block(self.first + index) } else { None }
+        if index < self.count {
+            block(self.first + index)
+        } else {
+            None
+        }
     }
 
     /// The number of the block with index 0.
@@ -68,11 +75,17 @@ pub fn take(count: u32) -> Result<Range> {
     let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
     if numbers.free.capacity() == numbers.free.len() {
         // Giving back must not fail, so its room is made when taking.
-        numbers.free.try_reserve(8).map_err(|_| Error::no_memory("the list of free control blocks"))?;
+        numbers
+            .free
+            .try_reserve(8)
+            .map_err(|_| Error::no_memory("the list of free control blocks"))?;
     }
     let fitting = numbers.free.iter().position(|(_, free)| *free >= count);
     if let Some((first, free)) = fitting.and_then(|index| numbers.free.get_mut(index)) {
-        let range = Range { first: *first, count };
+        let range = Range {
+            first: *first,
+            count,
+        };
         *first += count;
         *free -= count;
         numbers.free.retain(|(_, free)| *free > 0);
@@ -84,7 +97,10 @@ pub fn take(count: u32) -> Result<Range> {
 fn extend(numbers: &mut Numbers, count: u32) -> Result<Range> {
     let first = READY.load(Ordering::Acquire);
     if count > CAPACITY - first {
-        return Err(error!(Status::Limit, "a process has at most {CAPACITY} instance slots; {first} are taken"));
+        return Err(error!(
+            Status::Limit,
+            "a process has at most {CAPACITY} instance slots; {first} are taken"
+        ));
     }
     let mapping = match &numbers.mapping {
         Some(mapping) => mapping,
@@ -148,7 +164,6 @@ pub fn issue(block: &ControlBlock, number: u32) -> Option<u64> {
     block.handle.store(handle, Ordering::Release);
     Some(handle)
 }
-
 
 #[cfg(test)]
 mod tests {

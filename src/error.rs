@@ -118,7 +118,11 @@ impl Write for Sentence {
         }
         self.bytes[self.length..self.length + take].copy_from_slice(&text.as_bytes()[..take]);
         self.length += take;
-        if take < text.len() { Err(fmt::Error) } else { Ok(()) }
+        if take < text.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -153,7 +157,11 @@ impl Error {
     #[cold]
     pub fn system(call: &str) -> Error {
         let number = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
-        let status = if number == libc::ENOMEM { Status::NoMemory } else { Status::System };
+        let status = if number == libc::ENOMEM {
+            Status::NoMemory
+        } else {
+            Status::System
+        };
         Error::new(status, format_args!("{call} failed: {}", Errno(number)))
     }
 }
@@ -196,7 +204,9 @@ mod tests {
 
     fn sentence() -> &'static str {
         // SAFETY: the buffer is NUL-terminated and lives as long as the thread.
-        unsafe { CStr::from_ptr(last()) }.to_str().expect("sentences are UTF-8")
+        unsafe { CStr::from_ptr(last()) }
+            .to_str()
+            .expect("sentences are UTF-8")
     }
 
     #[test]

@@ -18,8 +18,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A function that is given its arguments as an array.
-pub type DynamicFunction =
-    unsafe extern "C" fn(*mut crate::abi::lucet_call, *mut c_void, *const lucet_value, *mut lucet_value);
+pub type DynamicFunction = unsafe extern "C" fn(
+    *mut crate::abi::lucet_call,
+    *mut c_void,
+    *const lucet_value,
+    *mut lucet_value,
+);
 const _: () = assert!(size_of::<lucet_dynamic_function>() == size_of::<DynamicFunction>());
 
 /// The host's data of a definition, released with the last linker or module that uses it.
@@ -40,8 +44,15 @@ impl DynamicData {
     /// # Errors
     ///
     /// `NoMemory`; the data is not released then.
-    pub fn new(data: *mut c_void, release: Option<unsafe extern "C" fn(*mut c_void)>) -> Result<Counted<DynamicData>> {
-        Counted::new_with(|| DynamicData { data, release, owned: AtomicBool::new(true) })
+    pub fn new(
+        data: *mut c_void,
+        release: Option<unsafe extern "C" fn(*mut c_void)>,
+    ) -> Result<Counted<DynamicData>> {
+        Counted::new_with(|| DynamicData {
+            data,
+            release,
+            owned: AtomicBool::new(true),
+        })
     }
 }
 
@@ -106,8 +117,15 @@ impl Definition {
         function: DynamicFunction,
         data: Counted<DynamicData>,
     ) -> Result<Definition> {
-        let list = |types: &[ValueType]| try_collect(types.iter().copied(), "a function type").map(Vec::into_boxed_slice);
-        Ok(Definition::Dynamic { parameters: list(parameters)?, results: list(results)?, function, data })
+        let list = |types: &[ValueType]| {
+            try_collect(types.iter().copied(), "a function type").map(Vec::into_boxed_slice)
+        };
+        Ok(Definition::Dynamic {
+            parameters: list(parameters)?,
+            results: list(results)?,
+            function,
+            data,
+        })
     }
 
     /// Whether it is a function.
@@ -118,11 +136,17 @@ impl Definition {
     /// Whether it is a function of this type.
     pub fn has_type(&self, image: &Image<'_>, function_type: &FunctionType) -> bool {
         match self {
-            Definition::Typed { types, .. } => {
-                signature::unpack(*types).is_ok_and(|packed: Packed| packed.is(image, function_type))
-            }
-            Definition::Dynamic { parameters, results, .. } => {
-                parameters.iter().copied().eq(image.parameters(function_type))
+            Definition::Typed { types, .. } => signature::unpack(*types)
+                .is_ok_and(|packed: Packed| packed.is(image, function_type)),
+            Definition::Dynamic {
+                parameters,
+                results,
+                ..
+            } => {
+                parameters
+                    .iter()
+                    .copied()
+                    .eq(image.parameters(function_type))
                     && results.iter().copied().eq(image.results(function_type))
             }
             Definition::Global(_) => false,
@@ -137,7 +161,12 @@ impl Definition {
     /// The row of an import table that leads to it.
     pub fn row(&self) -> ImportTarget {
         match self {
-            Definition::Typed { function, leaf, data, .. } => ImportTarget {
+            Definition::Typed {
+                function,
+                leaf,
+                data,
+                ..
+            } => ImportTarget {
                 function: *function,
                 data: data.cast(),
                 flags: if *leaf { ImportTarget::LEAF } else { 0 },
@@ -171,9 +200,11 @@ impl fmt::Display for TypeDisplay<'_> {
                 Ok(packed) => write!(out, "{packed}"),
                 Err(_) => write!(out, "{types:#x}"),
             },
-            Definition::Dynamic { parameters, results, .. } => {
-                signature::write_type(out, parameters.iter().copied(), results.iter().copied())
-            }
+            Definition::Dynamic {
+                parameters,
+                results,
+                ..
+            } => signature::write_type(out, parameters.iter().copied(), results.iter().copied()),
             Definition::Global(_) => out.write_str("a global"),
         }
     }
@@ -212,7 +243,9 @@ impl Linker {
                 name.escape_ascii()
             ));
         }
-        self.definitions.try_reserve(1).map_err(|_| Error::no_memory("a definition"))?;
+        self.definitions
+            .try_reserve(1)
+            .map_err(|_| Error::no_memory("a definition"))?;
         self.definitions.insert(key, definition);
         Ok(())
     }
@@ -253,7 +286,9 @@ fn key(module: &[u8], name: &[u8]) -> Result<Box<[u8]>> {
 
 fn check(definition: &Definition) -> Result<()> {
     match definition {
-        Definition::Typed { types, function, .. } => {
+        Definition::Typed {
+            types, function, ..
+        } => {
             signature::unpack(*types)?;
             if function.is_null() {
                 return Err(error!(Status::NullArgument, "the function is NULL"));
@@ -266,12 +301,18 @@ fn check(definition: &Definition) -> Result<()> {
 }
 
 fn check_global(value: &lucet_value) -> Result<()> {
-    let value_type = u8::try_from(value.r#type).ok().and_then(ValueType::from_number);
+    let value_type = u8::try_from(value.r#type)
+        .ok()
+        .and_then(ValueType::from_number);
     match value_type {
-        None => Err(error!(Status::BadArgument, "{} is not the number of a value type", value.r#type)),
-        Some(ValueType::Funcref) if value.bits() as u64 != 0 => {
-            Err(error!(Status::BadArgument, "a global of the host can only be a null funcref: functions belong to instances"))
-        }
+        None => Err(error!(
+            Status::BadArgument,
+            "{} is not the number of a value type", value.r#type
+        )),
+        Some(ValueType::Funcref) if value.bits() as u64 != 0 => Err(error!(
+            Status::BadArgument,
+            "a global of the host can only be a null funcref: functions belong to instances"
+        )),
         Some(_) => Ok(()),
     }
 }
@@ -288,8 +329,16 @@ mod tests {
     fn names_are_unique_and_unambiguous() {
         let mut linker = Linker::new().expect("a linker");
         linker.define(b"a", b"bc", global(1, 1)).expect("new");
-        linker.define(b"ab", b"c", global(1, 2)).expect("another name");
-        assert_eq!(linker.define(b"a", b"bc", global(1, 3)).expect_err("taken").status, Status::BadArgument);
+        linker
+            .define(b"ab", b"c", global(1, 2))
+            .expect("another name");
+        assert_eq!(
+            linker
+                .define(b"a", b"bc", global(1, 3))
+                .expect_err("taken")
+                .status,
+            Status::BadArgument
+        );
         let found = linker.lookup(b"a", b"bc").expect("memory");
         assert!(matches!(found, Some(Definition::Global(value)) if value.bits() == 1));
         assert!(linker.lookup(b"", b"abc").expect("memory").is_none());
@@ -300,8 +349,19 @@ mod tests {
         let mut linker = Linker::new().expect("a linker");
         assert!(linker.define(b"m", b"type", global(9, 0)).is_err());
         assert!(linker.define(b"m", b"reference", global(6, 1)).is_err());
-        let function = Definition::Typed { function: std::ptr::null(), types: 0, leaf: false, data: std::ptr::null_mut() };
-        assert_eq!(linker.define(b"m", b"null", function).expect_err("refused").status, Status::NullArgument);
+        let function = Definition::Typed {
+            function: std::ptr::null(),
+            types: 0,
+            leaf: false,
+            data: std::ptr::null_mut(),
+        };
+        assert_eq!(
+            linker
+                .define(b"m", b"null", function)
+                .expect_err("refused")
+                .status,
+            Status::NullArgument
+        );
     }
 
     #[test]

@@ -45,7 +45,10 @@ impl Mapping {
         let page = PAGE_SIZE as usize;
         let slack = if align > page { align } else { 0 };
         let Some(padded) = length.checked_add(slack) else {
-            return Err(error!(Status::Limit, "{length} bytes of address space cannot be reserved"));
+            return Err(error!(
+                Status::Limit,
+                "{length} bytes of address space cannot be reserved"
+            ));
         };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
@@ -98,11 +101,22 @@ impl Mapping {
         let at = self.inside(offset, length)?;
         // SAFETY: the range is ours, as `inside` has checked.
         let failed = unsafe { libc::mprotect(at as *mut _, length, access.bits()) } != 0;
-        if failed { Err(Error::system("mprotect")) } else { Ok(()) }
+        if failed {
+            Err(Error::system("mprotect"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Maps a range of a file over a range of pages. The pages keep the file's content if it never changes.
-    pub fn map_file(&self, offset: usize, length: usize, access: Access, file: BorrowedFd<'_>, at: u64) -> Result<()> {
+    pub fn map_file(
+        &self,
+        offset: usize,
+        length: usize,
+        access: Access,
+        file: BorrowedFd<'_>,
+        at: u64,
+    ) -> Result<()> {
         if length == 0 {
             return Ok(());
         }
@@ -112,8 +126,21 @@ impl Mapping {
         };
         let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
         // SAFETY: the range is ours, so MAP_FIXED replaces nothing of anybody else's.
-        let done = unsafe { libc::mmap(address as *mut _, length, access.bits(), flags, file.as_raw_fd(), at) };
-        if done == libc::MAP_FAILED { Err(Error::system("mmap of a module")) } else { Ok(()) }
+        let done = unsafe {
+            libc::mmap(
+                address as *mut _,
+                length,
+                access.bits(),
+                flags,
+                file.as_raw_fd(),
+                at,
+            )
+        };
+        if done == libc::MAP_FAILED {
+            Err(Error::system("mmap of a module"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes a range of pages read as zero again and gives their memory back.

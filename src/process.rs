@@ -38,7 +38,10 @@ pub fn token() -> Result<u64> {
     if word.load(Ordering::Acquire) == 0 {
         // The counter is copied by fork, so parent and child may count to the same number: the process id tells them apart.
         let process = u64::from(std::process::id());
-        word.store(process << 32 | NEXT.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        word.store(
+            process << 32 | NEXT.fetch_add(1, Ordering::Relaxed),
+            Ordering::Release,
+        );
     }
     Ok(word.load(Ordering::Acquire))
 }

@@ -15,7 +15,10 @@ pub struct Line {
 impl Line {
     /// A line with this text.
     pub fn of(text: fmt::Arguments<'_>) -> Line {
-        let mut line = Line { bytes: [0; CAPACITY], length: 0 };
+        let mut line = Line {
+            bytes: [0; CAPACITY],
+            length: 0,
+        };
         // A line that is too long is cut: no failure.
         let _ = line.write_fmt(text);
         line
@@ -35,7 +38,11 @@ impl Write for Line {
         }
         self.bytes[self.length..self.length + take].copy_from_slice(&text.as_bytes()[..take]);
         self.length += take;
-        if take < text.len() { Err(fmt::Error) } else { Ok(()) }
+        if take < text.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -45,7 +52,15 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_at_a_character() {
-        assert_eq!(Line::of(format_args!("{} and {}", 1, "two")).as_str(), "1 and two");
-        assert_eq!(Line::of(format_args!("a{}", "é".repeat(600))).as_str().len(), 1023);
+        assert_eq!(
+            Line::of(format_args!("{} and {}", 1, "two")).as_str(),
+            "1 and two"
+        );
+        assert_eq!(
+            Line::of(format_args!("a{}", "é".repeat(600)))
+                .as_str()
+                .len(),
+            1023
+        );
     }
 }

@@ -19,7 +19,12 @@ pub const PARAMETERS: usize = 12;
 /// # Safety
 ///
 /// Called by `typed_entry` only, from a stub whose entry was looked up with the types of this call.
-pub unsafe extern "C" fn enter(spill: *mut Spill, stack: *const u64, export: u32, image: usize) -> u64 {
+pub unsafe extern "C" fn enter(
+    spill: *mut Spill,
+    stack: *const u64,
+    export: u32,
+    image: usize,
+) -> u64 {
     let done = guard::catch(|| {
         // SAFETY: `typed_entry` passes its own stack frame.
         let spill = unsafe { &*spill };
@@ -43,17 +48,26 @@ unsafe fn call(spill: &Spill, stack: *const u64, export: u32, image: usize) -> R
     let [handle, result, ..] = spill.integers;
     let (_, inner) = live(Handle(handle))?;
     if inner.module.code.base() != image {
-        return Err(error!(Status::BadArgument, "the entry belongs to another module than the instance"));
+        return Err(error!(
+            Status::BadArgument,
+            "the entry belongs to another module than the instance"
+        ));
     }
     let Some(func) = inner.module.code.func_of_export(export) else {
-        return Err(error!(Status::NotFound, "the module has no exported function {export}"));
+        return Err(error!(
+            Status::NotFound,
+            "the module has no exported function {export}"
+        ));
     };
     let function_type = run::Target::func(inner, func)?.function_type;
     let mut values = [lucet_value::from_bits(0, 0); PARAMETERS];
     // SAFETY: the caller's promise: the call has these parameters.
     let mut arguments = unsafe { Arguments::new(spill, stack, 2) };
     let mut count = 0;
-    for (value, parameter) in values.iter_mut().zip(inner.image().parameters(&function_type)) {
+    for (value, parameter) in values
+        .iter_mut()
+        .zip(inner.image().parameters(&function_type))
+    {
         *value = lucet_value::from_bits(parameter.number(), u128::from(arguments.next(parameter)));
         count += 1;
     }

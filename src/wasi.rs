@@ -40,13 +40,33 @@ const CLOCK_STEP: u64 = 1000;
 type Answer = std::result::Result<(), u32>;
 
 /// A function: its name, its parameters (`i`: i32, `I`: i64), and what it does; `None`: ENOSYS.
-type Function = (&'static str, &'static str, Option<fn(&Context<'_>, &[u64]) -> Answer>);
+type Function = (
+    &'static str,
+    &'static str,
+    Option<fn(&Context<'_>, &[u64]) -> Answer>,
+);
 
 const FUNCTIONS: [Function; 46] = [
-    ("args_get", "ii", Some(|context, a| context.strings(&context.state.arguments, a))),
-    ("args_sizes_get", "ii", Some(|context, a| context.sizes(&context.state.arguments, a))),
-    ("environ_get", "ii", Some(|context, a| context.strings(&context.state.environment, a))),
-    ("environ_sizes_get", "ii", Some(|context, a| context.sizes(&context.state.environment, a))),
+    (
+        "args_get",
+        "ii",
+        Some(|context, a| context.strings(&context.state.arguments, a)),
+    ),
+    (
+        "args_sizes_get",
+        "ii",
+        Some(|context, a| context.sizes(&context.state.arguments, a)),
+    ),
+    (
+        "environ_get",
+        "ii",
+        Some(|context, a| context.strings(&context.state.environment, a)),
+    ),
+    (
+        "environ_sizes_get",
+        "ii",
+        Some(|context, a| context.sizes(&context.state.environment, a)),
+    ),
     ("clock_res_get", "ii", Some(clock_res_get)),
     ("clock_time_get", "iIi", Some(clock_time_get)),
     ("fd_advise", "iIIi", None),
@@ -120,8 +140,15 @@ struct Context<'a> {
 /// # Errors
 ///
 /// `BadArgument` when a name is taken, `NoMemory`; nothing is defined then.
-pub fn define(linker: &mut Linker, arguments: Vec<Vec<u8>>, environment: Vec<Vec<u8>>) -> Result<()> {
-    let state = Counted::new(State { arguments, environment })?;
+pub fn define(
+    linker: &mut Linker,
+    arguments: Vec<Vec<u8>>,
+    environment: Vec<Vec<u8>>,
+) -> Result<()> {
+    let state = Counted::new(State {
+        arguments,
+        environment,
+    })?;
     for (index, function) in FUNCTIONS.iter().enumerate() {
         if let Err(failure) = define_one(linker, function, &state) {
             for (name, ..) in &FUNCTIONS[..index] {
@@ -133,14 +160,25 @@ pub fn define(linker: &mut Linker, arguments: Vec<Vec<u8>>, environment: Vec<Vec
     Ok(())
 }
 
-fn define_one(linker: &mut Linker, function: &'static Function, state: &Counted<State>) -> Result<()> {
+fn define_one(
+    linker: &mut Linker,
+    function: &'static Function,
+    state: &Counted<State>,
+) -> Result<()> {
     let (name, letters, _) = *function;
     let mut parameters = [ValueType::I32; 16];
     for (parameter, letter) in parameters.iter_mut().zip(letters.chars()) {
-        *parameter = if letter == 'I' { ValueType::I64 } else { ValueType::I32 };
+        *parameter = if letter == 'I' {
+            ValueType::I64
+        } else {
+            ValueType::I32
+        };
     }
     let results: &[ValueType] = if name == EXIT { &[] } else { &[ValueType::I32] };
-    let data = Box::into_raw(try_box(Row { function, state: state.clone() })?);
+    let data = Box::into_raw(try_box(Row {
+        function,
+        state: state.clone(),
+    })?);
     let owned = DynamicData::new(data.cast(), Some(release));
     let owned = owned.inspect_err(|_| {
         // SAFETY: nobody has taken the data.
@@ -171,7 +209,11 @@ unsafe extern "C" fn enter(
             // SAFETY: the definition has this many parameters.
             *bits = unsafe { (*arguments.add(index)).bits() } as u64;
         }
-        let context = Context { call, instance: call::instance(call).ok()?, state: &definition.state };
+        let context = Context {
+            call,
+            instance: call::instance(call).ok()?,
+            state: &definition.state,
+        };
         let answer = run.map_or(Err(ENOSYS), |run| run(&context, &bits[..letters.len()]));
         (*name != EXIT).then_some(answer)
     });
@@ -182,14 +224,20 @@ unsafe extern "C" fn enter(
     };
     if definition.function.0 != EXIT {
         // SAFETY: the definition has one result.
-        unsafe { results.write(lucet_value::from_bits(ValueType::I32.number(), u128::from(errno))) };
+        unsafe {
+            results.write(lucet_value::from_bits(
+                ValueType::I32.number(),
+                u128::from(errno),
+            ))
+        };
     }
 }
 
 impl Context<'_> {
     fn put(&self, address: u64, bytes: &[u8]) -> Answer {
         // SAFETY: the source is a slice.
-        unsafe { memory::write(self.instance, 0, address, bytes.as_ptr(), bytes.len()) }.map_err(|_| EFAULT)
+        unsafe { memory::write(self.instance, 0, address, bytes.as_ptr(), bytes.len()) }
+            .map_err(|_| EFAULT)
     }
 
     fn put_u32(&self, address: u64, value: usize) -> Answer {
@@ -199,7 +247,8 @@ impl Context<'_> {
     fn get_u32(&self, address: u64) -> std::result::Result<u32, u32> {
         let mut bytes = [0; 4];
         // SAFETY: the destination has four bytes.
-        unsafe { memory::read(self.instance, 0, address, bytes.as_mut_ptr(), 4) }.map_err(|_| EFAULT)?;
+        unsafe { memory::read(self.instance, 0, address, bytes.as_mut_ptr(), 4) }
+            .map_err(|_| EFAULT)?;
         Ok(u32::from_le_bytes(bytes))
     }
 
@@ -221,14 +270,19 @@ impl Context<'_> {
 
     /// A copy of guest memory would need memory; a view is fine here: nothing of the guest runs meanwhile.
     fn view(&self, address: u32, length: u32) -> std::result::Result<&[u8], u32> {
-        let start = memory::view(self.instance, 0, u64::from(address), u64::from(length)).map_err(|_| EFAULT)?;
+        let start = memory::view(self.instance, 0, u64::from(address), u64::from(length))
+            .map_err(|_| EFAULT)?;
         // SAFETY: the range has been checked, and the guest waits for us.
         Ok(unsafe { std::slice::from_raw_parts(start, length as usize) })
     }
 
     fn log(&self, bytes: &[u8]) {
-        let Ok((_, inner)) = live(self.instance) else { return };
-        let lines = bytes.split(|byte| *byte == b'\n').flat_map(|line| line.chunks(MOST_LINE));
+        let Ok((_, inner)) = live(self.instance) else {
+            return;
+        };
+        let lines = bytes
+            .split(|byte| *byte == b'\n')
+            .flat_map(|line| line.chunks(MOST_LINE));
         for piece in lines.filter(|piece| !piece.is_empty()) {
             let escaped = Escaped(piece);
             guard::outside(|| inner.region.log(LOG_LEVEL, format_args!("{escaped}")));
@@ -272,12 +326,17 @@ fn clock_res_get(context: &Context<'_>, a: &[u64]) -> Answer {
 }
 
 fn clock_time_get(context: &Context<'_>, a: &[u64]) -> Answer {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the struct is ours.
     if unsafe { libc::clock_gettime(clock_id(a[0])?, &raw mut time) } != 0 {
         return Err(EIO);
     }
-    let nanoseconds = (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64);
+    let nanoseconds = (time.tv_sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec as u64);
     context.put(a[2], &(nanoseconds / CLOCK_STEP * CLOCK_STEP).to_le_bytes())
 }
 
@@ -344,16 +403,35 @@ mod tests {
 
     #[test]
     fn guest_text_is_escaped() {
-        assert_eq!(Escaped("grün\t\\ \u{1b}[1m".as_bytes()).to_string(), "grün\\u{9}\\\\ \\u{1b}[1m");
+        assert_eq!(
+            Escaped("grün\t\\ \u{1b}[1m".as_bytes()).to_string(),
+            "grün\\u{9}\\\\ \\u{1b}[1m"
+        );
         assert_eq!(Escaped(b"a\xff\xc3").to_string(), "a\\xff\\xc3");
     }
 
     #[test]
     fn a_name_that_is_taken_leaves_nothing_behind() {
         let mut linker = Linker::new().expect("a linker");
-        linker.define(MODULE, b"random_get", Definition::Global(lucet_value::from_bits(1, 0))).expect("new");
+        linker
+            .define(
+                MODULE,
+                b"random_get",
+                Definition::Global(lucet_value::from_bits(1, 0)),
+            )
+            .expect("new");
         assert!(define(&mut linker, Vec::new(), Vec::new()).is_err());
-        assert!(linker.lookup(MODULE, b"args_get").expect("memory").is_none());
-        assert!(linker.lookup(MODULE, b"random_get").expect("memory").is_some());
+        assert!(
+            linker
+                .lookup(MODULE, b"args_get")
+                .expect("memory")
+                .is_none()
+        );
+        assert!(
+            linker
+                .lookup(MODULE, b"random_get")
+                .expect("memory")
+                .is_some()
+        );
     }
 }

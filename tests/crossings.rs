@@ -23,7 +23,10 @@ fn results(outcome: &lucet::abi::lucet_outcome) -> Vec<(u32, u128)> {
     assert_eq!(outcome.kind, LUCET_RETURNED);
     // SAFETY: the outcome of a run that returned points at its values.
     let values = unsafe { std::slice::from_raw_parts(outcome.values, outcome.value_count) };
-    values.iter().map(|value| (value.r#type, value.bits())).collect()
+    values
+        .iter()
+        .map(|value| (value.r#type, value.bits()))
+        .collect()
 }
 
 /// Parameters of every kind, in turn, beyond what registers hold.
@@ -46,11 +49,17 @@ fn many(count: usize) -> (String, Vec<lucet_value>) {
 fn parameters_come_back_as_results() {
     for count in [0, 1, 2, 7, 8, 16, 17, 30] {
         let (types, values) = many(count);
-        let gets: String = (0..count).map(|index| format!("(local.get {index})")).collect();
-        let text = format!("(module (func (export \"f\") (param {types}) (result {types}) {gets}))");
+        let gets: String = (0..count)
+            .map(|index| format!("(local.get {index})"))
+            .collect();
+        let text =
+            format!("(module (func (export \"f\") (param {types}) (result {types}) {gets}))");
         let guest = Guest::new(&text);
         let outcome = guest.run("f", &values);
-        let wanted: Vec<_> = values.iter().map(|value| (value.r#type, value.bits())).collect();
+        let wanted: Vec<_> = values
+            .iter()
+            .map(|value| (value.r#type, value.bits()))
+            .collect();
         assert_eq!(results(&outcome), wanted, "{count} values");
     }
 }
@@ -58,14 +67,18 @@ fn parameters_come_back_as_results() {
 #[test]
 fn more_than_eight_results_of_a_class() {
     let types = "i64 ".repeat(20);
-    let constants: String = (0..20).map(|index| format!("(i64.const {})", index * 1_000_000_007i64)).collect();
+    let constants: String = (0..20)
+        .map(|index| format!("(i64.const {})", index * 1_000_000_007i64))
+        .collect();
     let text = format!(
         "(module (func $many (result {types}) {constants})
            (func (export \"f\") (result {types}) (call $many)))"
     );
     let guest = Guest::new(&text);
     let got = results(&guest.run("f", &[]));
-    let wanted: Vec<_> = (0..20).map(|index| (2, u128::from((index * 1_000_000_007i64) as u64))).collect();
+    let wanted: Vec<_> = (0..20)
+        .map(|index| (2, u128::from((index * 1_000_000_007i64) as u64)))
+        .collect();
     assert_eq!(got, wanted);
 }
 
@@ -82,7 +95,14 @@ unsafe extern "C" fn ten(
     i: f64,
     j: i64,
 ) -> f64 {
-    f64::from(a) + b as f64 + f64::from(c) + d + f64::from(e) + f as f64 + 100.0 * g as f64 + 1000.0 * f64::from(h)
+    f64::from(a)
+        + b as f64
+        + f64::from(c)
+        + d
+        + f64::from(e)
+        + f as f64
+        + 100.0 * g as f64
+        + 1000.0 * f64::from(h)
         + i
         + 10_000.0 * j as f64
 }
@@ -92,9 +112,19 @@ fn a_typed_host_function_with_stack_arguments() {
     for leaf in [false, true] {
         let mut linker = Linker::new().expect("a linker");
         // f64 ten(i32, i64, f32, f64, i32, i64, i64, i32, f64, i64)
-        let types = [4u64, 1, 2, 3, 4, 1, 2, 2, 1, 4, 2].iter().rev().fold(0, |all, code| all << 4 | code);
-        let definition = Definition::Typed { function: ten as *const (), types, leaf, data: std::ptr::null_mut() };
-        linker.define(b"env", b"ten", definition).expect("a definition");
+        let types = [4u64, 1, 2, 3, 4, 1, 2, 2, 1, 4, 2]
+            .iter()
+            .rev()
+            .fold(0, |all, code| all << 4 | code);
+        let definition = Definition::Typed {
+            function: ten as *const (),
+            types,
+            leaf,
+            data: std::ptr::null_mut(),
+        };
+        linker
+            .define(b"env", b"ten", definition)
+            .expect("a definition");
         let guest = Guest::linked(
             r#"(module (import "env" "ten" (func $ten (param i32 i64 f32 f64 i32 i64 i64 i32 f64 i64) (result f64)))
                  (func (export "f") (result f64)
@@ -104,14 +134,19 @@ fn a_typed_host_function_with_stack_arguments() {
             &small(),
         );
         let sum: f64 = 1.0 + 2.0 + 3.0 + 4.0 + 5.0 + 6.0 + 700.0 + 8000.0 + 9.0 + 100_000.0;
-        assert_eq!(results(&guest.run("f", &[])), [(4, u128::from(sum.to_bits()))]);
+        assert_eq!(
+            results(&guest.run("f", &[])),
+            [(4, u128::from(sum.to_bits()))]
+        );
     }
 }
 
 unsafe extern "C" fn call_back(call: *mut lucet_call, depth: i32) -> i32 {
     match call::run(call, b"down", &[i32(depth - 1)]) {
         // SAFETY: a run that returned has one value here.
-        Ok(outcome) if outcome.kind == LUCET_RETURNED => unsafe { *outcome.values }.bits() as i32 + 1,
+        Ok(outcome) if outcome.kind == LUCET_RETURNED => {
+            unsafe { *outcome.values }.bits() as i32 + 1
+        }
         Ok(_) => -1,
         Err(failure) => {
             assert_eq!(failure.status, Status::Depth);
@@ -127,9 +162,15 @@ const RECURSION: &str = r#"(module (import "env" "again" (func $again (param i32
 
 fn recursion() -> Guest {
     let mut linker = Linker::new().expect("a linker");
-    let definition =
-        Definition::Typed { function: call_back as *const (), types: 0x11, leaf: false, data: std::ptr::null_mut() };
-    linker.define(b"env", b"again", definition).expect("a definition");
+    let definition = Definition::Typed {
+        function: call_back as *const (),
+        types: 0x11,
+        leaf: false,
+        data: std::ptr::null_mut(),
+    };
+    linker
+        .define(b"env", b"again", definition)
+        .expect("a definition");
     Guest::linked(RECURSION, &linker, &small())
 }
 
@@ -138,7 +179,10 @@ fn callbacks_nest_up_to_the_limit() {
     let guest = recursion();
     assert_eq!(guest.run_i32("down", &[i32(8)]), 8);
     let outcome = guest.run("down", &[i32(9)]);
-    assert_eq!((outcome.kind, outcome.detail), (LUCET_TRAPPED, u32::from(TrapCode::Depth.number())));
+    assert_eq!(
+        (outcome.kind, outcome.detail),
+        (LUCET_TRAPPED, u32::from(TrapCode::Depth.number()))
+    );
     guest.reset();
     assert_eq!(guest.run_i32("down", &[i32(3)]), 3);
 }
@@ -151,9 +195,15 @@ unsafe extern "C" fn terminating(call: *mut lucet_call) -> i32 {
 #[test]
 fn a_host_function_ends_its_guest() {
     let mut linker = Linker::new().expect("a linker");
-    let definition =
-        Definition::Typed { function: terminating as *const (), types: 0x1, leaf: false, data: std::ptr::null_mut() };
-    linker.define(b"env", b"end", definition).expect("a definition");
+    let definition = Definition::Typed {
+        function: terminating as *const (),
+        types: 0x1,
+        leaf: false,
+        data: std::ptr::null_mut(),
+    };
+    linker
+        .define(b"env", b"end", definition)
+        .expect("a definition");
     let guest = Guest::linked(
         r#"(module (import "env" "end" (func $end (result i32)))
              (global (export "after") (mut i32) (i32.const 0))
@@ -163,12 +213,24 @@ fn a_host_function_ends_its_guest() {
     );
     let outcome = guest.run("f", &[]);
     assert_eq!((outcome.kind, outcome.token), (LUCET_TERMINATED, 77));
-    let refused = instance::run(guest.handle, b"f", &[]).map(|_| ()).expect_err("needs a reset");
+    let refused = instance::run(guest.handle, b"f", &[])
+        .map(|_| ())
+        .expect_err("needs a reset");
     assert_eq!(refused.status, Status::NeedsReset);
-    assert_eq!(instance::global::get(guest.handle, b"after").expect("a global").bits(), 0);
+    assert_eq!(
+        instance::global::get(guest.handle, b"after")
+            .expect("a global")
+            .bits(),
+        0
+    );
 }
 
-unsafe extern "C" fn swap(_: *mut lucet_call, data: *mut c_void, arguments: *const lucet_value, results: *mut lucet_value) {
+unsafe extern "C" fn swap(
+    _: *mut lucet_call,
+    data: *mut c_void,
+    arguments: *const lucet_value,
+    results: *mut lucet_value,
+) {
     // SAFETY: the definition below says four parameters and four results, and the data is a counter.
     unsafe {
         *data.cast::<u32>() += 1;
@@ -184,8 +246,11 @@ fn a_dynamic_host_function_with_several_results() {
     let mut calls = 0u32;
     let mut linker = Linker::new().expect("a linker");
     let data = lucet::linker::DynamicData::new((&raw mut calls).cast(), None).expect("memory");
-    let definition = Definition::dynamic(&[I32, F64, I64, F32], &[F32, I64, F64, I32], swap, data).expect("a definition");
-    linker.define(b"env", b"swap", definition).expect("a definition");
+    let definition = Definition::dynamic(&[I32, F64, I64, F32], &[F32, I64, F64, I32], swap, data)
+        .expect("a definition");
+    linker
+        .define(b"env", b"swap", definition)
+        .expect("a definition");
     let guest = Guest::linked(
         r#"(module (import "env" "swap" (func $swap (param i32 f64 i64 f32) (result f32 i64 f64 i32)))
              (export "imported" (func $swap))
@@ -209,15 +274,22 @@ fn a_dynamic_host_function_with_several_results() {
 
 #[test]
 fn a_wrong_call_runs_nothing() {
-    let guest = Guest::new(r#"(module (func (export "f") (param i32) (result i32) (local.get 0)))"#);
+    let guest =
+        Guest::new(r#"(module (func (export "f") (param i32) (result i32) (local.get 0)))"#);
     let refused = |name: &[u8], arguments: &[lucet_value]| {
-        instance::run(guest.handle, name, arguments).map(|_| ()).expect_err("refused").status
+        instance::run(guest.handle, name, arguments)
+            .map(|_| ())
+            .expect_err("refused")
+            .status
     };
     assert_eq!(refused(b"g", &[]), Status::NotFound);
     assert_eq!(refused(b"f", &[]), Status::TypeMismatch);
     assert_eq!(refused(b"f", &[i64(1)]), Status::TypeMismatch);
     assert_eq!(refused(b"f", &[i32(1), i32(2)]), Status::TypeMismatch);
     assert_eq!(guest.run_i32("f", &[i32(5)]), 5);
-    let stranger = instance::run(Handle(12345), b"f", &[]).map(|_| ()).expect_err("stale").status;
+    let stranger = instance::run(Handle(12345), b"f", &[])
+        .map(|_| ())
+        .expect_err("stale")
+        .status;
     assert_eq!(stranger, Status::Stale);
 }

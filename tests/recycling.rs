@@ -40,15 +40,29 @@ fn assert_fresh(handle: instance::Handle) {
     // SAFETY: the view covers the whole memory, and the guest does not run.
     let bytes = unsafe { std::slice::from_raw_parts(bytes, size) };
     assert_eq!(&bytes[8..15], b"initial");
-    assert!(bytes.iter().enumerate().all(|(index, byte)| *byte == 0 || (8..15).contains(&index)));
+    assert!(
+        bytes
+            .iter()
+            .enumerate()
+            .all(|(index, byte)| *byte == 0 || (8..15).contains(&index))
+    );
     assert_eq!(global::get(handle, b"counter").expect("a global").bits(), 5);
     assert_eq!(table::size(handle, b"table").expect("a table"), 4);
     assert_eq!(table::size(handle, b"objects").expect("a table"), 2);
-    assert_ne!(table::get(handle, b"table", 0).expect("an element").bits(), 0);
+    assert_ne!(
+        table::get(handle, b"table", 0).expect("an element").bits(),
+        0
+    );
     for index in 1..4 {
-        assert_eq!(table::get(handle, b"table", index).expect("an element").bits(), 0);
+        assert_eq!(
+            table::get(handle, b"table", index)
+                .expect("an element")
+                .bits(),
+            0
+        );
     }
-    let outcome = instance::run(handle, b"use_segments", &[]).unwrap_or_else(|_| panic!("{}", sentence()));
+    let outcome =
+        instance::run(handle, b"use_segments", &[]).unwrap_or_else(|_| panic!("{}", sentence()));
     assert_eq!(outcome.kind, LUCET_RETURNED, "segments are there again");
 }
 
@@ -85,7 +99,10 @@ fn a_used_slot_is_like_a_new_one() {
         let next = create(&region, &guest.module);
         assert_fresh(next);
         instance::release(next).expect("a release");
-        assert!(instance::release(next).is_err(), "a handle is good for one instance");
+        assert!(
+            instance::release(next).is_err(),
+            "a handle is good for one instance"
+        );
     }
 }
 

@@ -11,7 +11,12 @@ use support::{Guest, i32, small};
 fn overflows(guest: &Guest, export: &str, depth: i32) {
     let outcome = guest.run(export, &[i32(depth)]);
     assert_eq!(outcome.kind, LUCET_TRAPPED, "{}", guest.describe());
-    assert_eq!(outcome.detail, u32::from(TrapCode::Stack.number()), "{}", guest.describe());
+    assert_eq!(
+        outcome.detail,
+        u32::from(TrapCode::Stack.number()),
+        "{}",
+        guest.describe()
+    );
     guest.reset();
 }
 
@@ -68,8 +73,15 @@ fn in_a_call_out_at_every_depth() {
     for leaf in [false, true] {
         let mut linker = Linker::new().expect("a linker");
         let function = identity as *const ();
-        let definition = Definition::Typed { function, types: 0x11, leaf, data: std::ptr::null_mut() };
-        linker.define(b"env", b"identity", definition).expect("a definition");
+        let definition = Definition::Typed {
+            function,
+            types: 0x11,
+            leaf,
+            data: std::ptr::null_mut(),
+        };
+        linker
+            .define(b"env", b"identity", definition)
+            .expect("a definition");
         let text = r#"(module (import "env" "identity" (func $out (param i32) (result i32)))
              (func $down (export "down") (param i32) (result i32)
                (if (result i32) (i32.eqz (local.get 0)) (then (call $out (i32.const 7)))
@@ -82,7 +94,12 @@ fn in_a_call_out_at_every_depth() {
         for depth in 0..2300 {
             let outcome = guest.run("down", &[i32(depth)]);
             if outcome.kind == LUCET_TRAPPED {
-                assert_eq!(outcome.detail, u32::from(TrapCode::Stack.number()), "{}", guest.describe());
+                assert_eq!(
+                    outcome.detail,
+                    u32::from(TrapCode::Stack.number()),
+                    "{}",
+                    guest.describe()
+                );
                 trapped += 1;
                 guest.reset();
             } else {
@@ -91,6 +108,9 @@ fn in_a_call_out_at_every_depth() {
                 returned += 1;
             }
         }
-        assert!(returned > 100 && trapped > 100, "leaf {leaf}: {returned} returned, {trapped} trapped");
+        assert!(
+            returned > 100 && trapped > 100,
+            "leaf {leaf}: {returned} returned, {trapped} trapped"
+        );
     }
 }

@@ -16,7 +16,9 @@ use super::module::lucet_func;
 /// The instance that calls. NULL outside of a host function. The host function's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_call_instance(call: *const lucet_call) -> *mut lucet_instance {
-    guarded_value(|| call::instance(call)).map_or(std::ptr::null_mut(), |handle| handle.0 as *mut lucet_instance)
+    guarded_value(|| call::instance(call)).map_or(std::ptr::null_mut(), |handle| {
+        handle.0 as *mut lucet_instance
+    })
 }
 
 /// The `data` with which the host function was defined. NULL outside of a host function. The host function's thread. Since 0.1.
@@ -53,7 +55,10 @@ pub unsafe extern "C" fn lucet_call_suspend(call: *mut lucet_call, token: u64) -
     let _ = token;
     guarded(|| {
         call::instance(call)?;
-        Err(error!(Status::Unsupported, "suspending a guest is not supported in this release"))
+        Err(error!(
+            Status::Unsupported,
+            "suspending a guest is not supported in this release"
+        ))
     })
 }
 
@@ -75,7 +80,10 @@ pub unsafe extern "C" fn lucet_call_run(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let name = text(name, "name")?.to_bytes();
-        deliver(out_outcome, values_in(arguments, count).and_then(|values| call::run(call, name, values)))
+        deliver(
+            out_outcome,
+            values_in(arguments, count).and_then(|values| call::run(call, name, values)),
+        )
     })
 }
 
@@ -91,7 +99,10 @@ pub unsafe extern "C" fn lucet_call_func(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let func = func_of(func)?;
-        deliver(out_outcome, values_in(arguments, count).and_then(|values| call::func(call, func, values)))
+        deliver(
+            out_outcome,
+            values_in(arguments, count).and_then(|values| call::func(call, func, values)),
+        )
     })
 }
 
@@ -109,6 +120,9 @@ pub unsafe extern "C" fn lucet_call_funcref(
         if call.is_null() {
             return Err(null("call"));
         }
-        deliver(out_outcome, values_in(arguments, count).and_then(|values| call::funcref(call, function, values)))
+        deliver(
+            out_outcome,
+            values_in(arguments, count).and_then(|values| call::funcref(call, function, values)),
+        )
     })
 }

@@ -111,8 +111,17 @@ pub unsafe extern "C" fn lucet_module_import(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let image = get(module)?.code.image();
-        let import = image.imports().get(index).ok_or_else(|| outside(index, "imports", image.imports().len()))?;
-        let described = describe(&image, Some(import.module), import.name, import.kind, import.index)?;
+        let import = image
+            .imports()
+            .get(index)
+            .ok_or_else(|| outside(index, "imports", image.imports().len()))?;
+        let described = describe(
+            &image,
+            Some(import.module),
+            import.name,
+            import.kind,
+            import.index,
+        )?;
         write(out_import, described)
     })
 }
@@ -134,8 +143,14 @@ pub unsafe extern "C" fn lucet_module_export(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let image = get(module)?.code.image();
-        let export = image.exports().get(index).ok_or_else(|| outside(index, "exports", image.exports().len()))?;
-        write(out_export, describe(&image, None, export.name, export.kind, export.index)?)
+        let export = image
+            .exports()
+            .get(index)
+            .ok_or_else(|| outside(index, "exports", image.exports().len()))?;
+        write(
+            out_export,
+            describe(&image, None, export.name, export.kind, export.index)?,
+        )
     })
 }
 
@@ -159,7 +174,11 @@ fn requirements(image: &Image<'_>) -> lucet_requirements {
     let (minimum, maximum) = image.memories().get(0).map_or((0, 0), |memory| {
         let bounded = memory.flags & FLAG_HAS_MAXIMUM != 0;
         let most = contract.reservation;
-        let maximum = if bounded { memory.maximum.saturating_mul(WASM_PAGE_SIZE).min(most) } else { most };
+        let maximum = if bounded {
+            memory.maximum.saturating_mul(WASM_PAGE_SIZE).min(most)
+        } else {
+            most
+        };
         (memory.minimum.saturating_mul(WASM_PAGE_SIZE), maximum)
     });
     lucet_requirements {
@@ -207,13 +226,20 @@ const NOTHING: lucet_extern = lucet_extern {
     maximum: 0,
 };
 
-fn describe(image: &Image<'_>, module: Option<Span>, name: Span, kind: u32, index: u32) -> Result<lucet_extern> {
+fn describe(
+    image: &Image<'_>,
+    module: Option<Span>,
+    name: Span,
+    kind: u32,
+    index: u32,
+) -> Result<lucet_extern> {
     let mut described = NOTHING;
     if let Some(module) = module.map(|module| image.bytes(module)) {
         (described.module, described.module_length) = (module.as_ptr().cast(), module.len());
     }
     let name = image.bytes(name);
-    (described.name, described.name_length, described.kind) = (name.as_ptr().cast(), name.len(), kind);
+    (described.name, described.name_length, described.kind) =
+        (name.as_ptr().cast(), name.len(), kind);
     let typed = match ExternKind::from_number(kind) {
         Some(ExternKind::Function) => function(image, index, &mut described),
         Some(ExternKind::Table) => table(image, index, &mut described),
@@ -222,17 +248,27 @@ fn describe(image: &Image<'_>, module: Option<Span>, name: Span, kind: u32, inde
         None => None,
     };
     // Parsing has checked the indices.
-    typed.ok_or_else(|| error!(Status::BadModule, "damaged module: an import or export of nothing"))?;
+    typed.ok_or_else(|| {
+        error!(
+            Status::BadModule,
+            "damaged module: an import or export of nothing"
+        )
+    })?;
     Ok(described)
 }
 
 fn function(image: &Image<'_>, index: u32, out: &mut lucet_extern) -> Option<()> {
     let function = image.functions().get(index as usize)?;
-    let function_type = image.function_types().get(function.function_type as usize)?;
+    let function_type = image
+        .function_types()
+        .get(function.function_type as usize)?;
     let first = function_type.first as usize;
     let parameters = first + function_type.parameters as usize;
     let types = image.section(Section::ValueTypes);
-    let (parameters, results) = (types.get(first..parameters)?, types.get(parameters..parameters + function_type.results as usize)?);
+    let (parameters, results) = (
+        types.get(first..parameters)?,
+        types.get(parameters..parameters + function_type.results as usize)?,
+    );
     (out.parameters, out.parameter_count) = (parameters.as_ptr(), parameters.len());
     (out.results, out.result_count) = (results.as_ptr(), results.len());
     Some(())

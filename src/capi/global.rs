@@ -18,7 +18,11 @@ pub unsafe extern "C" fn lucet_instance_global_get(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        put(out_value, global::get(handle(instance)?, text(name, "name")?.to_bytes())?, "out_value")
+        put(
+            out_value,
+            global::get(handle(instance)?, text(name, "name")?.to_bytes())?,
+            "out_value",
+        )
     })
 }
 

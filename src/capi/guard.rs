@@ -19,7 +19,12 @@ pub(super) fn guarded_value<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
         injected();
         body()
     });
-    done.unwrap_or_else(|_| Err(error!(Status::Poisoned, "an internal error in the library: please report it")))
+    done.unwrap_or_else(|_| {
+        Err(error!(
+            Status::Poisoned,
+            "an internal error in the library: please report it"
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -49,9 +49,15 @@ unsafe impl Extensible for lucet_limits {
 impl lucet_limits {
     fn to_limits(self) -> Result<Limits> {
         if [self.deadline_ns, self.cpu_ns, self.fuel, self.slice_ns] != [0; 4] {
-            return Err(error!(Status::Unsupported, "limits of time and fuel are not supported in this release: leave them 0"));
+            return Err(error!(
+                Status::Unsupported,
+                "limits of time and fuel are not supported in this release: leave them 0"
+            ));
         }
-        Ok(Limits { memory_bytes: self.memory_bytes, table_elements: self.table_elements })
+        Ok(Limits {
+            memory_bytes: self.memory_bytes,
+            table_elements: self.table_elements,
+        })
     }
 }
 
@@ -80,7 +86,8 @@ pub unsafe extern "C" fn lucet_instance_new(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         prepare(out_instance, "out_instance")?;
-        let limits = read_optional(limits)?.map_or(Ok(Limits::default()), lucet_limits::to_limits)?;
+        let limits =
+            read_optional(limits)?.map_or(Ok(Limits::default()), lucet_limits::to_limits)?;
         let handle = instance::create(get(region.cast_const())?, get(module)?, data, limits)?;
         out_instance.write(handle.0 as *mut lucet_instance);
         Ok(())

@@ -90,7 +90,12 @@ pub unsafe extern "C" fn lucet_linker_define(
 /// # Safety
 ///
 /// The row's name is NULL or a C string.
-unsafe fn define_row(linker: &mut Linker, module: &[u8], row: &lucet_host_function, data: *mut c_void) -> Result<()> {
+unsafe fn define_row(
+    linker: &mut Linker,
+    module: &[u8],
+    row: &lucet_host_function,
+    data: *mut c_void,
+) -> Result<()> {
     // SAFETY: the caller's promise.
     let name = unsafe { text(row.name, "a row's name") }?.to_bytes();
     if row.flags & !LUCET_LEAF != 0 || row.reserved != 0 {
@@ -103,7 +108,16 @@ unsafe fn define_row(linker: &mut Linker, module: &[u8], row: &lucet_host_functi
     }
     let function = row.function.ok_or_else(|| null("a row's function"))? as *const ();
     let leaf = row.flags & LUCET_LEAF != 0;
-    linker.define(module, name, Definition::Typed { function, types: row.types, leaf, data })
+    linker.define(
+        module,
+        name,
+        Definition::Typed {
+            function,
+            types: row.types,
+            leaf,
+            data,
+        },
+    )
 }
 
 /// Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.
@@ -126,7 +140,10 @@ pub unsafe extern "C" fn lucet_linker_define_dynamic(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let linker = get_mut(linker)?;
-        let (module, name) = (text(module, "module")?.to_bytes(), text(name, "name")?.to_bytes());
+        let (module, name) = (
+            text(module, "module")?.to_bytes(),
+            text(name, "name")?.to_bytes(),
+        );
         let parameters = value_types(array(parameters, parameter_count, "parameters")?)?;
         let results = value_types(array(results, result_count, "results")?)?;
         let function = function.ok_or_else(|| null("function"))?;
@@ -152,19 +169,38 @@ fn value_types(numbers: &[lucet_type]) -> Result<Vec<ValueType>> {
     /// What the validator allows.
     const MOST: usize = 1000;
     if numbers.len() > MOST {
-        return Err(error!(Status::BadArgument, "{} types, {MOST} are the most", numbers.len()));
+        return Err(error!(
+            Status::BadArgument,
+            "{} types, {MOST} are the most",
+            numbers.len()
+        ));
     }
     for number in numbers {
         match ValueType::from_number(*number) {
             Some(ValueType::V128) => {
-                return Err(error!(Status::Unsupported, "v128 in host functions is not supported in this release"));
+                return Err(error!(
+                    Status::Unsupported,
+                    "v128 in host functions is not supported in this release"
+                ));
             }
             Some(_) => {}
-            None if *number == LUCET_VOID => return Err(error!(Status::BadArgument, "LUCET_VOID in a list of types")),
-            None => return Err(error!(Status::BadArgument, "{number} is not the number of a value type")),
+            None if *number == LUCET_VOID => {
+                return Err(error!(Status::BadArgument, "LUCET_VOID in a list of types"));
+            }
+            None => {
+                return Err(error!(
+                    Status::BadArgument,
+                    "{number} is not the number of a value type"
+                ));
+            }
         }
     }
-    try_collect(numbers.iter().filter_map(|number| ValueType::from_number(*number)), "a function type")
+    try_collect(
+        numbers
+            .iter()
+            .filter_map(|number| ValueType::from_number(*number)),
+        "a function type",
+    )
 }
 
 /// Defines an immutable global.
@@ -179,7 +215,10 @@ pub unsafe extern "C" fn lucet_linker_define_global(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let linker = get_mut(linker)?;
-        let (module, name) = (text(module, "module")?.to_bytes(), text(name, "name")?.to_bytes());
+        let (module, name) = (
+            text(module, "module")?.to_bytes(),
+            text(name, "name")?.to_bytes(),
+        );
         let value = value.as_ref().ok_or_else(|| null("value"))?;
         linker.define(module, name, Definition::Global(*value))
     })

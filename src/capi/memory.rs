@@ -23,9 +23,14 @@ pub struct lucet_memory {
 
 /// A memory as a whole; `{NULL, 0}` when the instance is stale or has no such memory. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lucet_instance_memory(instance: *const lucet_instance, index: u32) -> lucet_memory {
+pub unsafe extern "C" fn lucet_instance_memory(
+    instance: *const lucet_instance,
+    index: u32,
+) -> lucet_memory {
     let found = guarded_value(|| memory::memory(handle(instance)?, index));
-    let (data, size) = found.map_or((std::ptr::null(), 0), |(address, size)| (address as *const u8, size));
+    let (data, size) = found.map_or((std::ptr::null(), 0), |(address, size)| {
+        (address as *const u8, size)
+    });
     lucet_memory { data, size }
 }
 
@@ -41,7 +46,13 @@ pub unsafe extern "C" fn lucet_instance_view(
     out_data: *mut *const u8,
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
-    guarded(|| unsafe { put(out_data, memory::view(handle(instance)?, memory, address, length)?, "out_data") })
+    guarded(|| unsafe {
+        put(
+            out_data,
+            memory::view(handle(instance)?, memory, address, length)?,
+            "out_data",
+        )
+    })
 }
 
 /// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). Since 0.1.
@@ -54,7 +65,13 @@ pub unsafe extern "C" fn lucet_instance_view_mut(
     out_data: *mut *mut u8,
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
-    guarded(|| unsafe { put(out_data, memory::view_mut(handle(instance)?, memory, address, length)?, "out_data") })
+    guarded(|| unsafe {
+        put(
+            out_data,
+            memory::view_mut(handle(instance)?, memory, address, length)?,
+            "out_data",
+        )
+    })
 }
 
 /// Copies bytes out of a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
@@ -106,7 +123,11 @@ pub unsafe extern "C" fn lucet_instance_memory_grow(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let old = memory::grow(handle(instance)?, memory, pages)?;
-        if out_old_pages.is_null() { Ok(()) } else { put(out_old_pages, old, "out_old_pages") }
+        if out_old_pages.is_null() {
+            Ok(())
+        } else {
+            put(out_old_pages, old, "out_old_pages")
+        }
     })
 }
 
@@ -128,7 +149,10 @@ pub unsafe extern "C" fn lucet_instance_alloc(
             return Err(null("out_address"));
         }
         if !align.is_power_of_two() {
-            return Err(error!(Status::BadArgument, "an alignment of {align} is not a power of two"));
+            return Err(error!(
+                Status::BadArgument,
+                "an alignment of {align} is not a power of two"
+            ));
         }
         let (address, outcome) = alloc::alloc(handle(instance)?, size, align);
         deliver(out_outcome, Ok(outcome))?;

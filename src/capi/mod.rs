@@ -10,7 +10,10 @@
 //! * when a function that makes something fails, its result is NULL; other results are not touched.
 
 #![allow(non_camel_case_types, reason = "the names are those of the C API")]
-#![allow(clippy::missing_safety_doc, reason = "each comment is the contract for C, which is the safety contract")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "each comment is the contract for C, which is the safety contract"
+)]
 
 mod guard;
 mod object;

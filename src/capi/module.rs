@@ -33,7 +33,8 @@ pub struct lucet_load_options {
     /// sizeof(lucet_load_options)
     pub struct_size: usize,
     /// If not NULL: called once for each import that cannot be resolved, with a sentence that is valid during the call.
-    pub problem: Option<unsafe extern "C" fn(data: *mut c_void, text: *const c_char, length: usize)>,
+    pub problem:
+        Option<unsafe extern "C" fn(data: *mut c_void, text: *const c_char, length: usize)>,
     /// The callback's first argument.
     pub data: *mut c_void,
     /// 0, or LUCET_LOAD_IN_PLACE.
@@ -69,9 +70,16 @@ unsafe fn options(options: *const lucet_load_options) -> Result<Options> {
     let given = unsafe { read_optional(options) }?;
     let flags = given.map_or(0, |given| given.flags);
     if flags & !LUCET_LOAD_IN_PLACE != 0 {
-        return Err(error!(Status::BadArgument, "unknown flags {flags:#x} in lucet_load_options"));
+        return Err(error!(
+            Status::BadArgument,
+            "unknown flags {flags:#x} in lucet_load_options"
+        ));
     }
-    let mode = if flags & LUCET_LOAD_IN_PLACE != 0 { Mode::InPlace } else { Mode::Copy };
+    let mode = if flags & LUCET_LOAD_IN_PLACE != 0 {
+        Mode::InPlace
+    } else {
+        Mode::Copy
+    };
     Ok(Options { mode, given })
 }
 
@@ -91,7 +99,10 @@ unsafe fn finish(
     // SAFETY: the caller's promise.
     let linker = unsafe { get(linker) }?;
     let mut report = |problem: &str| {
-        if let Some((callback, data)) = options.given.and_then(|given| Some((given.problem?, given.data))) {
+        if let Some((callback, data)) = options
+            .given
+            .and_then(|given| Some((given.problem?, given.data)))
+        {
             // SAFETY: the host's callback with its own data; the text is valid for its length.
             guard::outside(|| unsafe { callback(data, problem.as_ptr().cast(), problem.len()) });
         }
@@ -157,7 +168,10 @@ pub unsafe extern "C" fn lucet_module_load_bytes(
         prepare(out_module, "out_module")?;
         let options = self::options(options)?;
         if options.mode == Mode::InPlace {
-            return Err(error!(Status::BadArgument, "LUCET_LOAD_IN_PLACE is for files; bytes are always copied"));
+            return Err(error!(
+                Status::BadArgument,
+                "LUCET_LOAD_IN_PLACE is for files; bytes are always copied"
+            ));
         }
         let code = load::bytes(array(bytes.cast::<u8>(), length, "bytes")?)?;
         finish(&code, linker, &options, out_module)
@@ -182,7 +196,12 @@ pub unsafe extern "C" fn lucet_module_link(
         if linker.is_null() {
             return Err(null("linker"));
         }
-        finish(&get(module)?.code, linker, &self::options(options)?, out_module)
+        finish(
+            &get(module)?.code,
+            linker,
+            &self::options(options)?,
+            out_module,
+        )
     })
 }
 
@@ -198,14 +217,16 @@ pub unsafe extern "C" fn lucet_module_release(module: *mut lucet_module) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_module_build_id(module: *const lucet_module) -> *const c_char {
     // SAFETY: the C contract of this function.
-    guarded_value(|| unsafe { Ok(get(module)?.code.build_id().as_ptr()) }).unwrap_or(std::ptr::null())
+    guarded_value(|| unsafe { Ok(get(module)?.code.build_id().as_ptr()) })
+        .unwrap_or(std::ptr::null())
 }
 
 /// Which compiler made it, as "lucetc 0.1.0". The module's; NULL for no module. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_module_producer(module: *const lucet_module) -> *const c_char {
     // SAFETY: the C contract of this function.
-    guarded_value(|| unsafe { Ok(get(module)?.code.producer().as_ptr()) }).unwrap_or(std::ptr::null())
+    guarded_value(|| unsafe { Ok(get(module)?.code.producer().as_ptr()) })
+        .unwrap_or(std::ptr::null())
 }
 
 /// Looks up an exported function, for lucet_instance_call. It is the module's: valid while the module, one linked from it, or
@@ -228,6 +249,35 @@ pub unsafe extern "C" fn lucet_module_func(
     })
 }
 
+/// As lucet_module_func, by the export's index, as in lucet_module_export: also for names that C cannot write.
+/// Errors: NULL_ARGUMENT; NOT_FOUND: there is no such export, or it is not a function. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_module_func_at(
+    module: *const lucet_module,
+    index: usize,
+    out_func: *mut *const lucet_func,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        if out_func.is_null() {
+            return Err(null("out_func"));
+        }
+        out_func.write(std::ptr::null());
+        let code = &get(module)?.code;
+        let found = u32::try_from(index)
+            .ok()
+            .and_then(|index| code.func_of_export(index));
+        let func = found.ok_or_else(|| {
+            error!(
+                Status::NotFound,
+                "export {index} is not a function, or there is none"
+            )
+        })?;
+        out_func.write(std::ptr::from_ref(func).cast());
+        Ok(())
+    })
+}
+
 /// What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
 /// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.
 /// `types` is as in lucet_host_function. The entry is valid as long as a lucet_func would be.
@@ -240,7 +290,10 @@ pub unsafe extern "C" fn lucet_module_entry(
     types: u64,
 ) -> lucet_function {
     // SAFETY: the C contract of this function.
-    let entry = guarded_value(|| unsafe { get(module)?.entry(text(name, "name")?.to_bytes(), types) });
+    let entry =
+        guarded_value(|| unsafe { get(module)?.entry(text(name, "name")?.to_bytes(), types) });
     // SAFETY: the address of a stub, which is code; C converts the pointer to the function's own type before it calls.
-    entry.map_or(None, |address| unsafe { std::mem::transmute::<usize, lucet_function>(address) })
+    entry.map_or(None, |address| unsafe {
+        std::mem::transmute::<usize, lucet_function>(address)
+    })
 }

@@ -86,8 +86,17 @@ unsafe fn check<K: Kind>(object: *const K) -> Result<*mut Object<K::Inner>> {
     }
     let object = object.cast_mut().cast::<Object<K::Inner>>();
     // SAFETY: the caller's promise; the alignment is checked first.
-    let matches = object.is_aligned() && unsafe { (&raw const (*object).tag).read_volatile() } == K::TAG;
-    if matches { Ok(object) } else { Err(error!(Status::BadArgument, "this pointer is not a {}, or it has been released", K::NAME)) }
+    let matches =
+        object.is_aligned() && unsafe { (&raw const (*object).tag).read_volatile() } == K::TAG;
+    if matches {
+        Ok(object)
+    } else {
+        Err(error!(
+            Status::BadArgument,
+            "this pointer is not a {}, or it has been released",
+            K::NAME
+        ))
+    }
 }
 
 /// What a pointer from C refers to.

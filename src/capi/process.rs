@@ -10,7 +10,8 @@ pub const LUCET_SIGNALS_HOST: u32 = 1;
 /// `lucet_signals_install`: adds SA_ONSTACK to every handler that the host has set, so that a signal which interrupts a guest does
 /// not need room on the guest's stack.
 pub const LUCET_SIGNALS_ONSTACK: u32 = 2;
-const _: () = assert!(LUCET_SIGNALS_HOST == signal::HOST && LUCET_SIGNALS_ONSTACK == signal::ONSTACK);
+const _: () =
+    assert!(LUCET_SIGNALS_HOST == signal::HOST && LUCET_SIGNALS_ONSTACK == signal::ONSTACK);
 
 /// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps. Other faults go to the handlers
 /// that were there before, as if the library was not. Once per process, before the first region; again is no error. `flags` is 0
@@ -39,7 +40,11 @@ pub unsafe extern "C" fn lucet_signals_check() -> lucet_status {
 /// For handlers of the host: true if the signal was a guest's and has been dealt with: return from the handler at once. False: it
 /// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Since 0.1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn lucet_signal_handle(signal: c_int, siginfo: *mut c_void, ucontext: *mut c_void) -> bool {
+pub unsafe extern "C" fn lucet_signal_handle(
+    signal: c_int,
+    siginfo: *mut c_void,
+    ucontext: *mut c_void,
+) -> bool {
     if siginfo.is_null() || ucontext.is_null() {
         return false;
     }

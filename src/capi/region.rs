@@ -46,7 +46,9 @@ pub struct lucet_region_config {
     /// 0.
     pub flags: u32,
     /// If not NULL: gets log lines, on the thread where they arise, with a LUCET_LOG_* level. The text is valid during the call.
-    pub log: Option<unsafe extern "C" fn(data: *mut c_void, level: c_int, text: *const c_char, length: usize)>,
+    pub log: Option<
+        unsafe extern "C" fn(data: *mut c_void, level: c_int, text: *const c_char, length: usize),
+    >,
     /// The callback's first argument.
     pub log_data: *mut c_void,
     /// 0.
@@ -111,13 +113,20 @@ unsafe impl Extensible for lucet_region_stats {
 }
 
 fn or<T: Default + PartialEq>(given: T, default: T) -> T {
-    if given == T::default() { default } else { given }
+    if given == T::default() {
+        default
+    } else {
+        given
+    }
 }
 
 impl lucet_region_config {
     fn to_config(self) -> Result<RegionConfig> {
         if self.flags != 0 {
-            return Err(error!(Status::BadArgument, "unknown flags {:#x} in lucet_region_config", self.flags));
+            return Err(error!(
+                Status::BadArgument,
+                "unknown flags {:#x} in lucet_region_config", self.flags
+            ));
         }
         let default = RegionConfig::default();
         Ok(RegionConfig {
@@ -150,10 +159,16 @@ pub unsafe extern "C" fn lucet_region_config_fit(
         let before = given.to_config()?;
         let mut after = before;
         after.fit(&get(module)?.code)?;
-        let raised = |before: u64, after: u64, given: u64| if after > before { after } else { given };
-        (*config).memory_bytes = raised(before.memory_bytes, after.memory_bytes, given.memory_bytes);
+        let raised =
+            |before: u64, after: u64, given: u64| if after > before { after } else { given };
+        (*config).memory_bytes =
+            raised(before.memory_bytes, after.memory_bytes, given.memory_bytes);
         (*config).state_bytes = raised(before.state_bytes, after.state_bytes, given.state_bytes);
-        (*config).table_elements = raised(before.table_elements, after.table_elements, given.table_elements);
+        (*config).table_elements = raised(
+            before.table_elements,
+            after.table_elements,
+            given.table_elements,
+        );
         if after.values > before.values {
             (*config).values = after.values;
         }
@@ -173,7 +188,11 @@ pub unsafe extern "C" fn lucet_region_new(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         prepare(out_region, "out_region")?;
-        let config = if config.is_null() { RegionConfig::default() } else { read(config)?.to_config()? };
+        let config = if config.is_null() {
+            RegionConfig::default()
+        } else {
+            read(config)?.to_config()?
+        };
         give(out_region, Region::new(&config)?)
     })
 }

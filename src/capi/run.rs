@@ -18,7 +18,10 @@ use std::fmt::{self, Write};
 /// # Safety
 ///
 /// As [`array`].
-pub(super) unsafe fn values_in<'a>(first: *const lucet_value, count: usize) -> Result<&'a [lucet_value]> {
+pub(super) unsafe fn values_in<'a>(
+    first: *const lucet_value,
+    count: usize,
+) -> Result<&'a [lucet_value]> {
     // SAFETY: the caller's promise.
     unsafe { array(first, count, "arguments") }
 }
@@ -34,7 +37,10 @@ pub(super) unsafe fn func_of<'a>(func: *const lucet_func) -> Result<&'a Func> {
     // SAFETY: the caller's promise; the alignment is checked first.
     let ours = func.is_aligned() && unsafe { (&raw const (*func).tag).read_volatile() } == FUNC_TAG;
     if !ours {
-        return Err(error!(Status::BadArgument, "this pointer is not a lucet_func"));
+        return Err(error!(
+            Status::BadArgument,
+            "this pointer is not a lucet_func"
+        ));
     }
     // SAFETY: the tag says so.
     Ok(unsafe { &*func })
@@ -45,7 +51,10 @@ pub(super) unsafe fn func_of<'a>(func: *const lucet_func) -> Result<&'a Func> {
 /// # Safety
 ///
 /// `out` is NULL or can be written.
-pub(super) unsafe fn deliver(out: *mut lucet_outcome, outcome: Result<lucet_outcome>) -> Result<()> {
+pub(super) unsafe fn deliver(
+    out: *mut lucet_outcome,
+    outcome: Result<lucet_outcome>,
+) -> Result<()> {
     if !out.is_null() {
         // SAFETY: the caller's promise.
         unsafe { out.write(*outcome.as_ref().unwrap_or(&NOT_RUN)) };
@@ -80,7 +89,13 @@ pub unsafe extern "C" fn lucet_instance_run(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        let run = || instance::run(handle(instance)?, text(name, "name")?.to_bytes(), values_in(arguments, count)?);
+        let run = || {
+            instance::run(
+                handle(instance)?,
+                text(name, "name")?.to_bytes(),
+                values_in(arguments, count)?,
+            )
+        };
         deliver(out_outcome, run())
     })
 }
@@ -97,7 +112,13 @@ pub unsafe extern "C" fn lucet_instance_call(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        let run = || instance::call(handle(instance)?, func_of(func)?, values_in(arguments, count)?);
+        let run = || {
+            instance::call(
+                handle(instance)?,
+                func_of(func)?,
+                values_in(arguments, count)?,
+            )
+        };
         deliver(out_outcome, run())
     })
 }
@@ -114,7 +135,8 @@ pub unsafe extern "C" fn lucet_instance_call_funcref(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        let run = || instance::call_funcref(handle(instance)?, function, values_in(arguments, count)?);
+        let run =
+            || instance::call_funcref(handle(instance)?, function, values_in(arguments, count)?);
         deliver(out_outcome, run())
     })
 }
@@ -150,7 +172,13 @@ pub unsafe extern "C" fn lucet_instance_outcome(
     out_outcome: *mut lucet_outcome,
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
-    guarded(|| unsafe { put(out_outcome, instance::outcome(handle(instance)?)?, "out_outcome") })
+    guarded(|| unsafe {
+        put(
+            out_outcome,
+            instance::outcome(handle(instance)?)?,
+            "out_outcome",
+        )
+    })
 }
 
 /// The guest functions that were active when the guest trapped or was terminated, innermost first, at most 64.
@@ -184,7 +212,11 @@ pub unsafe extern "C" fn lucet_instance_describe(
     buffer: *mut c_char,
     size: usize,
 ) -> usize {
-    let mut writer = Snprintf { buffer: buffer.cast(), size: if buffer.is_null() { 0 } else { size }, length: 0 };
+    let mut writer = Snprintf {
+        buffer: buffer.cast(),
+        size: if buffer.is_null() { 0 } else { size },
+        length: 0,
+    };
     let described = guarded_value(|| instance::describe(handle(instance)?, &mut writer));
     if described.is_err() {
         writer.length = 0;
@@ -216,7 +248,11 @@ impl Write for Snprintf {
         let take = text.len().min(room);
         if take > 0 {
             // SAFETY: `length + take` is at most `size - 1`, within the caller's buffer.
-            unsafe { self.buffer.add(self.length).copy_from_nonoverlapping(text.as_ptr(), take) };
+            unsafe {
+                self.buffer
+                    .add(self.length)
+                    .copy_from_nonoverlapping(text.as_ptr(), take)
+            };
         }
         self.length += text.len();
         Ok(())

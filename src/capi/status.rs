@@ -82,7 +82,9 @@ const NAMES: [&CStr; Status::ALL.len()] = [
 /// The name of a status, as "LUCET_LIMIT", for messages; "unknown status" for other numbers. Static. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn lucet_status_name(status: lucet_status) -> *const c_char {
-    let name = usize::try_from(status).ok().and_then(|index| NAMES.get(index));
+    let name = usize::try_from(status)
+        .ok()
+        .and_then(|index| NAMES.get(index));
     name.unwrap_or(&c"unknown status").as_ptr()
 }
 
@@ -128,7 +130,11 @@ mod tests {
     fn constants_and_names_are_those_of_the_core() {
         for (index, status) in Status::ALL.into_iter().enumerate() {
             assert_eq!(CONSTANTS[index], status as lucet_status);
-            let bare: String = NAMES[index].to_str().expect("ASCII").replace("LUCET", "").replace('_', "");
+            let bare: String = NAMES[index]
+                .to_str()
+                .expect("ASCII")
+                .replace("LUCET", "")
+                .replace('_', "");
             assert_eq!(bare, format!("{status:?}").to_uppercase());
         }
     }

@@ -49,14 +49,27 @@ pub(super) unsafe fn read<T: Extensible>(from: *const T) -> Result<T> {
     // SAFETY: all-zero bytes are a value of `T`.
     let mut copy: T = unsafe { std::mem::zeroed() };
     // SAFETY: `known` bytes are there on both sides.
-    unsafe { (&raw mut copy).cast::<u8>().copy_from_nonoverlapping(from.cast::<u8>(), known) };
+    unsafe {
+        (&raw mut copy)
+            .cast::<u8>()
+            .copy_from_nonoverlapping(from.cast::<u8>(), known)
+    };
     // SAFETY: the caller's promise: `given` bytes can be read.
-    let unknown = unsafe { std::slice::from_raw_parts(from.cast::<u8>().add(known), given - known) };
+    let unknown =
+        unsafe { std::slice::from_raw_parts(from.cast::<u8>().add(known), given - known) };
     if unknown.iter().any(|byte| *byte != 0) {
-        return Err(error!(Status::BadStruct, "{} uses fields that this library does not know", T::NAME));
+        return Err(error!(
+            Status::BadStruct,
+            "{} uses fields that this library does not know",
+            T::NAME
+        ));
     }
     if !copy.reserved_is_zero() {
-        return Err(error!(Status::BadStruct, "a reserved field of {} is not zero", T::NAME));
+        return Err(error!(
+            Status::BadStruct,
+            "a reserved field of {} is not zero",
+            T::NAME
+        ));
     }
     Ok(copy)
 }
@@ -68,7 +81,11 @@ pub(super) unsafe fn read<T: Extensible>(from: *const T) -> Result<T> {
 /// As [`read`].
 pub(super) unsafe fn read_optional<T: Extensible>(from: *const T) -> Result<Option<T>> {
     // SAFETY: the caller's promise.
-    if from.is_null() { Ok(None) } else { unsafe { read(from) }.map(Some) }
+    if from.is_null() {
+        Ok(None)
+    } else {
+        unsafe { read(from) }.map(Some)
+    }
 }
 
 /// Fills a struct of the caller's, as much of it as the caller knows; `struct_size` stays as it is.
@@ -87,7 +104,11 @@ pub(super) unsafe fn fill<T: Extensible>(to: *mut T, value: &T) -> Result<()> {
     let known = given.min(size_of::<T>()) - head;
     let from = std::ptr::from_ref(value).cast::<u8>();
     // SAFETY: both structs have `head + known` bytes.
-    unsafe { to.cast::<u8>().add(head).copy_from_nonoverlapping(from.add(head), known) };
+    unsafe {
+        to.cast::<u8>()
+            .add(head)
+            .copy_from_nonoverlapping(from.add(head), known)
+    };
     Ok(())
 }
 
@@ -117,7 +138,10 @@ pub(super) unsafe fn array<'a, T>(first: *const T, count: usize, what: &str) -> 
         return Err(null(what));
     }
     if !first.is_aligned() || count > (isize::MAX as usize) / size_of::<T>().max(1) {
-        return Err(error!(Status::BadArgument, "{what}: this is no array of {count} elements"));
+        return Err(error!(
+            Status::BadArgument,
+            "{what}: this is no array of {count} elements"
+        ));
     }
     // SAFETY: the caller's promise, as far as it could be checked.
     Ok(unsafe { std::slice::from_raw_parts(first, count) })

@@ -17,7 +17,13 @@ pub unsafe extern "C" fn lucet_instance_table_size(
     out_size: *mut u64,
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
-    guarded(|| unsafe { put(out_size, table::size(handle(instance)?, text(name, "name")?.to_bytes())?, "out_size") })
+    guarded(|| unsafe {
+        put(
+            out_size,
+            table::size(handle(instance)?, text(name, "name")?.to_bytes())?,
+            "out_size",
+        )
+    })
 }
 
 /// An element of an exported table. Errors: OUT_OF_BOUNDS, and as lucet_instance_table_size. The instance's thread. Since 0.1.
@@ -30,7 +36,11 @@ pub unsafe extern "C" fn lucet_instance_table_get(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        put(out_value, table::get(handle(instance)?, text(name, "name")?.to_bytes(), index)?, "out_value")
+        put(
+            out_value,
+            table::get(handle(instance)?, text(name, "name")?.to_bytes(), index)?,
+            "out_value",
+        )
     })
 }
 
@@ -46,7 +56,12 @@ pub unsafe extern "C" fn lucet_instance_table_set(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let value = value.as_ref().ok_or_else(|| null("value"))?;
-        table::set(handle(instance)?, text(name, "name")?.to_bytes(), index, value)
+        table::set(
+            handle(instance)?,
+            text(name, "name")?.to_bytes(),
+            index,
+            value,
+        )
     })
 }
 
@@ -64,7 +79,16 @@ pub unsafe extern "C" fn lucet_instance_table_grow(
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
         let value = value.as_ref().ok_or_else(|| null("value"))?;
-        let old = table::grow(handle(instance)?, text(name, "name")?.to_bytes(), delta, value)?;
-        if out_old_size.is_null() { Ok(()) } else { put(out_old_size, old, "out_old_size") }
+        let old = table::grow(
+            handle(instance)?,
+            text(name, "name")?.to_bytes(),
+            delta,
+            value,
+        )?;
+        if out_old_size.is_null() {
+            Ok(())
+        } else {
+            put(out_old_size, old, "out_old_size")
+        }
     })
 }

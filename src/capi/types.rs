@@ -62,5 +62,7 @@ pub const LUCET_TRAP_RESOURCE: u32 = 16;
 /// What a trap means, for messages: "integer divide by zero"; "unknown trap" for other numbers. Static. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn lucet_trap_name(trap: u32) -> *const c_char {
-    TrapCode::from_number(trap).map_or(c"unknown trap", TrapCode::message_c).as_ptr()
+    TrapCode::from_number(trap)
+        .map_or(c"unknown trap", TrapCode::message_c)
+        .as_ptr()
 }

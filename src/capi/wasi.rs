@@ -53,7 +53,11 @@ pub unsafe extern "C" fn lucet_linker_define_wasi_stub(
         let (mut arguments, mut environment) = (Vec::new(), Vec::new());
         if let Some(options) = read_optional(options)? {
             arguments = texts(options.arguments, options.argument_count, "arguments")?;
-            environment = texts(options.environment, options.environment_count, "environment")?;
+            environment = texts(
+                options.environment,
+                options.environment_count,
+                "environment",
+            )?;
         }
         wasi::define(linker, arguments, environment)
     })

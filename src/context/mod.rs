@@ -33,7 +33,10 @@ pub fn runtime_table() -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
 /// First and one past the last address of the code that touches guest stacks outside of modules. A fault there on a
 /// guest's stack guard is the guest's stack overflow.
 pub fn trampolines() -> (usize, usize) {
-    (x86_64::trampolines_start as *const () as usize, x86_64::trampolines_end as *const () as usize)
+    (
+        x86_64::trampolines_start as *const () as usize,
+        x86_64::trampolines_end as *const () as usize,
+    )
 }
 
 /// Where a signal handler sends a thread to leave a guest: with rbx = the control block, rax = the exit code,

@@ -52,7 +52,10 @@ unsafe extern "C" {
     pub fn trampolines_end();
 }
 
-const _: () = assert!(size_of::<ImportTarget>() == 32, "host_call multiplies by it with a shift");
+const _: () = assert!(
+    size_of::<ImportTarget>() == 32,
+    "host_call multiplies by it with a shift"
+);
 
 global_asm!(
     ".pushsection .text.lucet_trampolines,\"ax\",@progbits",
@@ -253,7 +256,10 @@ global_asm!(
     STOPPED = const exit::STOPPED,
     HELPERS = sym crate::helpers::TABLE,
 );
-const _: () = assert!(offset_of!(ImportTarget, function) == 0, "host_call calls through the row's first field");
+const _: () = assert!(
+    offset_of!(ImportTarget, function) == 0,
+    "host_call calls through the row's first field"
+);
 
 /// The argument registers of a System V call, saved by the entries below.
 #[derive(Clone, Copy, Debug)]

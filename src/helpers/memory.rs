@@ -8,16 +8,25 @@ use lucet_format::image::records::SegmentMode;
 use lucet_format::trap::TrapCode;
 
 /// The address of a range of memory 0; `None`: out of bounds.
-fn range(block: &ControlBlock, inner: &Inner, index: u32, from: u64, length: u64) -> Option<*mut u8> {
+fn range(
+    block: &ControlBlock,
+    inner: &Inner,
+    index: u32,
+    from: u64,
+    length: u64,
+) -> Option<*mut u8> {
     let end = from.checked_add(length)?;
-    (index == 0 && end <= inner.memory_bytes.get()).then(|| (block.vmctx.get() + from as usize) as *mut u8)
+    (index == 0 && end <= inner.memory_bytes.get())
+        .then(|| (block.vmctx.get() + from as usize) as *mut u8)
 }
 
 pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, pages: u64) -> i64 {
     let mut old = -1;
     checked(block, TrapCode::Memory, |block, inner| {
         if index == 0 {
-            old = memory::grow_by(block, inner, pages).and_then(|old| i64::try_from(old).ok()).unwrap_or(-1);
+            old = memory::grow_by(block, inner, pages)
+                .and_then(|old| i64::try_from(old).ok())
+                .unwrap_or(-1);
         }
         Some(())
     });
@@ -41,7 +50,13 @@ pub(super) unsafe extern "C" fn copy(
     });
 }
 
-pub(super) unsafe extern "C" fn fill(block: *const ControlBlock, index: u32, to: u64, byte: u32, length: u64) {
+pub(super) unsafe extern "C" fn fill(
+    block: *const ControlBlock,
+    index: u32,
+    to: u64,
+    byte: u32,
+    length: u64,
+) {
     checked(block, TrapCode::Memory, |block, inner| {
         let target = range(block, inner, index, to, length)?;
         // SAFETY: the range lies within accessible memory of the instance.
@@ -61,8 +76,13 @@ pub(super) unsafe extern "C" fn init(
     checked(block, TrapCode::Memory, |block, inner| {
         let image = inner.image();
         let segment = image.data_segments().get(data as usize)?;
-        let usable = segment.mode == SegmentMode::Passive as u32 && !is_dropped(block, segment.dropped_offset);
-        let bytes = if usable { image.bytes(segment.bytes) } else { &[] };
+        let usable = segment.mode == SegmentMode::Passive as u32
+            && !is_dropped(block, segment.dropped_offset);
+        let bytes = if usable {
+            image.bytes(segment.bytes)
+        } else {
+            &[]
+        };
         let end = from.checked_add(length)?;
         let source = bytes.get(usize::try_from(from).ok()?..usize::try_from(end).ok()?)?;
         let target = range(block, inner, index, to, length)?;
@@ -74,7 +94,14 @@ pub(super) unsafe extern "C" fn init(
 
 pub(super) unsafe extern "C" fn drop_data(block: *const ControlBlock, data: u32) {
     checked(block, TrapCode::Memory, |block, inner| {
-        drop_segment(block, inner.image().data_segments().get(data as usize)?.dropped_offset);
+        drop_segment(
+            block,
+            inner
+                .image()
+                .data_segments()
+                .get(data as usize)?
+                .dropped_offset,
+        );
         Some(())
     });
 }

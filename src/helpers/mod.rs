@@ -44,10 +44,17 @@ fn trap(block: &ControlBlock, code: TrapCode) {
 }
 
 /// Runs `body` for the calling instance; `None` is the trap.
-fn checked(block: *const ControlBlock, code: TrapCode, body: impl FnOnce(&'static ControlBlock, &Inner) -> Option<()>) {
+fn checked(
+    block: *const ControlBlock,
+    code: TrapCode,
+    body: impl FnOnce(&'static ControlBlock, &Inner) -> Option<()>,
+) {
     // SAFETY: `helper_call` passes the control block of the running instance; blocks live for ever.
     let block = unsafe { &*block };
-    let done = Live { block }.inner().ok().and_then(|inner| body(block, inner));
+    let done = Live { block }
+        .inner()
+        .ok()
+        .and_then(|inner| body(block, inner));
     if done.is_none() {
         trap(block, code);
     }

@@ -8,7 +8,12 @@ use crate::instance::{Inner, read_state};
 use lucet_format::image::records::{ElementSegment, ITEM_GLOBAL, SegmentMode};
 use lucet_format::trap::TrapCode;
 
-pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, delta: u64, element: u64) -> i64 {
+pub(super) unsafe extern "C" fn grow(
+    block: *const ControlBlock,
+    index: u32,
+    delta: u64,
+    element: u64,
+) -> i64 {
     let mut old = -1;
     checked(block, TrapCode::Table, |block, inner| {
         let grown = table::grow_by(block, inner, index, delta, element);
@@ -18,7 +23,13 @@ pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, del
     old
 }
 
-pub(super) unsafe extern "C" fn fill(block: *const ControlBlock, index: u32, to: u64, element: u64, length: u64) {
+pub(super) unsafe extern "C" fn fill(
+    block: *const ControlBlock,
+    index: u32,
+    to: u64,
+    element: u64,
+    length: u64,
+) {
     checked(block, TrapCode::Table, |block, inner| {
         let target = Elements::of(block, inner, index)?.range(to, length)?;
         for offset in 0..length as usize {
@@ -56,7 +67,8 @@ pub(super) unsafe extern "C" fn init(
 ) {
     checked(block, TrapCode::Table, |block, inner| {
         let record = inner.image().element_segments().get(segment as usize)?;
-        let usable = record.mode == SegmentMode::Passive as u32 && !is_dropped(block, record.dropped_offset);
+        let usable =
+            record.mode == SegmentMode::Passive as u32 && !is_dropped(block, record.dropped_offset);
         let available = if usable { u64::from(record.count) } else { 0 };
         let fits = from.checked_add(length).is_some_and(|end| end <= available);
         let target = Elements::of(block, inner, index)?.range(to, length)?;
@@ -80,14 +92,23 @@ fn item(block: &ControlBlock, inner: &Inner, segment: &ElementSegment, index: u6
     if item & ITEM_GLOBAL == 0 {
         return Some(item);
     }
-    let global = image.globals().get(usize::try_from(item & !ITEM_GLOBAL).ok()?)?;
+    let global = image
+        .globals()
+        .get(usize::try_from(item & !ITEM_GLOBAL).ok()?)?;
     // SAFETY: parsing has checked that globals lie within the state.
     Some(unsafe { read_state(block, global.state_offset) })
 }
 
 pub(super) unsafe extern "C" fn drop_elements(block: *const ControlBlock, segment: u32) {
     checked(block, TrapCode::Table, |block, inner| {
-        drop_segment(block, inner.image().element_segments().get(segment as usize)?.dropped_offset);
+        drop_segment(
+            block,
+            inner
+                .image()
+                .element_segments()
+                .get(segment as usize)?
+                .dropped_offset,
+        );
         Some(())
     });
 }

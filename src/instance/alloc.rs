@@ -18,7 +18,13 @@ pub const ALLOCATOR: &str = "cabi_realloc";
 /// the sizes do not fit 32 bits, `BadState` when the guest trapped (see the outcome), and as [`run`].
 pub fn alloc(handle: Handle, size: usize, align: usize) -> (Result<u64>, lucet_outcome) {
     let (Ok(size), Ok(align)) = (u32::try_from(size), u32::try_from(align)) else {
-        return (Err(error!(Status::Limit, "{size} bytes are more than a 32-bit guest can have")), NOT_RUN);
+        return (
+            Err(error!(
+                Status::Limit,
+                "{size} bytes are more than a 32-bit guest can have"
+            )),
+            NOT_RUN,
+        );
     };
     let word = |value: u32| lucet_value::from_bits(ValueType::I32.number(), u128::from(value));
     let arguments = [word(0), word(0), word(align), word(size)];
@@ -30,7 +36,10 @@ pub fn alloc(handle: Handle, size: usize, align: usize) -> (Result<u64>, lucet_o
 
 fn address(handle: Handle, outcome: &lucet_outcome, size: u32) -> Result<u64> {
     if outcome.kind != LUCET_RETURNED || outcome.value_count != 1 {
-        return Err(error!(Status::BadState, "the guest's {ALLOCATOR} did not return an address"));
+        return Err(error!(
+            Status::BadState,
+            "the guest's {ALLOCATOR} did not return an address"
+        ));
     }
     // SAFETY: the outcome of a run that returned one value points at it.
     let address = unsafe { *outcome.values }.bits() as u32;

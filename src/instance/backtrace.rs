@@ -8,7 +8,10 @@
 
 use super::outcome::Record;
 use super::{Handle, Inner, live};
-use crate::abi::{LUCET_NOT_RUN, LUCET_RETURNED, LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_TERMINATED, LUCET_TRAPPED, lucet_frame};
+use crate::abi::{
+    LUCET_NOT_RUN, LUCET_RETURNED, LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_TERMINATED,
+    LUCET_TRAPPED, lucet_frame,
+};
 use crate::control::{ControlBlock, state};
 use crate::error::{Error, Result, Status, error};
 use lucet_format::image::records::CodeKind;
@@ -37,7 +40,9 @@ fn walk(block: &ControlBlock, inner: &Inner, mut visit: impl FnMut(Place) -> boo
     let mut going = place(block, inner, first).is_none_or(&mut visit);
     let (mut frame, mut below) = (trap.frame, 0);
     for _ in 0..4 * DEPTH {
-        let on_stack = frame > below && frame >= block.stack_low.get() && frame <= block.stack_high.get().saturating_sub(16);
+        let on_stack = frame > below
+            && frame >= block.stack_low.get()
+            && frame <= block.stack_high.get().saturating_sub(16);
         if !going || !on_stack || !frame.is_multiple_of(8) {
             return;
         }
@@ -52,13 +57,18 @@ fn place(block: &ControlBlock, inner: &Inner, pc: usize) -> Option<Place> {
     let text_offset = u32::try_from(pc.checked_sub(block.text.get())?).ok()?;
     let image = inner.image();
     let range = image.code_at(text_offset)?;
-    (range.kind == CodeKind::Function as u32)
-        .then(|| Place { function: range.index, wasm_offset: image.wasm_offset_at(text_offset) })
+    (range.kind == CodeKind::Function as u32).then(|| Place {
+        function: range.index,
+        wasm_offset: image.wasm_offset_at(text_offset),
+    })
 }
 
 fn name(inner: &Inner, function: u32) -> &str {
     let image = inner.image();
-    image.functions().get(function as usize).map_or("", |function| image.text(function.name))
+    image
+        .functions()
+        .get(function as usize)
+        .map_or("", |function| image.text(function.name))
 }
 
 /// The frames of the guest where it trapped or was terminated, innermost first; none otherwise.
@@ -74,11 +84,17 @@ pub fn backtrace(handle: Handle) -> Result<(*const lucet_frame, usize)> {
     // SAFETY: the owner of the instance alone uses its frames, and is here.
     let frames = unsafe { &mut *inner.frames.get() };
     frames.clear();
-    frames.try_reserve(DEPTH).map_err(|_| Error::no_memory("a backtrace"))?;
+    frames
+        .try_reserve(DEPTH)
+        .map_err(|_| Error::no_memory("a backtrace"))?;
     walk(block, inner, |place| {
         let name = name(inner, place.function);
         frames.push(lucet_frame {
-            name: if name.is_empty() { std::ptr::null() } else { name.as_ptr().cast() },
+            name: if name.is_empty() {
+                std::ptr::null()
+            } else {
+                name.as_ptr().cast()
+            },
             name_length: name.len(),
             function: place.function,
             reserved: 0,
@@ -107,7 +123,11 @@ fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Writ
         LUCET_RETURNED => write!(out, "returned {} values", outcome.values),
         LUCET_TRAPPED => {
             let trap = TrapCode::from_number(outcome.detail);
-            write!(out, "trapped: {}", trap.map_or("unknown trap", TrapCode::message))?;
+            write!(
+                out,
+                "trapped: {}",
+                trap.map_or("unknown trap", TrapCode::message)
+            )?;
             address(block, trap, out)?;
             places(block, inner, out)
         }
@@ -127,7 +147,11 @@ fn address(block: &ControlBlock, trap: Option<TrapCode>, out: &mut dyn Write) ->
     let record = block.trap.get();
     let in_memory = (block.memory_low.get()..block.memory_high.get()).contains(&record.address);
     if trap == Some(TrapCode::Memory) && record.signal != 0 && in_memory {
-        return write!(out, " at address {:#x}", record.address - block.memory_low.get());
+        return write!(
+            out,
+            " at address {:#x}",
+            record.address - block.memory_low.get()
+        );
     }
     Ok(())
 }

@@ -10,9 +10,9 @@ use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
 use crate::module::{Link, Module};
+use crate::region::Region;
 use crate::region::slot::{self, Stack};
 use crate::region::stats::Counters;
-use crate::region::Region;
 use lucet_format::vmctx;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
@@ -24,7 +24,12 @@ use std::sync::atomic::Ordering;
 ///
 /// `Unlinked`, `Incompatible` (the region cannot honour the module's contract), `Limit` (the module needs more
 /// than it may have), `RegionFull`, `WrongProcess`, `NoMemory`, `System`.
-pub fn create(region: &Counted<Region>, module: &Counted<Module>, data: *mut c_void, limits: Limits) -> Result<Handle> {
+pub fn create(
+    region: &Counted<Region>,
+    module: &Counted<Module>,
+    data: *mut c_void,
+    limits: Limits,
+) -> Result<Handle> {
     region.check_process()?;
     let link = module.link.as_ref().ok_or_else(unlinked)?;
     admit(region, module, link, limits)?;
@@ -58,8 +63,12 @@ pub fn create(region: &Counted<Region>, module: &Counted<Module>, data: *mut c_v
 }
 
 fn new_handle(region: &Region, block: &ControlBlock) -> Result<u64> {
-    directory::issue(block, region.number(block))
-        .ok_or_else(|| error!(Status::Limit, "this slot has had as many instances as there are handles"))
+    directory::issue(block, region.number(block)).ok_or_else(|| {
+        error!(
+            Status::Limit,
+            "this slot has had as many instances as there are handles"
+        )
+    })
 }
 
 /// That the region can honour the module's memory contract, and the limits its needs.
@@ -70,23 +79,57 @@ fn admit(region: &Region, module: &Module, link: &Link, limits: Limits) -> Resul
         if wanted <= offered {
             return Ok(());
         }
-        Err(error!(Status::Incompatible, "the module needs {what} of {wanted}, the region offers {offered}"))
+        Err(error!(
+            Status::Incompatible,
+            "the module needs {what} of {wanted}, the region offers {offered}"
+        ))
     };
-    offers("a memory reservation", contract.reservation, lucet_format::contract::RESERVATION)?;
-    offers("a memory guard", contract.guard, lucet_format::contract::GUARD)?;
-    offers("a page size", u64::from(contract.page_size), lucet_format::PAGE_SIZE)?;
-    offers("a state", u64::from(contract.state_bytes), region.layout.sizes.state)?;
-    offers("table elements", contract.table_elements, region.config.table_elements)?;
-    offers("values in one call", u64::from(contract.max_values), u64::from(region.config.values))?;
+    offers(
+        "a memory reservation",
+        contract.reservation,
+        lucet_format::contract::RESERVATION,
+    )?;
+    offers(
+        "a memory guard",
+        contract.guard,
+        lucet_format::contract::GUARD,
+    )?;
+    offers(
+        "a page size",
+        u64::from(contract.page_size),
+        lucet_format::PAGE_SIZE,
+    )?;
+    offers(
+        "a state",
+        u64::from(contract.state_bytes),
+        region.layout.sizes.state,
+    )?;
+    offers(
+        "table elements",
+        contract.table_elements,
+        region.config.table_elements,
+    )?;
+    offers(
+        "values in one call",
+        u64::from(contract.max_values),
+        u64::from(region.config.values),
+    )?;
     offers("a memory", link.memory_minimum, region.config.memory_bytes)?;
     let within = |what: &str, wanted: u64, limit: u64| {
         if limit == 0 || wanted <= limit {
             return Ok(());
         }
-        Err(error!(Status::Limit, "the module starts with {what} of {wanted}, the limit is {limit}"))
+        Err(error!(
+            Status::Limit,
+            "the module starts with {what} of {wanted}, the limit is {limit}"
+        ))
     };
     within("a memory", link.memory_minimum, limits.memory_bytes)?;
-    within("table elements", link.table_elements.len() as u64, limits.table_elements)
+    within(
+        "table elements",
+        link.table_elements.len() as u64,
+        limits.table_elements,
+    )
 }
 
 /// Puts a clean slot into the module's initial state.
@@ -122,7 +165,10 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
     unsafe { start.copy_from_nonoverlapping(template.as_ptr(), template.len()) };
     let tables = slot::tables(&inner.region, block);
     // SAFETY: `admit` has checked that the elements fit; the area is accessible since `prepare`.
-    unsafe { (tables as *mut u64).copy_from_nonoverlapping(link.table_elements.as_ptr(), link.table_elements.len()) };
+    unsafe {
+        (tables as *mut u64)
+            .copy_from_nonoverlapping(link.table_elements.as_ptr(), link.table_elements.len())
+    };
     for table in &link.tables {
         let base = tables as u64 + table.first * u64::from(vmctx::TABLE_ELEMENT_BYTES);
         // SAFETY: parsing has checked that descriptors lie within the state.
@@ -131,7 +177,11 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
     let leaf_limit = block.stack_low.get() as u64 + inner.region.config.leaf_stack_bytes;
     // SAFETY: both are fields of the fixed header, which is part of every state.
     unsafe {
-        write_state(block, vmctx::CONTROL_BLOCK, std::ptr::from_ref(block) as u64);
+        write_state(
+            block,
+            vmctx::CONTROL_BLOCK,
+            std::ptr::from_ref(block) as u64,
+        );
         write_state(block, vmctx::LEAF_STACK_LIMIT, leaf_limit);
     }
     publish_memory_bytes(block, inner, link.memory_minimum);
@@ -153,11 +203,23 @@ fn fill_memory(block: &ControlBlock, inner: &Inner, link: &Link) {
 /// Makes the slot's content zero.
 fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let link = inner.link()?;
-    let stack = if block.state() == state::STOPPED { Stack::Deep } else { Stack::Returned };
+    let stack = if block.state() == state::STOPPED {
+        Stack::Deep
+    } else {
+        Stack::Returned
+    };
     block.set_state(state::CLEANING);
     let tables = super::table::used_bytes(block, inner);
     // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
-    unsafe { slot::clean(&inner.region, block, link.state_template.len() as u32, tables, stack) }
+    unsafe {
+        slot::clean(
+            &inner.region,
+            block,
+            link.state_template.len() as u32,
+            tables,
+            stack,
+        )
+    }
 }
 
 /// Makes an instance as good as new. Keeps its data and limits.
@@ -168,7 +230,11 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
 pub fn reset(handle: Handle) -> Result<()> {
     let (block, inner) = idle(handle)?;
     let done = clean(block, inner).and_then(|()| fill(block, inner, inner.link()?));
-    block.set_state(if done.is_ok() { state::READY } else { state::STOPPED });
+    block.set_state(if done.is_ok() {
+        state::READY
+    } else {
+        state::STOPPED
+    });
     Counters::count(&inner.region.counters.reset);
     done
 }

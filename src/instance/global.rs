@@ -10,11 +10,22 @@ use lucet_format::value::ValueType;
 
 fn find(inner: &Inner, name: &[u8]) -> Result<(Global, ValueType)> {
     let image = inner.image();
-    let export = image.export(name).filter(|(_, export)| export.kind == ExternKind::Global as u32);
+    let export = image
+        .export(name)
+        .filter(|(_, export)| export.kind == ExternKind::Global as u32);
     let global = export.and_then(|(_, export)| image.globals().get(export.index as usize));
-    let typed = global.and_then(|global| Some((global, ValueType::from_number(u8::try_from(global.value_type).ok()?)?)));
+    let typed = global.and_then(|global| {
+        Some((
+            global,
+            ValueType::from_number(u8::try_from(global.value_type).ok()?)?,
+        ))
+    });
     typed.ok_or_else(|| {
-        error!(Status::NotFound, "the module exports no global \"{}\"", name.escape_ascii())
+        error!(
+            Status::NotFound,
+            "the module exports no global \"{}\"",
+            name.escape_ascii()
+        )
     })
 }
 
@@ -24,7 +35,10 @@ fn bits(block: &ControlBlock, global: &Global, value_type: ValueType) -> u128 {
     match value_type {
         ValueType::I32 | ValueType::F32 => u128::from(low as u32),
         // SAFETY: as above: the upper half of the same cell.
-        ValueType::V128 => u128::from(low) | u128::from(unsafe { read_state(block, global.state_offset - 8) }) << 64,
+        ValueType::V128 => {
+            u128::from(low)
+                | u128::from(unsafe { read_state(block, global.state_offset - 8) }) << 64
+        }
         _ => u128::from(low),
     }
 }
@@ -37,7 +51,10 @@ fn bits(block: &ControlBlock, global: &Global, value_type: ValueType) -> u128 {
 pub fn get(handle: Handle, name: &[u8]) -> Result<lucet_value> {
     let (block, inner) = live(handle)?;
     let (global, value_type) = find(inner, name)?;
-    Ok(lucet_value::from_bits(value_type.number(), bits(block, &global, value_type)))
+    Ok(lucet_value::from_bits(
+        value_type.number(),
+        bits(block, &global, value_type),
+    ))
 }
 
 /// Changes an exported mutable global.
@@ -49,7 +66,11 @@ pub fn set(handle: Handle, name: &[u8], value: &lucet_value) -> Result<()> {
     let (block, inner) = live(handle)?;
     let (global, value_type) = find(inner, name)?;
     if global.flags & FLAG_MUTABLE == 0 {
-        return Err(error!(Status::BadArgument, "the global \"{}\" is immutable", name.escape_ascii()));
+        return Err(error!(
+            Status::BadArgument,
+            "the global \"{}\" is immutable",
+            name.escape_ascii()
+        ));
     }
     if value.r#type != u32::from(value_type.number()) {
         return Err(error!(

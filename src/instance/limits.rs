@@ -15,7 +15,11 @@ pub struct Limits {
 impl Limits {
     /// The smaller of a limit, where there is one, and what the region allows.
     pub fn within(limit: u64, region: u64) -> u64 {
-        if limit == 0 { region } else { limit.min(region) }
+        if limit == 0 {
+            region
+        } else {
+            limit.min(region)
+        }
     }
 }
 

@@ -25,7 +25,13 @@ fn exists(inner: &Inner, index: u32) -> Result<()> {
     Err(error!(Status::NotFound, "the module has no memory {index}"))
 }
 
-fn range(block: &ControlBlock, inner: &Inner, index: u32, address: u64, length: u64) -> Result<usize> {
+fn range(
+    block: &ControlBlock,
+    inner: &Inner,
+    index: u32,
+    address: u64,
+    length: u64,
+) -> Result<usize> {
     exists(inner, index)?;
     let size = inner.memory_bytes.get();
     if address > size || length > size - address {
@@ -66,7 +72,13 @@ pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result
 /// # Safety
 ///
 /// `to` has room for `length` bytes.
-pub unsafe fn read(handle: Handle, index: u32, address: u64, to: *mut u8, length: usize) -> Result<()> {
+pub unsafe fn read(
+    handle: Handle,
+    index: u32,
+    address: u64,
+    to: *mut u8,
+    length: usize,
+) -> Result<()> {
     let from = view(handle, index, address, length as u64)?;
     // SAFETY: the source has been checked, the destination is the caller's promise; `copy` allows overlap.
     unsafe { std::ptr::copy(from, to, length) };
@@ -82,7 +94,13 @@ pub unsafe fn read(handle: Handle, index: u32, address: u64, to: *mut u8, length
 /// # Safety
 ///
 /// `from` has `length` readable bytes.
-pub unsafe fn write(handle: Handle, index: u32, address: u64, from: *const u8, length: usize) -> Result<()> {
+pub unsafe fn write(
+    handle: Handle,
+    index: u32,
+    address: u64,
+    from: *const u8,
+    length: usize,
+) -> Result<()> {
     let to = view_mut(handle, index, address, length as u64)?;
     // SAFETY: the destination has been checked, the source is the caller's promise; `copy` allows overlap.
     unsafe { std::ptr::copy(from, to, length) };
@@ -108,7 +126,8 @@ pub(crate) fn grow_by(block: &ControlBlock, inner: &Inner, pages: u64) -> Option
     let old = inner.memory_bytes.get();
     let new = pages.checked_mul(WASM_PAGE_SIZE)?.checked_add(old)?;
     let region = inner.region.config.memory_bytes;
-    let most = Limits::within(inner.limits.get().memory_bytes, region).min(inner.link().ok()?.memory_maximum);
+    let most = Limits::within(inner.limits.get().memory_bytes, region)
+        .min(inner.link().ok()?.memory_maximum);
     if new > most && pages > 0 {
         return None;
     }

@@ -83,7 +83,10 @@ impl Inner {
 /// The error for modules that were loaded to be looked at.
 #[cold]
 pub fn unlinked() -> crate::error::Error {
-    error!(Status::Unlinked, "the module was loaded without a linker: link it before making instances or finding entries")
+    error!(
+        Status::Unlinked,
+        "the module was loaded without a linker: link it before making instances or finding entries"
+    )
 }
 
 /// A live instance: its control block and what is in it.
@@ -105,7 +108,10 @@ impl Live {
 
 #[cold]
 fn stale() -> crate::error::Error {
-    error!(Status::Stale, "the instance has been released, or this is not an instance")
+    error!(
+        Status::Stale,
+        "the instance has been released, or this is not an instance"
+    )
 }
 
 /// The instance of a handle, in this process.

@@ -28,7 +28,11 @@ impl Record {
             kind: self.kind,
             detail: self.detail,
             token: self.token,
-            values: if returned { inner.region.values_of(block) } else { std::ptr::null() },
+            values: if returned {
+                inner.region.values_of(block)
+            } else {
+                std::ptr::null()
+            },
             value_count: self.values as usize,
             ..NOT_RUN
         }
@@ -51,10 +55,19 @@ pub(super) fn conclude(block: &ControlBlock, inner: &Inner, left: u32, results: 
     let request = block.request.replace(Request::None);
     block.stop.store(0, Ordering::Relaxed);
     let record = match (left, request) {
-        (exit::RETURNED, _) => Record { kind: LUCET_RETURNED, values: results, ..Record::default() },
+        (exit::RETURNED, _) => Record {
+            kind: LUCET_RETURNED,
+            values: results,
+            ..Record::default()
+        },
         (exit::TRAPPED, _) => trapped(block.trap.get().code),
         (_, Request::Trap(code)) => trapped(code),
-        (_, Request::Terminate(detail, token)) => Record { kind: LUCET_TERMINATED, detail, token, values: 0 },
+        (_, Request::Terminate(detail, token)) => Record {
+            kind: LUCET_TERMINATED,
+            detail,
+            token,
+            values: 0,
+        },
         // The nested run's outcome stands for the outer one as well; it has been counted.
         (_, Request::Unwind | Request::None) => return inner.outcome.get(),
     };
@@ -69,7 +82,11 @@ pub(super) fn conclude(block: &ControlBlock, inner: &Inner, left: u32, results: 
 
 /// The record of a trap.
 pub(super) fn trapped(code: u32) -> Record {
-    Record { kind: LUCET_TRAPPED, detail: code, ..Record::default() }
+    Record {
+        kind: LUCET_TRAPPED,
+        detail: code,
+        ..Record::default()
+    }
 }
 
 /// The latest outcome of an instance.
@@ -99,5 +116,8 @@ pub fn keep(handle: Handle) -> Result<()> {
         block.stop.store(0, Ordering::Relaxed);
         return Ok(());
     }
-    Err(error!(Status::BadState, "the instance has not been stopped by a trap or termination"))
+    Err(error!(
+        Status::BadState,
+        "the instance has not been stopped by a trap or termination"
+    ))
 }

@@ -33,7 +33,10 @@ impl Target {
     /// A function handle, which must be one of the instance's module.
     pub fn func(inner: &Inner, func: &Func) -> Result<Target> {
         if func.base != inner.module.code.base() {
-            return Err(error!(Status::BadArgument, "the function belongs to another module than the instance"));
+            return Err(error!(
+                Status::BadArgument,
+                "the function belongs to another module than the instance"
+            ));
         }
         Target::function(inner, func.function)
     }
@@ -43,8 +46,13 @@ impl Target {
         let image = inner.image();
         let function = image.functions().get(index as usize);
         let found = function.and_then(|function| {
-            let function_type = image.function_types().get(function.function_type as usize)?;
-            (function.code != NONE).then_some(Target { function_type, code: function.code })
+            let function_type = image
+                .function_types()
+                .get(function.function_type as usize)?;
+            (function.code != NONE).then_some(Target {
+                function_type,
+                code: function.code,
+            })
         });
         found.ok_or_else(|| error!(Status::NotFound, "function {index} cannot be entered"))
     }
@@ -53,14 +61,27 @@ impl Target {
     pub fn reference(inner: &Inner, reference: lucet_funcref) -> Result<Target> {
         let image = inner.image();
         if reference.opaque == 0 {
-            return Err(error!(Status::BadArgument, "the function reference is null"));
+            return Err(error!(
+                Status::BadArgument,
+                "the function reference is null"
+            ));
         }
-        let record = usize::try_from(reference.opaque).ok().and_then(|number| image.funcrefs().get(number));
+        let record = usize::try_from(reference.opaque)
+            .ok()
+            .and_then(|number| image.funcrefs().get(number));
         let found = record.and_then(|record| {
             let function_type = image.function_types().get(record.function_type as usize)?;
-            Some(Target { function_type, code: record.code })
+            Some(Target {
+                function_type,
+                code: record.code,
+            })
         });
-        found.ok_or_else(|| error!(Status::BadArgument, "this is no function reference of the instance"))
+        found.ok_or_else(|| {
+            error!(
+                Status::BadArgument,
+                "this is no function reference of the instance"
+            )
+        })
     }
 }
 
@@ -73,7 +94,12 @@ pub fn start(handle: Handle) -> Result<lucet_outcome> {
     let (block, inner) = ready(handle)?;
     thread::ensure_attached()?;
     let record = instantiate(block, inner)?;
-    Ok(record.unwrap_or(Record { kind: LUCET_RETURNED, ..Record::default() }).to_abi(block, inner))
+    Ok(record
+        .unwrap_or(Record {
+            kind: LUCET_RETURNED,
+            ..Record::default()
+        })
+        .to_abi(block, inner))
 }
 
 /// Calls an exported function by its name.
@@ -103,7 +129,11 @@ pub fn call(handle: Handle, func: &Func, arguments: &[lucet_value]) -> Result<lu
 /// # Errors
 ///
 /// As [`run`].
-pub fn call_funcref(handle: Handle, reference: lucet_funcref, arguments: &[lucet_value]) -> Result<lucet_outcome> {
+pub fn call_funcref(
+    handle: Handle,
+    reference: lucet_funcref,
+    arguments: &[lucet_value],
+) -> Result<lucet_outcome> {
     let (block, inner) = ready(handle)?;
     let target = Target::reference(inner, reference)?;
     enter_first(block, inner, &target, arguments)
@@ -132,11 +162,19 @@ fn ready(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
             Status::Running,
             "the instance is running: a host function calls back through its lucet_call"
         )),
-        _ => Err(error!(Status::BadState, "the instance is being reset or released")),
+        _ => Err(error!(
+            Status::BadState,
+            "the instance is being reset or released"
+        )),
     }
 }
 
-fn enter_first(block: &ControlBlock, inner: &Inner, target: &Target, arguments: &[lucet_value]) -> Result<lucet_outcome> {
+fn enter_first(
+    block: &ControlBlock,
+    inner: &Inner,
+    target: &Target,
+    arguments: &[lucet_value],
+) -> Result<lucet_outcome> {
     check_arguments(inner, &target.function_type, arguments)?;
     thread::ensure_attached()?;
     if let Some(record) = instantiate(block, inner)? {
@@ -153,7 +191,10 @@ fn instantiate(block: &ControlBlock, inner: &Inner) -> Result<Option<Record>> {
     }
     if let Some(code) = inner.link()?.trap {
         let record = trapped(u32::from(code.number()));
-        block.trap.set(Trap { code: record.detail, ..Trap::NONE });
+        block.trap.set(Trap {
+            code: record.detail,
+            ..Trap::NONE
+        });
         inner.outcome.set(record);
         inner.region.counters.count_trap(record.detail);
         block.set_state(state::STOPPED);
@@ -168,20 +209,38 @@ fn instantiate(block: &ControlBlock, inner: &Inner) -> Result<Option<Record>> {
     Ok((record.kind != LUCET_RETURNED).then_some(record))
 }
 
-fn enter_and_settle(block: &ControlBlock, inner: &Inner, target: &Target, arguments: &[lucet_value]) -> Result<Record> {
+fn enter_and_settle(
+    block: &ControlBlock,
+    inner: &Inner,
+    target: &Target,
+    arguments: &[lucet_value],
+) -> Result<Record> {
     block.depth.set(1);
     let entered = enter(block, inner, target, arguments);
     block.depth.set(0);
-    let returned = matches!(&entered, Ok(record) if record.kind == LUCET_RETURNED) || entered.is_err();
-    block.set_state(if returned { state::READY } else { state::STOPPED });
+    let returned =
+        matches!(&entered, Ok(record) if record.kind == LUCET_RETURNED) || entered.is_err();
+    block.set_state(if returned {
+        state::READY
+    } else {
+        state::STOPPED
+    });
     entered
 }
 
 /// Enters the guest at `block.entry_sp`. The arguments have been checked, the thread is attached; the caller
 /// settles the state.
-pub(crate) fn enter(block: &ControlBlock, inner: &Inner, target: &Target, arguments: &[lucet_value]) -> Result<Record> {
+pub(crate) fn enter(
+    block: &ControlBlock,
+    inner: &Inner,
+    target: &Target,
+    arguments: &[lucet_value],
+) -> Result<Record> {
     let Some(adapter) = offset(target.function_type.adapter) else {
-        return Err(error!(Status::NotFound, "the module has no way into functions of this type"));
+        return Err(error!(
+            Status::NotFound,
+            "the module has no way into functions of this type"
+        ));
     };
     let values = inner.region.values_of(block);
     // SAFETY: parsing has checked that functions with an adapter have at most the contract's number of values, and
@@ -192,7 +251,14 @@ pub(crate) fn enter(block: &ControlBlock, inner: &Inner, target: &Target, argume
     let text = block.text.get();
     // SAFETY: adapter and code lie in the module's text, as parsing has checked; the control block describes the instance
     // since `create`; the callers have attached the thread and hold the instance.
-    let left = unsafe { context::enter(block, text + adapter, text + target.code as usize, values as usize) };
+    let left = unsafe {
+        context::enter(
+            block,
+            text + adapter,
+            text + target.code as usize,
+            values as usize,
+        )
+    };
     let record = conclude(block, inner, left, target.function_type.results);
     if record.kind == LUCET_RETURNED {
         write_types(inner, &target.function_type, values);
@@ -219,14 +285,24 @@ fn write_types(inner: &Inner, function_type: &FunctionType, values: *mut lucet_v
 fn narrow(value_type: ValueType, bits: u128) -> crate::abi::lucet_v128 {
     let low = bits as u64;
     match value_type {
-        ValueType::I32 | ValueType::F32 => crate::abi::lucet_v128 { lo: low & 0xffff_ffff, hi: 0 },
-        ValueType::V128 => crate::abi::lucet_v128 { lo: low, hi: (bits >> 64) as u64 },
+        ValueType::I32 | ValueType::F32 => crate::abi::lucet_v128 {
+            lo: low & 0xffff_ffff,
+            hi: 0,
+        },
+        ValueType::V128 => crate::abi::lucet_v128 {
+            lo: low,
+            hi: (bits >> 64) as u64,
+        },
         _ => crate::abi::lucet_v128 { lo: low, hi: 0 },
     }
 }
 
 /// That arguments have the types that a function wants.
-pub(crate) fn check_arguments(inner: &Inner, function_type: &FunctionType, arguments: &[lucet_value]) -> Result<()> {
+pub(crate) fn check_arguments(
+    inner: &Inner,
+    function_type: &FunctionType,
+    arguments: &[lucet_value],
+) -> Result<()> {
     let image = inner.image();
     let wanted = signature::Display::new(&image, function_type);
     if arguments.len() != function_type.parameters as usize {
@@ -236,7 +312,8 @@ pub(crate) fn check_arguments(inner: &Inner, function_type: &FunctionType, argum
             arguments.len()
         ));
     }
-    for (index, (parameter, argument)) in image.parameters(function_type).zip(arguments).enumerate() {
+    for (index, (parameter, argument)) in image.parameters(function_type).zip(arguments).enumerate()
+    {
         if argument.r#type != u32::from(parameter.number()) {
             return Err(error!(
                 Status::TypeMismatch,
@@ -253,7 +330,10 @@ pub(crate) fn check_arguments(inner: &Inner, function_type: &FunctionType, argum
 pub(crate) fn check_value(inner: &Inner, value_type: ValueType, value: &lucet_value) -> Result<()> {
     let known = inner.image().funcrefs().len() as u128;
     if value_type == ValueType::Funcref && (value.bits() & u128::from(u64::MAX)) >= known {
-        return Err(error!(Status::BadArgument, "this is no function reference of the instance"));
+        return Err(error!(
+            Status::BadArgument,
+            "this is no function reference of the instance"
+        ));
     }
     Ok(())
 }

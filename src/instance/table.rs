@@ -43,7 +43,10 @@ impl Elements {
         let capacity = inner.region.layout.sizes.table_elements;
         let first = base.checked_sub(area)? / ELEMENT as u64;
         let sound = base.is_multiple_of(ELEMENT as u64) && first.checked_add(length)? <= capacity;
-        sound.then_some(Elements { base: base as *mut u64, length })
+        sound.then_some(Elements {
+            base: base as *mut u64,
+            length,
+        })
     }
 
     /// An element.
@@ -67,7 +70,11 @@ impl Elements {
 
 fn template(inner: &Inner, index: u32) -> Option<&TableTemplate> {
     let imported = inner.image().tables().len() - inner.link().ok()?.tables.len();
-    inner.link().ok()?.tables.get((index as usize).checked_sub(imported)?)
+    inner
+        .link()
+        .ok()?
+        .tables
+        .get((index as usize).checked_sub(imported)?)
 }
 
 /// Bytes of the table area that the instance may have written.
@@ -77,19 +84,30 @@ pub(super) fn used_bytes(block: &ControlBlock, inner: &Inner) -> usize {
     let ends = (0..count).map(|index| match Elements::of(block, inner, index) {
         Some(elements) => elements.base as usize + elements.length as usize * ELEMENT - area,
         // A damaged descriptor says nothing: clean everything.
-        None if template(inner, index).is_some() => inner.region.layout.sizes.table_elements as usize * ELEMENT,
+        None if template(inner, index).is_some() => {
+            inner.region.layout.sizes.table_elements as usize * ELEMENT
+        }
         None => 0,
     });
     ends.max().unwrap_or(0)
 }
 
 /// Grows a table, new elements being `element`. Answers the old length; `None`: refused, and nothing has changed.
-pub(crate) fn grow_by(block: &ControlBlock, inner: &Inner, index: u32, delta: u64, element: u64) -> Option<u64> {
+pub(crate) fn grow_by(
+    block: &ControlBlock,
+    inner: &Inner,
+    index: u32,
+    delta: u64,
+    element: u64,
+) -> Option<u64> {
     let elements = Elements::of(block, inner, index)?;
     let template = template(inner, index)?;
     let new = elements.length.checked_add(delta)?;
     let used = (used_bytes(block, inner) / ELEMENT) as u64;
-    let most = Limits::within(inner.limits.get().table_elements, inner.region.config.table_elements);
+    let most = Limits::within(
+        inner.limits.get().table_elements,
+        inner.region.config.table_elements,
+    );
     if delta > 0 && (new > template.maximum || used.checked_add(delta)? > most) {
         return None;
     }
@@ -118,7 +136,11 @@ fn push_up(block: &ControlBlock, inner: &Inner, index: u32, delta: u64) {
             // SAFETY: the descriptor's place has been checked by parsing.
             unsafe {
                 let base = read_state(block, template.state_offset - TABLE_BASE);
-                write_state(block, template.state_offset - TABLE_BASE, base + delta * ELEMENT as u64);
+                write_state(
+                    block,
+                    template.state_offset - TABLE_BASE,
+                    base + delta * ELEMENT as u64,
+                );
             }
         }
     }
@@ -132,18 +154,33 @@ struct Exported {
 
 fn find(block: &ControlBlock, inner: &Inner, name: &[u8]) -> Result<Exported> {
     let image = inner.image();
-    let export = image.export(name).filter(|(_, export)| export.kind == ExternKind::Table as u32);
+    let export = image
+        .export(name)
+        .filter(|(_, export)| export.kind == ExternKind::Table as u32);
     let found = export.and_then(|(_, export)| {
         let table = image.tables().get(export.index as usize)?;
         let element_type = ValueType::from_number(u8::try_from(table.element_type).ok()?)?;
         let elements = Elements::of(block, inner, export.index)?;
-        Some(Exported { index: export.index, elements, element_type })
+        Some(Exported {
+            index: export.index,
+            elements,
+            element_type,
+        })
     });
-    found.ok_or_else(|| error!(Status::NotFound, "the module exports no table \"{}\"", name.escape_ascii()))
+    found.ok_or_else(|| {
+        error!(
+            Status::NotFound,
+            "the module exports no table \"{}\"",
+            name.escape_ascii()
+        )
+    })
 }
 
 fn outside(index: u64, length: u64) -> crate::error::Error {
-    error!(Status::OutOfBounds, "element {index} of a table of {length}")
+    error!(
+        Status::OutOfBounds,
+        "element {index} of a table of {length}"
+    )
 }
 
 fn check_element(inner: &Inner, element_type: ValueType, value: &lucet_value) -> Result<()> {
@@ -176,8 +213,14 @@ pub fn size(handle: Handle, name: &[u8]) -> Result<u64> {
 pub fn get(handle: Handle, name: &[u8], index: u64) -> Result<lucet_value> {
     let (block, inner) = live(handle)?;
     let table = find(block, inner, name)?;
-    let element = table.elements.get(index).ok_or_else(|| outside(index, table.elements.length))?;
-    Ok(lucet_value::from_bits(table.element_type.number(), u128::from(element)))
+    let element = table
+        .elements
+        .get(index)
+        .ok_or_else(|| outside(index, table.elements.length))?;
+    Ok(lucet_value::from_bits(
+        table.element_type.number(),
+        u128::from(element),
+    ))
 }
 
 /// Changes an element of an exported table.
@@ -189,7 +232,10 @@ pub fn set(handle: Handle, name: &[u8], index: u64, value: &lucet_value) -> Resu
     let (block, inner) = live(handle)?;
     let table = find(block, inner, name)?;
     check_element(inner, table.element_type, value)?;
-    table.elements.set(index, value.bits() as u64).ok_or_else(|| outside(index, table.elements.length))
+    table
+        .elements
+        .set(index, value.bits() as u64)
+        .ok_or_else(|| outside(index, table.elements.length))
 }
 
 /// Grows an exported table, and answers the old length.

@@ -16,9 +16,9 @@ use crate::context;
 use crate::counted::try_collect;
 use crate::error::{Result, Status, error};
 use crate::mapping::{Access, Mapping};
+use lucet_format::PAGE_SIZE;
 use lucet_format::image::records::{ExternKind, FunctionType};
 use lucet_format::image::{Image, ImageError, ImageIndex, Integrity, NONE};
-use lucet_format::PAGE_SIZE;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
@@ -62,8 +62,14 @@ impl CodeImage {
         let index = check(file, file_bytes)?;
         cpu::check(index.header().cpu_features)?;
         let mapping = map(file, file_bytes, &index)?;
-        let mut code =
-            CodeImage { index, mapping, file_bytes, funcs: Vec::new(), build_id: Vec::new(), producer: Vec::new() };
+        let mut code = CodeImage {
+            index,
+            mapping,
+            file_bytes,
+            funcs: Vec::new(),
+            build_id: Vec::new(),
+            producer: Vec::new(),
+        };
         code.funcs = code.list_funcs()?;
         code.build_id = hexadecimal(code.image().build_id())?;
         code.producer = terminated(code.image().bytes(code.index.header().producer))?;
@@ -104,7 +110,9 @@ impl CodeImage {
 
     /// The function that an export is.
     pub fn func_of_export(&self, export: u32) -> Option<&Func> {
-        self.funcs.get(export as usize).filter(|func| func.tag == FUNC_TAG)
+        self.funcs
+            .get(export as usize)
+            .filter(|func| func.tag == FUNC_TAG)
     }
 
     /// An exported function by name.
@@ -117,9 +125,17 @@ impl CodeImage {
         match export {
             Some((index, _)) => self.func_of_export(index as u32).ok_or_else(|| {
                 let kind = export.map_or("nothing", |(_, export)| super::kind_name(export.kind));
-                error!(Status::NotFound, "the export \"{}\" is a {kind}, not a function", name.escape_ascii())
+                error!(
+                    Status::NotFound,
+                    "the export \"{}\" is a {kind}, not a function",
+                    name.escape_ascii()
+                )
             }),
-            None => Err(error!(Status::NotFound, "the module exports no function \"{}\"", name.escape_ascii())),
+            None => Err(error!(
+                Status::NotFound,
+                "the module exports no function \"{}\"",
+                name.escape_ascii()
+            )),
         }
     }
 
@@ -130,18 +146,32 @@ impl CodeImage {
     /// `NotFound` for another module's.
     pub fn type_of(&self, func: &Func) -> Result<FunctionType> {
         let image = self.image();
-        let function = image.functions().get(func.function as usize).filter(|_| func.base == self.base());
-        let found = function.and_then(|function| image.function_types().get(function.function_type as usize));
+        let function = image
+            .functions()
+            .get(func.function as usize)
+            .filter(|_| func.base == self.base());
+        let found = function
+            .and_then(|function| image.function_types().get(function.function_type as usize));
         found.ok_or_else(|| error!(Status::NotFound, "the function belongs to another module"))
     }
 
     fn list_funcs(&self) -> Result<Vec<Func>> {
         let base = self.base();
-        let funcs = self.image().exports().iter().enumerate().map(|(index, export)| {
-            let is_function = export.kind == ExternKind::Function as u32;
-            let tag = if is_function { FUNC_TAG } else { 0 };
-            Func { tag, base, function: if is_function { export.index } else { NONE }, export: index as u32 }
-        });
+        let funcs = self
+            .image()
+            .exports()
+            .iter()
+            .enumerate()
+            .map(|(index, export)| {
+                let is_function = export.kind == ExternKind::Function as u32;
+                let tag = if is_function { FUNC_TAG } else { 0 };
+                Func {
+                    tag,
+                    base,
+                    function: if is_function { export.index } else { NONE },
+                    export: index as u32,
+                }
+            });
         try_collect(funcs, "the list of exported functions")
     }
 }
@@ -154,7 +184,9 @@ fn check(file: BorrowedFd<'_>, file_bytes: usize) -> Result<ImageIndex> {
     let bytes = unsafe { std::slice::from_raw_parts(mapping.base() as *const u8, file_bytes) };
     ImageIndex::parse(bytes, Integrity::Verify).map_err(|problem| {
         let status = match problem {
-            ImageError::FormatRevision { .. } | ImageError::AbiRevision { .. } => Status::Incompatible,
+            ImageError::FormatRevision { .. } | ImageError::AbiRevision { .. } => {
+                Status::Incompatible
+            }
             _ => Status::BadModule,
         };
         error!(status, "{problem}")
@@ -176,7 +208,10 @@ fn map(file: BorrowedFd<'_>, file_bytes: usize, index: &ImageIndex) -> Result<Ma
     let addresses = context::runtime_table();
     let fits = header.runtime_table.length as usize >= size_of_val(&addresses);
     if !fits {
-        return Err(error!(Status::BadModule, "damaged module: the runtime table is too short"));
+        return Err(error!(
+            Status::BadModule,
+            "damaged module: the runtime table is too short"
+        ));
     }
     // SAFETY: parsing has checked that the table lies in the page behind the text, 8-aligned, and `fits` that it holds the entries;
     // the page is ours and writable.
@@ -188,14 +223,20 @@ fn map(file: BorrowedFd<'_>, file_bytes: usize, index: &ImageIndex) -> Result<Ma
     Ok(mapping)
 }
 
-
 fn hexadecimal(bytes: &[u8]) -> Result<Vec<u8>> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    let digits = bytes.iter().flat_map(|byte| {
+        [
+            DIGITS[usize::from(byte >> 4)],
+            DIGITS[usize::from(byte & 15)],
+        ]
+    });
     try_collect(digits.chain([0]), "a build id")
 }
 
 fn terminated(text: &[u8]) -> Result<Vec<u8>> {
-    let printable = text.iter().map(|byte| if byte.is_ascii_graphic() { *byte } else { b' ' });
+    let printable = text
+        .iter()
+        .map(|byte| if byte.is_ascii_graphic() { *byte } else { b' ' });
     try_collect(printable.chain([0]), "the producer's name")
 }

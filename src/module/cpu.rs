@@ -32,7 +32,9 @@ fn available() -> CpuFeatures {
     let detected = detected!("sse3" "ssse3" "sse4.1" "sse4.2" "popcnt" "cmpxchg16b" "avx" "avx2" "fma" "bmi1" "bmi2" "lzcnt"
         "avx512f" "avx512dq" "avx512vl" "avx512vbmi" "avx512bitalg" "avxvnni");
     let present = detected.into_iter().filter(|(_, present)| *present);
-    present.filter_map(|(name, _)| CpuFeatures::named(name)).fold(CpuFeatures(0), CpuFeatures::union)
+    present
+        .filter_map(|(name, _)| CpuFeatures::named(name))
+        .fold(CpuFeatures(0), CpuFeatures::union)
 }
 
 struct Names(CpuFeatures);
@@ -46,7 +48,11 @@ impl fmt::Display for Names {
             known = CpuFeatures::named(name).map_or(known, |bit| known.union(bit));
         }
         let unknown = self.0.missing_from(known);
-        if unknown.is_empty() { Ok(()) } else { write!(out, " (and unknown ones: {:#x})", unknown.0) }
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            write!(out, " (and unknown ones: {:#x})", unknown.0)
+        }
     }
 }
 
@@ -61,12 +67,18 @@ mod tests {
         assert!(names.iter().all(|name| CpuFeatures::named(name).is_some()));
         let all = CPU_FEATURES.iter().fold(0, |all, (_, bit)| all | bit);
         assert_eq!(available().0 & !all, 0);
-        assert!(CpuFeatures::X86_64_V2.missing_from(available()).is_empty(), "tests need x86-64-v2");
+        assert!(
+            CpuFeatures::X86_64_V2.missing_from(available()).is_empty(),
+            "tests need x86-64-v2"
+        );
     }
 
     #[test]
     fn missing_features_are_named() {
         assert_eq!(Names(CpuFeatures(1 << 7 | 1)).to_string(), "sse3, avx2");
-        assert_eq!(check(1 << 60).expect_err("no CPU has it").status, Status::Incompatible);
+        assert_eq!(
+            check(1 << 60).expect_err("no CPU has it").status,
+            Status::Incompatible
+        );
     }
 }

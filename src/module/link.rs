@@ -49,7 +49,11 @@ unsafe impl Sync for Link {}
 
 impl Link {
     /// Resolves the imports of `code`; see [`super::Module::link`].
-    pub fn new(code: &Counted<CodeImage>, linker: &Linker, problem: &mut dyn FnMut(&str)) -> Result<Link> {
+    pub fn new(
+        code: &Counted<CodeImage>,
+        linker: &Linker,
+        problem: &mut dyn FnMut(&str),
+    ) -> Result<Link> {
         let image = code.image();
         let mut resolver = Resolver {
             image: &image,
@@ -68,7 +72,9 @@ impl Link {
         let template = Template::new(code, &resolver.globals)?;
         let table = read_only(&resolver.rows)?;
         Ok(Link {
-            imports: table.as_ref().map_or(std::ptr::null(), |table| table.base() as *const ImportTarget),
+            imports: table.as_ref().map_or(std::ptr::null(), |table| {
+                table.base() as *const ImportTarget
+            }),
             state_template: template.state,
             tables: template.tables,
             table_elements: template.table_elements,
@@ -91,7 +97,9 @@ fn read_only(rows: &[ImportTarget]) -> Result<Option<Mapping>> {
     let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
     mapping.protect(0, length, Access::ReadWrite)?;
     // SAFETY: the pages are ours, writable, page-aligned and long enough.
-    unsafe { (mapping.base() as *mut ImportTarget).copy_from_nonoverlapping(rows.as_ptr(), rows.len()) };
+    unsafe {
+        (mapping.base() as *mut ImportTarget).copy_from_nonoverlapping(rows.as_ptr(), rows.len())
+    };
     mapping.protect(0, length, Access::Read)?;
     Ok(Some(mapping))
 }
@@ -114,7 +122,12 @@ struct Name<'a>(&'a Image<'a>, &'a Import);
 impl fmt::Display for Name<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (module, name) = (self.0.bytes(self.1.module), self.0.bytes(self.1.name));
-        write!(out, "\"{}\" \"{}\"", module.escape_ascii(), name.escape_ascii())
+        write!(
+            out,
+            "\"{}\" \"{}\"",
+            module.escape_ascii(),
+            name.escape_ascii()
+        )
     }
 }
 
@@ -125,7 +138,11 @@ impl Resolver<'_> {
             Some(ExternKind::Global) => self.global(import),
             _ => {
                 let kind = super::kind_name(import.kind);
-                self.report(Status::Unsupported, import, format_args!("a {kind}: {ELSEWHERE}"));
+                self.report(
+                    Status::Unsupported,
+                    import,
+                    format_args!("a {kind}: {ELSEWHERE}"),
+                );
                 Ok(())
             }
         }
@@ -135,55 +152,100 @@ impl Resolver<'_> {
         let line = Line::of(format_args!("import {} {what}", Name(self.image, import)));
         (self.problem)(line.as_str());
         self.problems += 1;
-        let worse = self.worst.as_ref().is_none_or(|(known, _)| rank(status) > rank(*known));
+        let worse = self
+            .worst
+            .as_ref()
+            .is_none_or(|(known, _)| rank(status) > rank(*known));
         if worse {
             self.worst = Some((status, *import));
         }
     }
 
     fn verdict(&self) -> Result<()> {
-        let Some((status, import)) = &self.worst else { return Ok(()) };
+        let Some((status, import)) = &self.worst else {
+            return Ok(());
+        };
         let name = Name(self.image, import);
         let (why, more) = (reason(*status), self.problems - 1);
         Err(match more {
             0 => error!(*status, "import {name} {why}"),
-            _ => error!(*status, "import {name} {why}, and {more} more imports have problems"),
+            _ => error!(
+                *status,
+                "import {name} {why}, and {more} more imports have problems"
+            ),
         })
     }
 
     fn function(&mut self, import: &Import) -> Result<()> {
         let function = self.image.functions().get(import.index as usize);
-        let function_type = function.and_then(|function| self.image.function_types().get(function.function_type as usize));
-        let function_type =
-            function_type.ok_or_else(|| error!(Status::BadModule, "damaged module: an import without a type"))?;
+        let function_type = function.and_then(|function| {
+            self.image
+                .function_types()
+                .get(function.function_type as usize)
+        });
+        let function_type = function_type.ok_or_else(|| {
+            error!(
+                Status::BadModule,
+                "damaged module: an import without a type"
+            )
+        })?;
         let row = self.function_row(import, &function_type)?;
-        self.rows.try_reserve(1).map_err(|_| Error::no_memory("an import table"))?;
-        self.rows.push(ImportTarget { index: import.index, ..row });
+        self.rows
+            .try_reserve(1)
+            .map_err(|_| Error::no_memory("an import table"))?;
+        self.rows.push(ImportTarget {
+            index: import.index,
+            ..row
+        });
         Ok(())
     }
 
-    fn function_row(&mut self, import: &Import, function_type: &FunctionType) -> Result<ImportTarget> {
+    fn function_row(
+        &mut self,
+        import: &Import,
+        function_type: &FunctionType,
+    ) -> Result<ImportTarget> {
         let image = self.image;
         let wanted = signature::Display::new(image, function_type);
-        match self.linker.lookup(image.bytes(import.module), image.bytes(import.name))? {
+        match self
+            .linker
+            .lookup(image.bytes(import.module), image.bytes(import.name))?
+        {
             Some(definition) if !definition.is_function() => {
-                self.report(Status::TypeMismatch, import, format_args!("is a function {wanted}, the host defines a global"));
+                self.report(
+                    Status::TypeMismatch,
+                    import,
+                    format_args!("is a function {wanted}, the host defines a global"),
+                );
             }
             Some(definition) if definition.has_type(image, function_type) => {
                 if let Some(data) = definition.kept() {
-                    self.kept.try_reserve(1).map_err(|_| Error::no_memory("an import table"))?;
+                    self.kept
+                        .try_reserve(1)
+                        .map_err(|_| Error::no_memory("an import table"))?;
                     self.kept.push(data.clone());
                 }
                 return Ok(definition.row());
             }
             Some(definition) => {
                 let offered = definition.type_display();
-                self.report(Status::TypeMismatch, import, format_args!("is a function {wanted}, the host defines {offered}"));
+                self.report(
+                    Status::TypeMismatch,
+                    import,
+                    format_args!("is a function {wanted}, the host defines {offered}"),
+                );
             }
             None if self.linker.traps_missing() => {
-                return Ok(ImportTarget { function: context::missing_import as *const (), ..ImportTarget::EMPTY });
+                return Ok(ImportTarget {
+                    function: context::missing_import as *const (),
+                    ..ImportTarget::EMPTY
+                });
             }
-            None => self.report(Status::NotFound, import, format_args!("is a function {wanted} that the host does not define")),
+            None => self.report(
+                Status::NotFound,
+                import,
+                format_args!("is a function {wanted} that the host does not define"),
+            ),
         }
         Ok(ImportTarget::EMPTY)
     }
@@ -191,21 +253,42 @@ impl Resolver<'_> {
     fn global(&mut self, import: &Import) -> Result<()> {
         let image = self.image;
         let global = image.globals().get(import.index as usize);
-        let global = global.ok_or_else(|| error!(Status::BadModule, "damaged module: an import without a global"))?;
-        let wanted = u8::try_from(global.value_type).ok().and_then(ValueType::from_number).map_or("?", ValueType::name);
+        let global = global.ok_or_else(|| {
+            error!(
+                Status::BadModule,
+                "damaged module: an import without a global"
+            )
+        })?;
+        let wanted = u8::try_from(global.value_type)
+            .ok()
+            .and_then(ValueType::from_number)
+            .map_or("?", ValueType::name);
         let mut value = lucet_value::from_bits(0, 0);
         if global.flags & FLAG_MUTABLE != 0 {
-            self.report(Status::Unsupported, import, format_args!("a mutable global: {ELSEWHERE}"));
+            self.report(
+                Status::Unsupported,
+                import,
+                format_args!("a mutable global: {ELSEWHERE}"),
+            );
         } else {
-            match self.linker.lookup(image.bytes(import.module), image.bytes(import.name))? {
-                Some(Definition::Global(offered)) if offered.r#type == global.value_type => value = *offered,
+            match self
+                .linker
+                .lookup(image.bytes(import.module), image.bytes(import.name))?
+            {
+                Some(Definition::Global(offered)) if offered.r#type == global.value_type => {
+                    value = *offered
+                }
                 Some(Definition::Global(offered)) => {
-                    let offered = u8::try_from(offered.r#type).ok().and_then(ValueType::from_number);
+                    let offered = u8::try_from(offered.r#type)
+                        .ok()
+                        .and_then(ValueType::from_number);
                     let offered = offered.map_or("?", ValueType::name);
                     self.report(
                         Status::TypeMismatch,
                         import,
-                        format_args!("is a global of type {wanted}, the host defines one of type {offered}"),
+                        format_args!(
+                            "is a global of type {wanted}, the host defines one of type {offered}"
+                        ),
                     );
                 }
                 Some(_) => self.report(
@@ -220,7 +303,9 @@ impl Resolver<'_> {
                 ),
             }
         }
-        self.globals.try_reserve(1).map_err(|_| Error::no_memory("imported globals"))?;
+        self.globals
+            .try_reserve(1)
+            .map_err(|_| Error::no_memory("imported globals"))?;
         self.globals.push(value);
         Ok(())
     }

@@ -34,7 +34,11 @@ pub fn file(path: &CStr, mode: Mode) -> Result<Counted<CodeImage>> {
     if number < 0 {
         let missing = std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOENT);
         if missing {
-            return Err(error!(Status::NotFound, "there is no file \"{}\"", path.to_bytes().escape_ascii()));
+            return Err(error!(
+                Status::NotFound,
+                "there is no file \"{}\"",
+                path.to_bytes().escape_ascii()
+            ));
         }
         return Err(Error::system("open of a module"));
     }
@@ -83,7 +87,10 @@ fn size_of_file(descriptor: BorrowedFd<'_>) -> Result<usize> {
         return Err(Error::system("fstat of a module"));
     }
     if status.st_mode & libc::S_IFMT != libc::S_IFREG {
-        return Err(error!(Status::BadArgument, "a module is a regular file; this is something else"));
+        return Err(error!(
+            Status::BadArgument,
+            "a module is a regular file; this is something else"
+        ));
     }
     check_size(u64::try_from(status.st_size).unwrap_or(0))
 }
@@ -118,9 +125,13 @@ fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<
     while (offset as usize) < length {
         let left = length - offset as usize;
         // SAFETY: both descriptors are open, the offset is ours.
-        let copied = unsafe { libc::sendfile(to.as_raw_fd(), from.as_raw_fd(), &raw mut offset, left) };
+        let copied =
+            unsafe { libc::sendfile(to.as_raw_fd(), from.as_raw_fd(), &raw mut offset, left) };
         if copied == 0 {
-            return Err(error!(Status::BadModule, "the module's file became shorter while it was read"));
+            return Err(error!(
+                Status::BadModule,
+                "the module's file became shorter while it was read"
+            ));
         }
         if copied < 0 && !interrupted() {
             return Err(Error::system("reading a module"));
@@ -132,7 +143,8 @@ fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<
 fn write_all(to: BorrowedFd<'_>, mut content: &[u8]) -> Result<()> {
     while !content.is_empty() {
         // SAFETY: the descriptor is open, the bytes are readable.
-        let written = unsafe { libc::write(to.as_raw_fd(), content.as_ptr().cast(), content.len()) };
+        let written =
+            unsafe { libc::write(to.as_raw_fd(), content.as_ptr().cast(), content.len()) };
         match usize::try_from(written) {
             Ok(written) => content = content.get(written..).unwrap_or(&[]),
             Err(_) if interrupted() => {}

@@ -53,9 +53,16 @@ impl Module {
     /// # Errors
     ///
     /// `TypeMismatch`, `Unsupported` or `NotFound`: the first of these that some import has; `Limit`, `NoMemory`, `System`.
-    pub fn link(code: &Counted<CodeImage>, linker: &Linker, problem: &mut dyn FnMut(&str)) -> Result<Counted<Module>> {
+    pub fn link(
+        code: &Counted<CodeImage>,
+        linker: &Linker,
+        problem: &mut dyn FnMut(&str),
+    ) -> Result<Counted<Module>> {
         let link = Link::new(code, linker, problem)?;
-        Counted::new(Module { code: code.clone(), link: Some(link) })
+        Counted::new(Module {
+            code: code.clone(),
+            link: Some(link),
+        })
     }
 
     /// An exported function.
@@ -88,9 +95,18 @@ impl Module {
                 signature::Display::new(&image, &actual)
             ));
         }
-        let export = image.exports().get(func.export as usize).filter(|export| export.stub != NONE);
+        let export = image
+            .exports()
+            .get(func.export as usize)
+            .filter(|export| export.stub != NONE);
         let stub = export.map(|export| self.code.text().0 + export.stub as usize);
-        stub.ok_or_else(|| error!(Status::NotFound, "\"{}\" has no typed entry", name.escape_ascii()))
+        stub.ok_or_else(|| {
+            error!(
+                Status::NotFound,
+                "\"{}\" has no typed entry",
+                name.escape_ascii()
+            )
+        })
     }
 }
 

@@ -21,13 +21,20 @@ pub struct Display<'a> {
 impl<'a> Display<'a> {
     /// See the file's header.
     pub fn new(image: &'a Image<'a>, function_type: &'a FunctionType) -> Display<'a> {
-        Display { image, function_type }
+        Display {
+            image,
+            function_type,
+        }
     }
 }
 
 impl fmt::Display for Display<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_type(out, self.image.parameters(self.function_type), self.image.results(self.function_type))
+        write_type(
+            out,
+            self.image.parameters(self.function_type),
+            self.image.results(self.function_type),
+        )
     }
 }
 
@@ -64,14 +71,22 @@ pub struct Packed {
 ///
 /// `BadArgument`.
 pub fn unpack(types: u64) -> Result<Packed> {
-    let bad = || error!(Status::BadArgument, "{types:#x} does not describe a function type: use the macros of lucet/typed.h");
+    let bad = || {
+        error!(
+            Status::BadArgument,
+            "{types:#x} does not describe a function type: use the macros of lucet/typed.h"
+        )
+    };
     let digit = |place: usize| (types >> (4 * place)) as u8 & 15;
     let value_type = |digit: u8| match ValueType::from_number(digit) {
         None if digit != 0 => Err(bad()),
         Some(ValueType::V128) => Err(bad()),
         known => Ok(known),
     };
-    let mut packed = Packed { parameters: [None; MAX_PARAMETERS], result: value_type(digit(0))? };
+    let mut packed = Packed {
+        parameters: [None; MAX_PARAMETERS],
+        result: value_type(digit(0))?,
+    };
     let mut ended = false;
     for (place, parameter) in packed.parameters.iter_mut().enumerate() {
         *parameter = value_type(digit(place + 1))?;
@@ -94,7 +109,8 @@ impl Packed {
 
     /// Whether this is a function type of an image.
     pub fn is(&self, image: &Image<'_>, function_type: &FunctionType) -> bool {
-        self.parameters().eq(image.parameters(function_type)) && self.result.into_iter().eq(image.results(function_type))
+        self.parameters().eq(image.parameters(function_type))
+            && self.result.into_iter().eq(image.results(function_type))
     }
 }
 
@@ -111,14 +127,28 @@ mod tests {
     #[test]
     fn numbers_are_function_types() {
         assert_eq!(unpack(0).expect("a type").to_string(), "() -> ()");
-        assert_eq!(unpack(0x7_2314).expect("a type").to_string(), "(i32, f32, i64, externref) -> (f64)");
-        assert_eq!(unpack(0x1111_1111_1111_0).expect("a type").to_string().matches("i32").count(), 12);
+        assert_eq!(
+            unpack(0x7_2314).expect("a type").to_string(),
+            "(i32, f32, i64, externref) -> (f64)"
+        );
+        assert_eq!(
+            unpack(0x1111_1111_1111_0)
+                .expect("a type")
+                .to_string()
+                .matches("i32")
+                .count(),
+            12
+        );
     }
 
     #[test]
     fn impossible_numbers_are_refused() {
         for types in [0x5, 0x50, 0x8, 0xf1, 0x101, 0x11_1111_1111_1110, 1 << 63] {
-            assert_eq!(unpack(types).expect_err("no type").status, Status::BadArgument, "{types:#x}");
+            assert_eq!(
+                unpack(types).expect_err("no type").status,
+                Status::BadArgument,
+                "{types:#x}"
+            );
         }
     }
 }

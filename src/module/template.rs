@@ -11,7 +11,8 @@ use crate::error::{Error, Result, Status, error};
 use lucet_format::WASM_PAGE_SIZE;
 use lucet_format::image::Image;
 use lucet_format::image::records::{
-    ElementSegment, FLAG_DYNAMIC_DATA, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, ITEM_GLOBAL, Initial, InitialKind, SegmentMode, Span,
+    ElementSegment, FLAG_DYNAMIC_DATA, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, ITEM_GLOBAL, Initial,
+    InitialKind, SegmentMode, Span,
 };
 use lucet_format::trap::TrapCode;
 use lucet_format::vmctx::TABLE_LENGTH;
@@ -66,7 +67,10 @@ impl Template {
     ///
     /// `Limit`, `NoMemory`, and `BadModule` where a checked image still contradicts itself.
     pub fn new(code: &CodeImage, globals: &[lucet_value]) -> Result<Template> {
-        let source = Source { image: code.image(), globals };
+        let source = Source {
+            image: code.image(),
+            globals,
+        };
         let (memory_minimum, memory_maximum) = source.memory_size();
         let tables = source.tables()?;
         let mut template = Template {
@@ -87,22 +91,47 @@ impl Template {
 impl Source<'_> {
     /// Bytes of memory 0 at first and at most.
     fn memory_size(&self) -> (u64, u64) {
-        let Some(memory) = self.image.memories().get(0).filter(|memory| memory.flags & FLAG_IMPORTED == 0) else {
+        let Some(memory) = self
+            .image
+            .memories()
+            .get(0)
+            .filter(|memory| memory.flags & FLAG_IMPORTED == 0)
+        else {
             return (0, 0);
         };
         let all = self.image.header().contract.reservation;
         let bounded = memory.flags & FLAG_HAS_MAXIMUM != 0;
-        let maximum = if bounded { memory.maximum.saturating_mul(WASM_PAGE_SIZE) } else { all };
-        (memory.minimum.saturating_mul(WASM_PAGE_SIZE), maximum.min(all))
+        let maximum = if bounded {
+            memory.maximum.saturating_mul(WASM_PAGE_SIZE)
+        } else {
+            all
+        };
+        (
+            memory.minimum.saturating_mul(WASM_PAGE_SIZE),
+            maximum.min(all),
+        )
     }
 
     fn tables(&self) -> Result<Box<[TableTemplate]>> {
         let mut first = 0;
-        let defined = self.image.tables().iter().filter(|table| table.flags & FLAG_IMPORTED == 0);
+        let defined = self
+            .image
+            .tables()
+            .iter()
+            .filter(|table| table.flags & FLAG_IMPORTED == 0);
         let templates = defined.map(|table| {
             let bounded = table.flags & FLAG_HAS_MAXIMUM != 0;
-            let maximum = if bounded { table.maximum } else { u64::from(u32::MAX) };
-            let template = TableTemplate { state_offset: table.state_offset, first, minimum: table.minimum, maximum };
+            let maximum = if bounded {
+                table.maximum
+            } else {
+                u64::from(u32::MAX)
+            };
+            let template = TableTemplate {
+                state_offset: table.state_offset,
+                first,
+                minimum: table.minimum,
+                maximum,
+            };
             first = first.saturating_add(table.minimum);
             template
         });
@@ -129,7 +158,11 @@ impl Source<'_> {
             put(&mut state, global.state_offset, &bits.to_le_bytes())?;
         }
         for table in tables {
-            put(&mut state, table.state_offset - TABLE_LENGTH, &table.minimum.to_le_bytes())?;
+            put(
+                &mut state,
+                table.state_offset - TABLE_LENGTH,
+                &table.minimum.to_le_bytes(),
+            )?;
         }
         Ok(state)
     }
@@ -137,7 +170,11 @@ impl Source<'_> {
     fn table_elements(&self, tables: &[TableTemplate]) -> Result<Box<[u64]>> {
         let count = tables.last().map_or(0, |table| table.first + table.minimum) as usize;
         let mut elements = zeroed::<u64>(count, "the tables of a module")?;
-        let defined = self.image.tables().iter().filter(|table| table.flags & FLAG_IMPORTED == 0);
+        let defined = self
+            .image
+            .tables()
+            .iter()
+            .filter(|table| table.flags & FLAG_IMPORTED == 0);
         for (table, template) in defined.zip(tables) {
             let initial = self.bits(&table.initial)? as u64;
             let range = template.first as usize..(template.first + template.minimum) as usize;
@@ -148,11 +185,21 @@ impl Source<'_> {
 
     /// The bits of an initial value.
     fn bits(&self, initial: &Initial) -> Result<u128> {
-        let contradiction = || error!(Status::BadModule, "damaged module: an initial value refers to nothing");
+        let contradiction = || {
+            error!(
+                Status::BadModule,
+                "damaged module: an initial value refers to nothing"
+            )
+        };
         match InitialKind::from_number(initial.kind) {
-            Some(InitialKind::Constant) => Ok(u128::from(initial.low) | u128::from(initial.high) << 64),
+            Some(InitialKind::Constant) => {
+                Ok(u128::from(initial.low) | u128::from(initial.high) << 64)
+            }
             Some(InitialKind::Funcref) => Ok(u128::from(initial.low)),
-            Some(InitialKind::ImportedGlobal) => self.imported(initial.low).map(lucet_value::bits).ok_or_else(contradiction),
+            Some(InitialKind::ImportedGlobal) => self
+                .imported(initial.low)
+                .map(lucet_value::bits)
+                .ok_or_else(contradiction),
             None => Err(contradiction()),
         }
     }
@@ -173,23 +220,37 @@ impl Source<'_> {
                 continue;
             }
             let place = self.place(&segment.offset)?;
-            let table = (segment.table as usize).checked_sub(imported).and_then(|index| template.tables.get(index));
-            let fits = table.filter(|table| place.saturating_add(u64::from(segment.count)) <= table.minimum);
+            let table = (segment.table as usize)
+                .checked_sub(imported)
+                .and_then(|index| template.tables.get(index));
+            let fits = table
+                .filter(|table| place.saturating_add(u64::from(segment.count)) <= table.minimum);
             match fits {
-                Some(table) => self.apply_segment(&segment, (table.first + place) as usize, &mut template.table_elements)?,
+                Some(table) => self.apply_segment(
+                    &segment,
+                    (table.first + place) as usize,
+                    &mut template.table_elements,
+                )?,
                 None => template.trap = Some(TrapCode::Table),
             }
         }
         Ok(())
     }
 
-    fn apply_segment(&self, segment: &ElementSegment, at: usize, elements: &mut [u64]) -> Result<()> {
+    fn apply_segment(
+        &self,
+        segment: &ElementSegment,
+        at: usize,
+        elements: &mut [u64],
+    ) -> Result<()> {
         let items = self.image.element_items();
         for offset in 0..segment.count as usize {
             let item = items.get(segment.items as usize + offset).unwrap_or(0);
             let value = match item & ITEM_GLOBAL {
                 0 => item,
-                _ => self.imported(item & !ITEM_GLOBAL).map_or(0, |value| value.bits() as u64),
+                _ => self
+                    .imported(item & !ITEM_GLOBAL)
+                    .map_or(0, |value| value.bits() as u64),
             };
             if let Some(element) = elements.get_mut(at + offset) {
                 *element = value;
@@ -204,8 +265,12 @@ impl Source<'_> {
         }
         if self.image.header().flags & FLAG_DYNAMIC_DATA == 0 {
             let runs = self.image.initial_runs().iter();
-            let pieces = runs.map(|run| InitialPiece { destination: run.destination, source: run.bytes });
-            template.memory = try_collect(pieces, "the initial memory of a module")?.into_boxed_slice();
+            let pieces = runs.map(|run| InitialPiece {
+                destination: run.destination,
+                source: run.bytes,
+            });
+            template.memory =
+                try_collect(pieces, "the initial memory of a module")?.into_boxed_slice();
             return Ok(());
         }
         let mut pieces = Vec::new();
@@ -219,8 +284,13 @@ impl Source<'_> {
                 template.trap = Some(TrapCode::Memory);
                 break;
             }
-            pieces.try_reserve(1).map_err(|_| Error::no_memory("the initial memory of a module"))?;
-            pieces.push(InitialPiece { destination, source: segment.bytes });
+            pieces
+                .try_reserve(1)
+                .map_err(|_| Error::no_memory("the initial memory of a module"))?;
+            pieces.push(InitialPiece {
+                destination,
+                source: segment.bytes,
+            });
         }
         template.memory = pieces.into_boxed_slice();
         Ok(())
@@ -230,14 +300,20 @@ impl Source<'_> {
 fn put(state: &mut [u8], distance: u32, bytes: &[u8]) -> Result<()> {
     let start = state.len().checked_sub(distance as usize);
     let place = start.and_then(|start| state.get_mut(start..start + bytes.len()));
-    let place = place.ok_or_else(|| error!(Status::BadModule, "damaged module: a place outside of the state"))?;
+    let place = place.ok_or_else(|| {
+        error!(
+            Status::BadModule,
+            "damaged module: a place outside of the state"
+        )
+    })?;
     place.copy_from_slice(bytes);
     Ok(())
 }
 
 fn zeroed<T: Clone + Default>(count: usize, what: &str) -> Result<Box<[T]>> {
     let mut all = Vec::new();
-    all.try_reserve_exact(count).map_err(|_| Error::no_memory(what))?;
+    all.try_reserve_exact(count)
+        .map_err(|_| Error::no_memory(what))?;
     all.resize(count, T::default());
     Ok(all.into_boxed_slice())
 }

@@ -7,7 +7,8 @@ use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE};
 use std::ffi::{c_char, c_int, c_void};
 
 /// A log callback: data, level, text and its length.
-pub type Log = unsafe extern "C" fn(data: *mut c_void, level: c_int, text: *const c_char, length: usize);
+pub type Log =
+    unsafe extern "C" fn(data: *mut c_void, level: c_int, text: *const c_char, length: usize);
 
 /// Sizes and options of a region; those of memory are for one instance, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +73,10 @@ impl RegionConfig {
     /// That the rest makes sense.
     pub fn check(&self) -> Result<()> {
         if self.values == 0 || self.values > 4096 {
-            return Err(error!(Status::Limit, "the number of values is {}, allowed are 1 to 4096", self.values));
+            return Err(error!(
+                Status::Limit,
+                "the number of values is {}, allowed are 1 to 4096", self.values
+            ));
         }
         if self.leaf_stack_bytes >= self.stack_bytes {
             return Err(error!(
@@ -96,10 +100,15 @@ impl RegionConfig {
         let pages = image.memories().get(0).map_or(0, |memory| memory.minimum);
         let memory = pages.saturating_mul(WASM_PAGE_SIZE);
         if memory > lucet_format::contract::RESERVATION {
-            return Err(error!(Status::Incompatible, "the module wants {memory} bytes of memory at once"));
+            return Err(error!(
+                Status::Incompatible,
+                "the module wants {memory} bytes of memory at once"
+            ));
         }
         self.memory_bytes = self.memory_bytes.max(memory);
-        self.state_bytes = self.state_bytes.max(u64::from(contract.state_bytes).next_multiple_of(PAGE_SIZE));
+        self.state_bytes = self
+            .state_bytes
+            .max(u64::from(contract.state_bytes).next_multiple_of(PAGE_SIZE));
         self.table_elements = self.table_elements.max(contract.table_elements);
         self.values = self.values.max(contract.max_values);
         Ok(())

@@ -74,7 +74,9 @@ impl Layout {
         let memory = state + sizes.state;
         let end = memory + RESERVATION + GUARD;
         let stride = end.next_multiple_of(SLOT_ALIGN);
-        let total = stride.checked_mul(u64::from(sizes.instances)).filter(|total| *total <= 1 << 47);
+        let total = stride
+            .checked_mul(u64::from(sizes.instances))
+            .filter(|total| *total <= 1 << 47);
         let Some(total) = total else {
             return Err(error!(
                 Status::Limit,
@@ -83,7 +85,16 @@ impl Layout {
                 stride >> 30
             ));
         };
-        Ok(Layout { stack, tables, state, memory, end, stride, total, sizes })
+        Ok(Layout {
+            stack,
+            tables,
+            state,
+            memory,
+            end,
+            stride,
+            total,
+            sizes,
+        })
     }
 
     fn check(wanted: &Sizes) -> Result<Sizes> {
@@ -91,11 +102,24 @@ impl Layout {
             if (low..=high).contains(&value) {
                 return Ok(value.next_multiple_of(PAGE_SIZE));
             }
-            Err(error!(Status::Limit, "{what} is {value}, allowed are {low} to {high}"))
+            Err(error!(
+                Status::Limit,
+                "{what} is {value}, allowed are {low} to {high}"
+            ))
         };
-        within("the number of instances", u64::from(wanted.instances), 1, 1 << 20)?;
+        within(
+            "the number of instances",
+            u64::from(wanted.instances),
+            1,
+            1 << 20,
+        )?;
         let elements_in_a_page = PAGE_SIZE / u64::from(vmctx::TABLE_ELEMENT_BYTES);
-        within("the number of table elements", wanted.table_elements, 0, 10_000_000)?;
+        within(
+            "the number of table elements",
+            wanted.table_elements,
+            0,
+            10_000_000,
+        )?;
         Ok(Sizes {
             instances: wanted.instances,
             memory: within("the memory of an instance", wanted.memory, 0, RESERVATION)?,
@@ -116,7 +140,13 @@ mod tests {
     use super::*;
 
     fn sizes() -> Sizes {
-        Sizes { instances: 3, memory: 16 << 20, stack: 128 << 10, state: 16 << 10, table_elements: 10_000 }
+        Sizes {
+            instances: 3,
+            memory: 16 << 20,
+            stack: 128 << 10,
+            state: 16 << 10,
+            table_elements: 10_000,
+        }
     }
 
     #[test]
@@ -127,7 +157,10 @@ mod tests {
         assert_eq!(layout.memory - layout.state, 16 << 10);
         assert_eq!(layout.end - layout.memory, RESERVATION + GUARD);
         assert!(layout.stride >= layout.end && layout.total == 3 * layout.stride);
-        assert!(layout.memory < SLOT_ALIGN, "stack, state and the first page of memory share a page table");
+        assert!(
+            layout.memory < SLOT_ALIGN,
+            "stack, state and the first page of memory share a page table"
+        );
     }
 
     #[test]
@@ -143,7 +176,10 @@ mod tests {
         ] {
             let mut wanted = sizes();
             change(&mut wanted);
-            assert_eq!(Layout::new(&wanted).expect_err("refused").status, Status::Limit);
+            assert_eq!(
+                Layout::new(&wanted).expect_err("refused").status,
+                Status::Limit
+            );
         }
     }
 }

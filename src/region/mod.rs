@@ -75,12 +75,24 @@ impl Region {
         let values = Self::values(config)?;
         let blocks = directory::take(config.instances)?;
         // The blocks may have been another region's, whose slots were elsewhere.
-        (0..config.instances).filter_map(|slot| blocks.block(slot)).for_each(slot::forget);
+        (0..config.instances)
+            .filter_map(|slot| blocks.block(slot))
+            .for_each(slot::forget);
         let published = ranges::publish(&slots, &layout, &blocks)?;
         let free = Self::free_list(config.instances)?;
         let counters = Counters::default();
         let config = *config;
-        Counted::new(Region { config, layout, counters, process, published, blocks, slots, values, free })
+        Counted::new(Region {
+            config,
+            layout,
+            counters,
+            process,
+            published,
+            blocks,
+            slots,
+            values,
+            free,
+        })
     }
 
     fn values(config: &RegionConfig) -> Result<Mapping> {
@@ -93,7 +105,8 @@ impl Region {
 
     fn free_list(count: u32) -> Result<Mutex<Vec<u32>>> {
         let mut free = Vec::new();
-        free.try_reserve_exact(count as usize).map_err(|_| Error::no_memory("the list of free slots"))?;
+        free.try_reserve_exact(count as usize)
+            .map_err(|_| Error::no_memory("the list of free slots"))?;
         // The last one is taken first: a small load stays in the same few slots, whose memory is warm.
         free.extend((0..count).rev());
         Ok(Mutex::new(free))
@@ -112,10 +125,17 @@ impl Region {
 
     /// Takes a free slot.
     pub fn take_slot(&self) -> Result<&'static ControlBlock> {
-        let taken = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let taken = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
         let block = taken.and_then(|slot| Some((slot, self.blocks.block(slot)?)));
         let Some((slot, block)) = block else {
-            return Err(error!(Status::RegionFull, "all {} slots of the region are taken", self.config.instances));
+            return Err(error!(
+                Status::RegionFull,
+                "all {} slots of the region are taken", self.config.instances
+            ));
         };
         block.slot.set(slot);
         Ok(block)
@@ -155,7 +175,11 @@ impl Region {
         let mut stats = self.counters.snapshot();
         stats.capacity = u64::from(self.config.instances);
         stats.reserved_bytes = self.layout.total;
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        let free = self
+            .free
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len() as u64;
         stats.live = stats.capacity.saturating_sub(free);
         stats.resident_bytes = resident::bytes(self);
         stats
@@ -163,12 +187,21 @@ impl Region {
 
     /// Hands a line to the host's log callback, if there is one. Cut at 1 KiB.
     pub fn log(&self, level: i32, line: fmt::Arguments<'_>) {
-        let Some(callback) = self.config.log else { return };
+        let Some(callback) = self.config.log else {
+            return;
+        };
         let text = Line::of(line);
         let text = text.as_str();
         // SAFETY: the host has promised a callback that can be called from any thread that runs guests; the text is
         // valid for the length given.
-        unsafe { callback(self.config.log_data, level, text.as_ptr().cast(), text.len()) };
+        unsafe {
+            callback(
+                self.config.log_data,
+                level,
+                text.as_ptr().cast(),
+                text.len(),
+            )
+        };
     }
 }
 

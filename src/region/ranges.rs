@@ -53,16 +53,22 @@ pub struct Published {
 ///
 /// `Limit` when the process has too many regions.
 pub fn publish(slots: &Mapping, layout: &Layout, blocks: &directory::Range) -> Result<Published> {
-    let free = TABLE
-        .iter()
-        .position(|row| row.owned.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok());
+    let free = TABLE.iter().position(|row| {
+        row.owned
+            .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    });
     let Some(index) = free else {
-        return Err(error!(Status::Limit, "a process has at most {ROWS} regions"));
+        return Err(error!(
+            Status::Limit,
+            "a process has at most {ROWS} regions"
+        ));
     };
     let row = &TABLE[index];
     row.length.store(slots.len(), Ordering::Relaxed);
     row.stride.store(layout.stride as usize, Ordering::Relaxed);
-    row.first.store(u64::from(blocks.first()), Ordering::Relaxed);
+    row.first
+        .store(u64::from(blocks.first()), Ordering::Relaxed);
     row.base.store(slots.base(), Ordering::Release);
     USED.fetch_max(index + 1, Ordering::AcqRel);
     Ok(Published { row: index })

@@ -29,10 +29,14 @@ fn resident_pages(from: u64, to: u64) -> u64 {
     while at < to {
         let length = (to - at).min(WINDOW as u64 * PAGE_SIZE);
         // SAFETY: the range is part of the region's own mapping, and the window has a byte for each of its pages.
-        let failed = unsafe { libc::mincore(at as *mut _, length as usize, window.as_mut_ptr()) } != 0;
+        let failed =
+            unsafe { libc::mincore(at as *mut _, length as usize, window.as_mut_ptr()) } != 0;
         if !failed {
             let asked = length.div_ceil(PAGE_SIZE) as usize;
-            pages += window[..asked].iter().filter(|page| **page & 1 != 0).count() as u64;
+            pages += window[..asked]
+                .iter()
+                .filter(|page| **page & 1 != 0)
+                .count() as u64;
         }
         at += length;
     }

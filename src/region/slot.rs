@@ -36,7 +36,9 @@ pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
     if !block.prepared.load(Ordering::Relaxed) {
         let from = start + layout.stack;
         let length = layout.memory - layout.stack;
-        region.slots().protect(from as usize, length as usize, Access::ReadWrite)?;
+        region
+            .slots()
+            .protect(from as usize, length as usize, Access::ReadWrite)?;
         block.accessible.store(0, Ordering::Relaxed);
         block.prepared.store(true, Ordering::Relaxed);
     }
@@ -63,9 +65,17 @@ pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Resul
     let start = u64::from(block.slot.get()) * region.layout.stride + region.layout.memory;
     let now = block.accessible.load(Ordering::Relaxed);
     if bytes > now {
-        region.slots().protect((start + now) as usize, (bytes - now) as usize, Access::ReadWrite)?;
+        region.slots().protect(
+            (start + now) as usize,
+            (bytes - now) as usize,
+            Access::ReadWrite,
+        )?;
     } else if bytes < now {
-        region.slots().protect((start + bytes) as usize, (now - bytes) as usize, Access::None)?;
+        region.slots().protect(
+            (start + bytes) as usize,
+            (now - bytes) as usize,
+            Access::None,
+        )?;
     }
     block.accessible.store(bytes, Ordering::Relaxed);
     Ok(())
@@ -76,11 +86,22 @@ pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Resul
 /// # Safety
 ///
 /// The instance does not run, and nobody holds a reference into its memory.
-pub unsafe fn clean(region: &Region, block: &ControlBlock, state_bytes: u32, table_bytes: usize, stack: Stack) -> Result<()> {
+pub unsafe fn clean(
+    region: &Region,
+    block: &ControlBlock,
+    state_bytes: u32,
+    table_bytes: usize,
+    stack: Stack,
+) -> Result<()> {
     let start = u64::from(block.slot.get()) * region.layout.stride;
     let memory = start + region.layout.memory;
     // SAFETY: the caller's promise; these pages are accessible up to `accessible`.
-    unsafe { region.slots().discard(memory as usize, block.accessible.load(Ordering::Relaxed) as usize) }?;
+    unsafe {
+        region.slots().discard(
+            memory as usize,
+            block.accessible.load(Ordering::Relaxed) as usize,
+        )
+    }?;
     let state = block.vmctx.get() - state_bytes as usize;
     // SAFETY: the state and the tables are accessible since `prepare`, and end at vmctx and where the state begins.
     unsafe { std::ptr::write_bytes(state as *mut u8, 0, state_bytes as usize) };

@@ -21,17 +21,24 @@ pub struct Guest {
 /// The sentence of the latest failure on this thread.
 pub fn sentence() -> String {
     // SAFETY: the library's buffer is NUL-terminated and lives as long as the thread.
-    unsafe { CStr::from_ptr(lucet::error::last()) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr(lucet::error::last()) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Compiles text and links it.
 pub fn module(text: &str, linker: &Linker) -> Counted<Module> {
-    let options = Options { verify: true, ..Options::default() };
+    let options = Options {
+        verify: true,
+        ..Options::default()
+    };
     let file = lucetc::compile_module(text.as_bytes(), &options).expect("the guest compiles");
     let code = load::bytes(&file).unwrap_or_else(|_| panic!("{}", sentence()));
     let mut problems = Vec::new();
-    Module::link(&code, linker, &mut |problem| problems.push(problem.to_owned()))
-        .unwrap_or_else(|_| panic!("{problems:?}"))
+    Module::link(&code, linker, &mut |problem| {
+        problems.push(problem.to_owned())
+    })
+    .unwrap_or_else(|_| panic!("{problems:?}"))
 }
 
 /// A region for a few instances.
@@ -41,7 +48,10 @@ pub fn region(config: &RegionConfig) -> Counted<Region> {
 }
 
 pub fn small() -> RegionConfig {
-    RegionConfig { instances: 4, ..RegionConfig::default() }
+    RegionConfig {
+        instances: 4,
+        ..RegionConfig::default()
+    }
 }
 
 impl Guest {
@@ -55,18 +65,28 @@ impl Guest {
         let module = module(text, linker);
         let region = region(config);
         let handle = create(&region, &module);
-        Guest { region, module, handle }
+        Guest {
+            region,
+            module,
+            handle,
+        }
     }
 
     /// Runs an export.
     pub fn run(&self, name: &str, arguments: &[lucet_value]) -> lucet_outcome {
-        instance::run(self.handle, name.as_bytes(), arguments).unwrap_or_else(|_| panic!("{name}: {}", sentence()))
+        instance::run(self.handle, name.as_bytes(), arguments)
+            .unwrap_or_else(|_| panic!("{name}: {}", sentence()))
     }
 
     /// Runs an export that returns one i32.
     pub fn run_i32(&self, name: &str, arguments: &[lucet_value]) -> i32 {
         let outcome = self.run(name, arguments);
-        assert_eq!((outcome.kind, outcome.value_count), (LUCET_RETURNED, 1), "{name}: {}", self.describe());
+        assert_eq!(
+            (outcome.kind, outcome.value_count),
+            (LUCET_RETURNED, 1),
+            "{name}: {}",
+            self.describe()
+        );
         // SAFETY: one value was returned.
         unsafe { *outcome.values }.bits() as u32 as i32
     }
@@ -90,7 +110,8 @@ impl Drop for Guest {
 }
 
 pub fn create(region: &Counted<Region>, module: &Counted<Module>) -> Handle {
-    instance::create(region, module, std::ptr::null_mut(), Limits::default()).unwrap_or_else(|_| panic!("{}", sentence()))
+    instance::create(region, module, std::ptr::null_mut(), Limits::default())
+        .unwrap_or_else(|_| panic!("{}", sentence()))
 }
 
 pub fn i32(value: i32) -> lucet_value {
