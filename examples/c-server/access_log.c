@@ -72,7 +72,8 @@ void access_log_write(const struct access_log *log, const char *peer, const stru
   if (exchange->build_id[0]) buffer_print(&line, " build=%s", exchange->build_id);
   if (exchange->why[0]) {
     buffer_print(&line, " why=\"");
-    for (const char *c = exchange->why; *c; c++) log_escape(&line, *c == '"' ? "'" : c, 1);
+    for (const char *c = exchange->why; *c; c++)
+      log_escape(&line, *c == '"' ? "'" : c, 1);
     buffer_print(&line, "\"");
   }
   buffer_append(&line, "\n", 1);

@@ -23,11 +23,12 @@ build_server() {
 start_server() {
   local directory=${1%/*}
   server_log=$directory/server.err
+  rm -f "$directory/server.out" # the port of an earlier server
   "$build/lucet-server" "$1" >"$directory/server.out" 2>"$server_log" &
   server_pid=$!
   port=
   for _ in $(seq 200); do
-    port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$directory/server.out")
+    port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$directory/server.out" 2>/dev/null)
     [ -n "$port" ] && return 0
     kill -0 "$server_pid" 2>/dev/null || break
     sleep 0.05

@@ -18,13 +18,12 @@ is() { if [ "$2" = "$3" ]; then ok "$1"; else bad "$1" "expected \"$2\", got \"$
 # has NAME REGEX TEXT
 has() { if grep -Eq -- "$2" <<<"$3"; then ok "$1"; else bad "$1" "expected /$2/, got \"$3\""; fi; }
 
-# fresh_server [SETTING...]: a server with all guests and a directory of its own; the settings come first in its file.
+# fresh_server [SETTING...]: a server with all guests and a directory of its own; the settings override the demo's.
 fresh_server() {
-  local setting
   rm -rf "$run"
   mkdir -p "$run"
   cp -r "$build/guests" "$run/guests"
-  { for setting in "$@"; do say "$setting"; done; cat "$here/server.conf"; } >"$run/server.conf"
+  { cat "$here/server.conf"; printf '%s\n' "$@"; } >"$run/server.conf"
   start_server "$run/server.conf" || die "the server does not start"
 }
 end_server() { # NAME
@@ -42,6 +41,9 @@ stat() { body_of GET /-/stats.txt | sed -n "s|^$1 ||p"; }
 
 head -c 1000000 /dev/urandom >"$build/random"
 
+prebuilt=0
+"$here/guests/check-prebuilt.sh" || prebuilt=$?
+[ "$prebuilt" = 77 ] || is 'guests/prebuilt is what the sources give' 0 "$prebuilt"
 http_tests
 guest_tests
 life_tests

@@ -99,6 +99,7 @@ http_bodies() {
 }
 
 http_tests() {
+  has 'the parser, with damaged requests' ' were accepted$' "$("$build/http_fuzz" 200000 1 2>&1)"
   fresh_server
   http_accepts
   http_chunks
