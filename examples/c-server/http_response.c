@@ -1,5 +1,4 @@
-/* http_response.c: writes responses. Every response has a Content-Length, so a connection can always go on.
- */
+/* http_response.c: writes responses. Every response has a Content-Length, so a connection can go on. */
 #include "http.h"
 
 #include <stdio.h>
