@@ -4,12 +4,12 @@
 //! guest stays in an idle slot.
 
 use super::outcome::Record;
-use super::{Handle, Inner, Limits, idle, publish_memory_bytes, unlinked, write_state};
+use super::{Handle, Inner, Limits, idle, publish_memory_bytes, write_state};
 use crate::control::{ControlBlock, Request, Trap, state};
 use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
-use crate::module::{Link, Module};
+use crate::module::{Link, Module, unlinked};
 use crate::region::Region;
 use crate::region::slot::{self, Stack};
 use crate::region::stats::Counters;

@@ -36,7 +36,7 @@ use crate::control::{ControlBlock, state};
 use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
-use crate::module::{Link, Module};
+use crate::module::{Link, Module, unlinked};
 use crate::region::Region;
 use lucet_format::image::Image;
 use lucet_format::vmctx;
@@ -78,15 +78,6 @@ impl Inner {
     pub fn image(&self) -> Image<'_> {
         self.module.code.image()
     }
-}
-
-/// The error for modules that were loaded to be looked at.
-#[cold]
-pub fn unlinked() -> crate::error::Error {
-    error!(
-        Status::Unlinked,
-        "the module was loaded without a linker: link it before making instances or finding entries"
-    )
 }
 
 /// A live instance: its control block and what is in it.

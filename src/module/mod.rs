@@ -24,8 +24,7 @@ pub use link::Link;
 pub use template::{InitialPiece, TableTemplate};
 
 use crate::counted::Counted;
-use crate::error::{Result, Status, error};
-use crate::instance::unlinked;
+use crate::error::{Error, Result, Status, error};
 use crate::linker::Linker;
 use lucet_format::image::NONE;
 use lucet_format::image::records::ExternKind;
@@ -113,4 +112,13 @@ impl Module {
 /// The word for an extern kind's number.
 pub(crate) fn kind_name(kind: u32) -> &'static str {
     ExternKind::from_number(kind).map_or("something unknown", ExternKind::name)
+}
+
+/// The error for modules that were loaded to be looked at.
+#[cold]
+pub fn unlinked() -> Error {
+    error!(
+        Status::Unlinked,
+        "the module was loaded without a linker: link it before making instances or finding entries"
+    )
 }
