@@ -1,0 +1,158 @@
+//! Damaged module files: every truncation and every byte changed. The loader answers with a status or with a module that is as good;
+//! it never crashes. The checksum finds everything, so the same damage is also done with the checksum made right
+//! again, where the checked reader alone stands between the damage and the runtime.
+
+mod support;
+
+use lucet::counted::Counted;
+use lucet::error::Status;
+use lucet::module::{CodeImage, load};
+use lucet_format::image::elf::find_image;
+use lucet_format::image::reader::checksum;
+use lucet_format::image::writer::CHECKSUM_OFFSET;
+use lucet_format::image::{ImageIndex, Integrity};
+use support::sentence;
+
+/// Modules that use every section of an image between them.
+const MODULES: [&str; 3] = [
+    r#"(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#,
+    r#"(module
+         (import "env" "out" (func $out (param i64 f64) (result f32)))
+         (import "env" "limit" (global $limit i32))
+         (memory (export "memory") 1 3) (table (export "table") 4 10 funcref)
+         (global (export "counter") (mut i64) (i64.const 7))
+         (elem (i32.const 1) $double $trap) (elem $later func $double)
+         (data (i32.const 16) "hello") (data $passive "later")
+         (start $begin)
+         (func $begin (global.set 1 (i64.const 9)))
+         (func $double (export "double") (param i32) (result i32) (i32.shl (local.get 0) (i32.const 1)))
+         (func $trap (param i32) (result i32) unreachable)
+         (func (export "run") (param i32) (result i32)
+           (memory.init $passive (i32.const 0) (i32.const 0) (i32.const 5))
+           (table.init $later (i32.const 0) (i32.const 0) (i32.const 1))
+           (drop (call $out (i64.const 1) (f64.const 2)))
+           (call_indirect (param i32) (result i32) (local.get 0) (global.get $limit))))"#,
+    r#"(module (import "env" "at" (global $at i32)) (memory 1) (table 2 externref)
+         (data (global.get $at) "dynamic") (func (export "f") (result i32 f32 i64) (i32.const 1) (f32.const 2) (i64.const 3)))"#,
+];
+
+fn compiled(text: &str) -> Vec<u8> {
+    let options = lucetc::options::Options { verify: true, ..Default::default() };
+    lucetc::compile_module(text.as_bytes(), &options).expect("the guest compiles")
+}
+
+fn is_clean(status: Status) -> bool {
+    matches!(status, Status::BadModule | Status::Incompatible)
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    for text in MODULES {
+        let file = compiled(text);
+        for length in 0..file.len() {
+            let refused = load::bytes(&file[..length]).map(|_| ()).expect_err("a part of a module");
+            assert!(is_clean(refused.status), "{length}: {:?} {}", refused.status, sentence());
+        }
+    }
+}
+
+#[test]
+fn bytes_behind_the_end_are_refused() {
+    let mut file = compiled(MODULES[0]);
+    file.push(0);
+    assert_eq!(load::bytes(&file).map(|_| ()).expect_err("too long").status, Status::BadModule);
+}
+
+#[test]
+fn every_changed_byte_is_refused() {
+    for text in MODULES {
+        let mut file = compiled(text);
+        for at in 0..file.len() {
+            for change in [0x01, 0x80, 0xff] {
+                file[at] ^= change;
+                let refused = ImageIndex::parse(&file, Integrity::Verify);
+                assert!(refused.is_err(), "byte {at} changed by {change:#x}");
+                file[at] ^= change;
+            }
+        }
+        // The same through the loader, for a part of the places: each needs a file of its own.
+        for at in (0..file.len()).step_by(37) {
+            file[at] ^= 0x10;
+            let refused = load::bytes(&file).map(|_| ()).expect_err("a damaged module");
+            assert!(is_clean(refused.status), "byte {at}: {:?} {}", refused.status, sentence());
+            file[at] ^= 0x10;
+        }
+        load::bytes(&file).unwrap_or_else(|_| panic!("the undamaged module: {}", sentence()));
+    }
+}
+
+/// Reads everything that the runtime ever reads of an image.
+fn walk(code: &Counted<CodeImage>) -> u64 {
+    let image = code.image();
+    let mut sum = image.build_id().len() as u64;
+    for function_type in image.function_types().iter() {
+        sum += image.parameters(&function_type).count() as u64 + image.results(&function_type).count() as u64;
+    }
+    for import in image.imports().iter() {
+        sum += (image.text(import.module).len() + image.text(import.name).len()) as u64;
+    }
+    for (index, export) in image.exports().iter().enumerate() {
+        sum += image.export(image.bytes(export.name)).map_or(0, |(found, _)| (found == index) as u64);
+        sum += code.func_of_export(index as u32).map_or(0, |func| code.type_of(func).is_ok() as u64);
+    }
+    for function in image.functions().iter() {
+        sum += image.text(function.name).len() as u64;
+    }
+    for segment in image.data_segments().iter() {
+        sum += image.bytes(segment.bytes).len() as u64;
+    }
+    for run in image.initial_runs().iter() {
+        sum += image.bytes(run.bytes).iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    }
+    for offset in 0..code.text().1 as u32 {
+        sum += u64::from(image.trap_at(offset).is_some()) + u64::from(image.wasm_offset_at(offset).is_some());
+        sum += u64::from(image.code_at(offset).is_some());
+    }
+    sum
+}
+
+/// Damage that a malicious or broken compiler could have made: the checksum is right. Nothing is run: code is trusted.
+#[test]
+fn damage_with_a_right_checksum_is_refused_or_harmless() {
+    let mut harmless = 0;
+    let mut refused = 0;
+    for text in MODULES {
+        let original = compiled(text);
+        let image = find_image(&original).expect("an image");
+        let text_start = load::bytes(&original).expect("a module").image().header().text.offset as usize;
+        for at in (0..text_start).filter(|at| !(image.start + CHECKSUM_OFFSET..image.start + CHECKSUM_OFFSET + 8).contains(at)) {
+            for change in [0x01u8, 0x80, 0xff] {
+                let mut file = original.clone();
+                file[at] ^= change;
+                let Ok(moved) = find_image(&file) else {
+                    refused += 1;
+                    continue;
+                };
+                if moved != image {
+                    refused += 1;
+                    continue;
+                }
+                let sum = checksum(&file, image.start).to_le_bytes();
+                file[image.start + CHECKSUM_OFFSET..image.start + CHECKSUM_OFFSET + 8].copy_from_slice(&sum);
+                match ImageIndex::parse(&file, Integrity::Verify) {
+                    Err(_) => refused += 1,
+                    Ok(_) if at % 8 == 0 => {
+                        let code = load::bytes(&file).unwrap_or_else(|_| panic!("byte {at}: {}", sentence()));
+                        assert!(walk(&code) > 0);
+                        let linker = lucet::linker::Linker::new().expect("a linker");
+                        // Linking reads the rest; that imports are missing is no matter here.
+                        let _ = lucet::module::Module::link(&code, &linker, &mut |_| {});
+                        harmless += 1;
+                    }
+                    Ok(_) => harmless += 1,
+                }
+            }
+        }
+    }
+    assert!(refused > 1000 && harmless > 1000, "{refused} refused, {harmless} harmless");
+}
