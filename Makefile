@@ -1,0 +1,51 @@
+# The commands that a person types. The work is in scripts/, cargo and CMakeLists.txt; this file only names it.
+#
+# Cargo's target directory is target/, or CARGO_TARGET_DIR; everything else that is made goes to build/.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+LOCAL = $(CURDIR)/build/prefix
+INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
+  $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
+
+.PHONY: help build install check test spec demo package-check clean
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+build: ## liblucet.so, liblucet.a and lucetc, optimised
+	@scripts/setup.sh rust
+	@scripts/build.sh
+
+install: build ## to PREFIX (/usr/local), below DESTDIR; scripts/install.sh alone installs what was built
+	@scripts/install.sh --prefix "$(PREFIX)" --destdir "$(DESTDIR)" $(INSTALL_DIRS)
+
+check: ## formatting, lints, header, layering and the quick tests; a few minutes
+	@scripts/setup.sh rust rustfmt clippy cc c++ binutils
+	@scripts/suites.sh check
+
+test: ## everything; installs the tools that it needs
+	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests
+	@scripts/suites.sh test
+
+spec: ## the WebAssembly specification's tests
+	@scripts/setup.sh rust
+	@cargo build --locked --package lucet --lib
+	@cargo test --locked --package lucet --test spec -- --nocapture
+
+demo: ## the example server with good and hostile guests, against a private installation
+	@scripts/setup.sh rust cc cmake
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" examples/c-server/demo.sh "$(CURDIR)/build/c-server"
+
+package-check: ## builds and installs with Debian's own Rust packages (cargo-web), without rustup
+	@scripts/package-check.sh
+
+clean: ## removes target/ and build/
+	@cargo clean
+	@rm -rf build

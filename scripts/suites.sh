@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# suites.sh check|test: runs the test suites one after the other and counts. `make check` and `make test` call it.
+#
+# One line for each suite as it ends; its output goes to build/logs/SUITE.log and is shown when it failed. The last line is
+# "N passed, M failed", summed over the tests of all suites, and the exit status is 0 exactly when M is 0. A suite that fails
+# without saying how many of its tests did counts as one failure. VERBOSE=1 shows the output of all.
+#
+# It does not install tools (setup.sh) and leaves everything it makes under build/ and the cargo target directory.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+top=$PWD
+target=${CARGO_TARGET_DIR:-$top/target}
+logs=$top/build/logs
+prefix=$top/build/prefix
+# Longer than any suite takes: only one that hangs is stopped.
+limit=${SUITE_LIMIT:-1500}
+passed=0 failed=0 skipped=0
+mkdir -p "$logs"
+
+# libtest LOG: sums the "test result:" lines of cargo test.
+libtest() {
+  sed -n 's/^test result: [^.]*\. \([0-9]*\) passed; \([0-9]*\) failed; \([0-9]*\) ignored.*/\1 \2 \3/p' "$1" |
+    awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }'
+}
+
+# summary LOG: the last line like "name: N passed, M failed, K skipped" or "N passed, M failed".
+summary() {
+  local line
+  line=$(grep -Eo '(^|: )[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$1" | tail -1 | tr -dc '0-9,')
+  IFS=, read -r p f s <<<"$line"
+  echo "${p:-0} ${f:-0} ${s:-0}"
+}
+
+# suite KIND NAME COMMAND...: KIND says how the command counts: libtest, summary, or one (it is a single test). Exit status
+# 77 of a single test means that it cannot be done here.
+suite() {
+  local kind=$1 name=$2 log=$logs/$2.log status=0 counts p f s started=$SECONDS verdict=ok
+  shift 2
+  if [ -n "${VERBOSE:-}" ]; then
+    timeout --kill-after=10 "$limit" "$@" 2>&1 </dev/null | tee "$log"
+    status=${PIPESTATUS[0]}
+  else
+    timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
+  fi
+  [ "$status" != 124 ] || echo "suites.sh: stopped after $limit seconds" >>"$log"
+  case $kind in
+  libtest | summary) counts=$("$kind" "$log") ;;
+  one) case $status in 0) counts="1 0 0" ;; 77) counts="0 0 1" status=0 ;; *) counts="0 1 0" ;; esac ;;
+  esac
+  read -r p f s <<<"$counts"
+  # Neither a crash after the last test nor a suite that ran nothing may pass.
+  if [ "$status" != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  if [ "$((p + f + s))" = 0 ]; then
+    f=1
+    echo "suites.sh: no test was run" >>"$log"
+  fi
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  [ "$f" = 0 ] || verdict=FAIL
+  printf '%-4s  %-16s %6d passed %4d failed %5d skipped %6d s\n' "$verdict" "$name" "$p" "$f" "$s" $((SECONDS - started))
+  if [ "$f" != 0 ] && [ -z "${VERBOSE:-}" ]; then
+    grep -E '^(FAIL|---- |error|warning: unused|test .* FAILED)|panicked at' "$log" | head -30 | sed 's/^/      | /'
+    tail -40 "$log" | sed 's/^/      | /'
+    echo "      | all of it: $log"
+  fi
+}
+
+# Every integration test of the library but the specification's, which is a suite of its own.
+runtime_tests() {
+  local file name arguments=(--lib)
+  for file in tests/*.rs tests/*/main.rs; do
+    [ -e "$file" ] || continue
+    name=${file#tests/}
+    name=${name%/main.rs}
+    name=${name%.rs}
+    [ "$name" = spec ] || arguments+=(--test "$name")
+  done
+  # The tests load liblucet.so itself.
+  cargo build --locked --package lucet --lib && cargo test --locked --package lucet "${arguments[@]}" --no-fail-fast
+}
+
+# Everything that is installed, as the later suites use it.
+build_and_install() {
+  scripts/build.sh --target-dir "$target" && rm -rf "$prefix" &&
+    scripts/install.sh --prefix "$prefix" --destdir '' --target-dir "$target"
+}
+
+syntax_of_scripts() {
+  local file bad=0
+  while read -r file; do
+    case $(head -1 "$file") in
+    *bash*) bash -n "$file" || bad=1 ;;
+    '#!'*sh) sh -n "$file" || bad=1 ;;
+    esac
+  done < <(git ls-files '*.sh' .ci/run 2>/dev/null || find . -name '*.sh' -not -path './target/*' -not -path './build/*')
+  return $bad
+}
+
+sources() {
+  suite one format cargo fmt --all --check
+  suite one scripts "$BASH" "$0" run syntax_of_scripts
+  suite one header cargo --locked xtask header --check
+  suite one layering cargo --locked xtask layering --check
+  suite one clippy cargo clippy --locked --workspace --all-targets -- --deny warnings
+}
+
+check() {
+  sources
+  suite one headers tests/c/headers/matrix.sh "$top/include" "$top/build/check"
+  suite one symbols "$BASH" "$0" run debug_symbols
+  suite libtest units cargo test --locked --workspace --lib --bins --no-fail-fast
+  suite libtest runtime "$BASH" "$0" run runtime_tests
+}
+
+debug_symbols() {
+  cargo build --locked --package lucet --lib && cargo --locked xtask symbols --check "$target/debug/liblucet.so"
+}
+
+everything() {
+  sources
+  suite libtest workspace cargo test --locked --workspace --exclude lucet --no-fail-fast
+  suite libtest runtime "$BASH" "$0" run runtime_tests
+  suite summary spec cargo test --locked --package lucet --test spec -- --nocapture
+  suite one build "$BASH" "$0" run build_and_install
+  suite one symbols cargo --locked xtask symbols --check "$target/release/liblucet.so"
+  suite summary install tests/install/run.sh "$top/build/install"
+  export LUCET_PREFIX=$prefix
+  suite summary c tests/c/run.sh "$top/build/c"
+  suite summary c-server examples/c-server/test.sh "$top/build/c-server"
+  suite one demo examples/c-server/demo.sh "$top/build/c-server"
+  suite one guests examples/c-server/guests/check-prebuilt.sh
+}
+
+case ${1:-} in
+check) check ;;
+test) everything ;;
+run)
+  # A function above as a command of its own, for timeout.
+  "$2"
+  exit
+  ;;
+*)
+  echo "usage: suites.sh check|test" >&2
+  exit 2
+  ;;
+esac
+[ "$skipped" = 0 ] || echo "skipped: $skipped, by name in $logs"
+echo "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
