@@ -1,8 +1,9 @@
-/* abi_layout.c: the layouts that are frozen, as numbers: a change needs this file and src/abi.rs to be edited. Checked when it
- * compiles; running it says so. */
+/* abi_layout.c: the layouts that are frozen, as numbers: a change needs this file and src/abi.rs to be
+ * edited. Checked when it compiles; running it says so. */
 #include "harness.h"
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " has another size")
-#define AT(type, field, offset) _Static_assert(offsetof(type, field) == (offset), #type "." #field " has moved")
+#define AT(type, field, offset)                                                                              \
+  _Static_assert(offsetof(type, field) == (offset), #type "." #field " has moved")
 
 SIZE(lucet_v128, 16);
 SIZE(lucet_externref, 8);
@@ -107,7 +108,8 @@ AT(lucet_wasi_options, environment, 24);
 /* Numbers that are compiled into programs and modules. */
 _Static_assert(LUCET_OK == 0 && LUCET_STALE == 7 && LUCET_POISONED == 22, "statuses keep their numbers");
 _Static_assert(LUCET_I32 == 1 && LUCET_EXTERNREF == 7, "types keep their numbers");
-_Static_assert(LUCET_NOT_RUN == 0 && LUCET_RETURNED == 1 && LUCET_TERMINATED == 5, "outcomes keep their numbers");
+_Static_assert(LUCET_NOT_RUN == 0 && LUCET_RETURNED == 1 && LUCET_TERMINATED == 5,
+               "outcomes keep their numbers");
 _Static_assert(LUCET_TRAP_UNREACHABLE == 1 && LUCET_TRAP_RESOURCE == 16, "traps keep their numbers");
 
 int main(void) {

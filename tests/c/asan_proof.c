@@ -1,5 +1,5 @@
-/* asan_proof.c: reads one byte behind an allocation. run.sh expects AddressSanitizer to stop it: a build in which it goes
- * through proves nothing about the others. */
+/* asan_proof.c: reads one byte behind an allocation. run.sh expects AddressSanitizer to stop it: a build in
+ * which it goes through proves nothing about the others. */
 #include "harness.h"
 
 int main(void) {

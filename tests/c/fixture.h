@@ -1,5 +1,5 @@
-/* fixture.h: what most unit tests start with: a module compiled from guests/NAME.wat, a region, an instance. The
- * directory of the compiled guests comes in the environment variable LUCET_GUESTS. */
+/* fixture.h: what most unit tests start with: a module compiled from guests/NAME.wat, a region, an instance.
+ * The directory of the compiled guests comes in the environment variable LUCET_GUESTS. */
 #ifndef FIXTURE_H
 #define FIXTURE_H
 #include "harness.h"
@@ -41,8 +41,8 @@ static inline lucet_instance *fixture_instance(lucet_region *region, const lucet
 }
 
 /* Runs an export with up to two i32 parameters, as many as the count says; the outcome goes to *outcome. */
-static inline lucet_status run_i32(lucet_instance *guest, const char *name, size_t count, int32_t first, int32_t second,
-                                   lucet_outcome *outcome) {
+static inline lucet_status run_i32(lucet_instance *guest, const char *name, size_t count, int32_t first,
+                                   int32_t second, lucet_outcome *outcome) {
   lucet_value arguments[2];
   arguments[0] = lucet_value_i32(first);
   arguments[1] = lucet_value_i32(second);
@@ -50,13 +50,15 @@ static inline lucet_status run_i32(lucet_instance *guest, const char *name, size
 }
 
 /* The single i32 that an export returns; a failed check when it does not. */
-static inline int32_t result_i32(lucet_instance *guest, const char *name, size_t count, int32_t first, int32_t second,
-                                 const char *file, int line) {
+static inline int32_t result_i32(lucet_instance *guest, const char *name, size_t count, int32_t first,
+                                 int32_t second, const char *file, int line) {
   lucet_outcome outcome;
   lucet_status status = run_i32(guest, name, count, first, second, &outcome);
-  int good = !status && outcome.kind == LUCET_RETURNED && outcome.value_count == 1 && outcome.values[0].type == LUCET_I32;
+  int good = !status && outcome.kind == LUCET_RETURNED && outcome.value_count == 1 &&
+             outcome.values[0].type == LUCET_I32;
   if (!harness_result(good, file, line))
-    printf("%s: %s, outcome %" PRIu32 " detail %" PRIu32 "\n", name, lucet_status_name(status), outcome.kind, outcome.detail);
+    printf("%s: %s, outcome %" PRIu32 " detail %" PRIu32 "\n", name, lucet_status_name(status), outcome.kind,
+           outcome.detail);
   return good ? outcome.values[0].of.i32 : INT32_MIN;
 }
 #define RUN0(guest, name) result_i32(guest, name, 0, 0, 0, __FILE__, __LINE__)

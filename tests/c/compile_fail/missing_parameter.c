@@ -2,7 +2,11 @@
  * expect: host is not a void(lucet_call * , int32_t)
  * expect-c99: not_of_the_declared_type */
 #include <lucet.h>
-static void host(lucet_call *call, int32_t one, int32_t two) { (void)call; (void)one; (void)two; }
+static void host(lucet_call *call, int32_t one, int32_t two) {
+  (void)call;
+  (void)one;
+  (void)two;
+}
 #ifdef RIGHT
 const lucet_host_function rows[] = {LUCET_HOST("f", host, void, int32_t, int32_t)};
 #else

@@ -3,7 +3,10 @@
  * expect-c99: not_of_the_declared_type */
 #include <lucet.h>
 #ifdef RIGHT
-static int32_t host(lucet_call *call, int32_t value) { (void)call; return value; }
+static int32_t host(lucet_call *call, int32_t value) {
+  (void)call;
+  return value;
+}
 #else
 static int32_t host(int32_t value) { return value; }
 #endif

@@ -7,5 +7,8 @@
 #else
 #define PARAMETER const char *
 #endif
-static void host(lucet_call *call, PARAMETER value) { (void)call; (void)value; }
+static void host(lucet_call *call, PARAMETER value) {
+  (void)call;
+  (void)value;
+}
 const lucet_host_function rows[] = {LUCET_HOST("f", host, void, PARAMETER)};

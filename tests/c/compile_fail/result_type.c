@@ -2,7 +2,10 @@
  * expect: ret64 is not a int32_t(lucet_call * , int32_t)
  * expect-c99: not_of_the_declared_type */
 #include <lucet.h>
-static int64_t ret64(lucet_call *call, int32_t value) { (void)call; return value; }
+static int64_t ret64(lucet_call *call, int32_t value) {
+  (void)call;
+  return value;
+}
 #ifdef RIGHT
 #define RESULT int64_t
 #else

@@ -1,21 +1,48 @@
-/* uses.h: every macro and inline function of lucet/typed.h once, in what C99 and C++11 have in common. Compiled, not run,
- * by headers/matrix.sh in every standard. Not a test of behaviour. */
-static int32_t add(lucet_call *call, int32_t left, int32_t right) { (void)call; return left + right; }
+/* uses.h: every macro and inline function of lucet/typed.h once, in what C99 and C++11 have in common.
+ * Compiled, not run, by headers/matrix.sh in every standard. Not a test of behaviour. */
+static int32_t add(lucet_call *call, int32_t left, int32_t right) {
+  (void)call;
+  return left + right;
+}
 static void tick(lucet_call *call) { (void)call; }
 static uint64_t wide(lucet_call *call, uint64_t a, long b, long long c, unsigned long long d) {
-  (void)call; (void)b; (void)c; (void)d;
+  (void)call;
+  (void)b;
+  (void)c;
+  (void)d;
   return a;
 }
-static double floats(lucet_call *call, float a, double b) { (void)call; return b + a; }
-static lucet_externref refs(lucet_call *call, lucet_externref a, lucet_funcref b) { (void)call; (void)b; return a; }
+static double floats(lucet_call *call, float a, double b) {
+  (void)call;
+  return b + a;
+}
+static lucet_externref refs(lucet_call *call, lucet_externref a, lucet_funcref b) {
+  (void)call;
+  (void)b;
+  return a;
+}
 static uint32_t most(lucet_call *call, uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f,
                      uint32_t g, uint32_t h, uint32_t i, uint32_t j, uint32_t k, double l) {
-  (void)call; (void)a; (void)b; (void)c; (void)d; (void)e; (void)f; (void)g; (void)h; (void)i; (void)j; (void)k; (void)l;
+  (void)call;
+  (void)a;
+  (void)b;
+  (void)c;
+  (void)d;
+  (void)e;
+  (void)f;
+  (void)g;
+  (void)h;
+  (void)i;
+  (void)j;
+  (void)k;
+  (void)l;
   return 12;
 }
 #define U uint32_t
 static const lucet_host_function table[] = {
-    LUCET_HOST("add", add, int32_t, int32_t, int32_t), LUCET_HOST("tick", tick, void), LUCET_HOST_LEAF("leaf", tick, void),
+    LUCET_HOST("add", add, int32_t, int32_t, int32_t),
+    LUCET_HOST("tick", tick, void),
+    LUCET_HOST_LEAF("leaf", tick, void),
     LUCET_HOST("wide", &wide, uint64_t, uint64_t, long, long long, unsigned long long),
     LUCET_HOST("floats", floats, double, float, double),
     LUCET_HOST("refs", refs, lucet_externref, lucet_externref, lucet_funcref),
@@ -50,13 +77,16 @@ int uses(lucet_linker *linker, lucet_module *module, lucet_instance *guest) {
   values[5] = lucet_value_funcref(nothing);
   values[6] = lucet_value_externref(none);
   if (lucet_linker_define(linker, "env", table, sizeof table / sizeof table[0], LUCET_NULL_)) return 1;
-  if (LUCET_DEFINE(linker, "env", &config, LUCET_HOST("sub", add, int32_t, int32_t, int32_t), LUCET_HOST("t", tick, void)))
+  if (LUCET_DEFINE(linker, "env", &config, LUCET_HOST("sub", add, int32_t, int32_t, int32_t),
+                   LUCET_HOST("t", tick, void)))
     return 1;
-  if (!LUCET_FIND(sum, module, "sum", int32_t, int32_t, int32_t) || !LUCET_FIND(run, module, "run", void)) return 1;
+  if (!LUCET_FIND(sum, module, "sum", int32_t, int32_t, int32_t) || !LUCET_FIND(run, module, "run", void))
+    return 1;
   if (!LUCET_FIND(longest, module, "longest", float, U, U, U, U, U, U, U, U, U, U, U, double)) return 1;
   if (sum(guest, &result, 1, 2) != LUCET_RETURNED || run(guest, LUCET_NULL_) != LUCET_RETURNED) return 1;
   if (longest(guest, &other, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12.0) != LUCET_RETURNED) return 1;
   if (LUCET_TYPES(int32_t, int64_t, float, double) != 0x4321u || inner[0].types != 0) return 1;
-  return lucet_at(lucet_instance_memory(guest, 0), 0, 4) != LUCET_NULL_ && load.struct_size && requirements.struct_size &&
-         stats.struct_size && limits.struct_size && wasi.struct_size && values[6].type == LUCET_EXTERNREF;
+  return lucet_at(lucet_instance_memory(guest, 0), 0, 4) != LUCET_NULL_ && load.struct_size &&
+         requirements.struct_size && stats.struct_size && limits.struct_size && wasi.struct_size &&
+         values[6].type == LUCET_EXTERNREF;
 }

@@ -1,4 +1,5 @@
-/* min.c: the smallest host: one host function, one guest, called by name and by its type. C99. Usage: min MODULE */
+/* min.c: the smallest host: one host function, one guest, called by name and by its type. C99. Usage: min
+ * MODULE */
 #include <lucet.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
-/* server.c: the request path of an epoll server: one thread, one instance for each request, guests that trap, a reload on
- * SIGHUP under requests. C11 and libc only. Usage: server MODULE prints its port and serves until SIGTERM;
- * server ask PORT PATH prints what a server answers. Not a web server: it reads one packet and believes it. */
+/* server.c: the request path of an epoll server: one thread, one instance for each request, guests that trap,
+ * a reload on SIGHUP under requests. C11 and libc only. Usage: server MODULE prints its port and serves until
+ * SIGTERM; server ask PORT PATH prints what a server answers. Not a web server: it reads one packet and
+ * believes it. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -48,10 +49,11 @@ static const lucet_host_function http[] = {LUCET_HOST("write", http_write, int32
 static void finish(struct request *request, int status) {
   char out[512];
   int length;
-  if (request->guest && lucet_instance_release(request->guest)) fprintf(stderr, "release: %s\n", lucet_last_error());
+  if (request->guest && lucet_instance_release(request->guest))
+    fprintf(stderr, "release: %s\n", lucet_last_error());
   if (status != 200) request->length = (size_t)snprintf(request->body, sizeof request->body, "%d\n", status);
-  length = snprintf(out, sizeof out, "HTTP/1.1 %d x\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%.*s", status,
-                    request->length, (int)request->length, request->body);
+  length = snprintf(out, sizeof out, "HTTP/1.1 %d x\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%.*s",
+                    status, request->length, (int)request->length, request->body);
   if (write(request->fd, out, (size_t)length) != length) perror("write");
   close(request->fd);
 }
@@ -83,14 +85,17 @@ static void reload(void) { /* requests that run keep the module they have */
     fprintf(stderr, "keeping the old %s: %s\n", module_path, lucet_last_error());
     return;
   }
-  if (module && !strcmp(lucet_module_build_id(fresh), lucet_module_build_id(module))) fprintf(stderr, "unchanged\n");
+  if (module && !strcmp(lucet_module_build_id(fresh), lucet_module_build_id(module)))
+    fprintf(stderr, "unchanged\n");
   lucet_module_release(module);
   module = fresh;
 }
 
 static void on_signal(int signal) {
-  if (signal == SIGHUP) hangup = 1;
-  else stop = 1;
+  if (signal == SIGHUP)
+    hangup = 1;
+  else
+    stop = 1;
 }
 
 static int ask(const char *port, const char *path) {
@@ -102,7 +107,8 @@ static int ask(const char *port, const char *path) {
   address.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
   if (connect(fd, (struct sockaddr *)&address, sizeof address)) return 1;
   if (write(fd, buffer, (size_t)length) != length) return 1;
-  while ((got = read(fd, buffer, sizeof buffer)) > 0) fwrite(buffer, 1, (size_t)got, stdout);
+  while ((got = read(fd, buffer, sizeof buffer)) > 0)
+    fwrite(buffer, 1, (size_t)got, stdout);
   close(fd);
   return got < 0;
 }
@@ -177,7 +183,8 @@ int main(int argc, char **argv) {
   if (listener < 0) return 1;
   loop(poller, listener);
   if (lucet_region_get_stats(region, &stats)) return 1;
-  fprintf(stderr, "created %" PRIu64 " live %" PRIu64 " trapped %" PRIu64 "\n", stats.created, stats.live, stats.trapped);
+  fprintf(stderr, "created %" PRIu64 " live %" PRIu64 " trapped %" PRIu64 "\n", stats.created, stats.live,
+          stats.trapped);
   lucet_region_release(region);
   lucet_module_release(module);
   lucet_linker_release(linker);

@@ -1,5 +1,6 @@
-// typed.cpp: a C++17 host: deduced host functions, handles that release themselves, an exception that stops at the boundary and
-// goes on behind the guest, a lambda with captures, a refused import. Shows that lucet.h suffices. Usage: typed MODULE
+// typed.cpp: a C++17 host: deduced host functions, handles that release themselves, an exception that stops
+// at the boundary and goes on behind the guest, a lambda with captures, a refused import. Shows that lucet.h
+// suffices. Usage: typed MODULE
 #include <lucet.h>
 #include <cstdio>
 #include <exception>
@@ -44,7 +45,8 @@ struct thrown {
 };
 
 template <auto function> struct safe;
-template <class Result, class... Types, Result (*function)(lucet_instance *, Types...)> struct safe<function> {
+template <class Result, class... Types, Result (*function)(lucet_instance *, Types...)>
+struct safe<function> {
   static Result call(lucet_call *call, Types... arguments) noexcept {
     try {
       return function(lucet_call_instance(call), arguments...);
@@ -59,7 +61,8 @@ template <class Result, class... Types, Result (*function)(lucet_instance *, Typ
 
 // A closure over i32s, through the dynamic form.
 template <std::size_t... Index>
-int32_t apply(std::function<int32_t(int32_t, int32_t)> &closure, const lucet_value *arguments, std::index_sequence<Index...>) {
+int32_t apply(std::function<int32_t(int32_t, int32_t)> &closure, const lucet_value *arguments,
+              std::index_sequence<Index...>) {
   return closure(arguments[Index].of.i32...);
 }
 void closure_call(lucet_call *, void *data, const lucet_value *arguments, lucet_value *results) {
@@ -82,7 +85,8 @@ static void exceptions(const char *path, const host::region &region) {
   host::instance guest = host::make(region, module, &thrown);
   LUCET_ENTRY(sum, int32_t, int32_t, int32_t);
   int32_t result = 0;
-  if (!LUCET_FIND(sum, module.get(), "sum", int32_t, int32_t, int32_t)) throw std::runtime_error(lucet_last_error());
+  if (!LUCET_FIND(sum, module.get(), "sum", int32_t, int32_t, int32_t))
+    throw std::runtime_error(lucet_last_error());
   if (sum(guest.get(), &result, 20, 22) == LUCET_RETURNED) std::printf("typed: %d\n", result);
   if (sum(guest.get(), &result, 13, 22) != LUCET_RETURNED && thrown.what) {
     try {
@@ -101,7 +105,8 @@ static void closures(const char *path, const host::region &region) {
   };
   host::linker linker = host::new_linker();
   const lucet_type parameters[] = {LUCET_I32, LUCET_I32}, results[] = {LUCET_I32};
-  host::check(lucet_linker_define_dynamic(linker.get(), "env", "add", parameters, 2, results, 1, host::closure_call, &add, nullptr));
+  host::check(lucet_linker_define_dynamic(linker.get(), "env", "add", parameters, 2, results, 1,
+                                          host::closure_call, &add, nullptr));
   host::module module = host::load(path, linker);
   host::instance guest = host::make(region, module, nullptr);
   const lucet_value arguments[] = {lucet_value_i32(1), lucet_value_i32(2)};
@@ -113,10 +118,12 @@ static void closures(const char *path, const host::region &region) {
 static void refused(const char *path) {
   host::linker linker = host::new_linker();
   host::check(LUCET_DEFINE(linker.get(), "env", nullptr,
-                           LUCET_HOST("add", +[](lucet_call *, int64_t left, int64_t) -> int64_t { return left; }, int64_t, int64_t,
-                                      int64_t)));
+                           LUCET_HOST(
+                               "add", +[](lucet_call *, int64_t left, int64_t) -> int64_t { return left; },
+                               int64_t, int64_t, int64_t)));
   lucet_module *module = nullptr;
-  if (lucet_module_load_file(path, linker.get(), nullptr, &module)) std::printf("refused: %s\n", lucet_last_error());
+  if (lucet_module_load_file(path, linker.get(), nullptr, &module))
+    std::printf("refused: %s\n", lucet_last_error());
 }
 
 int main(int argc, char **argv) try {

@@ -1,8 +1,13 @@
-/* call.c: what a host function gets and may do: arguments in registers and on the stack, results, data, ending its guest. */
+/* call.c: what a host function gets and may do: arguments in registers and on the stack, results, data,
+ * ending its guest. */
 #include "fixture.h"
 
 enum act { RETURN, TERMINATE, TRAP, SUSPEND, REENTER, BAD_TRAP, MEMORY, KEEP_CALL, TERMINATE_AND_TRAP };
-struct request { int32_t seen; lucet_call *kept; lucet_module *module; };
+struct request {
+  int32_t seen;
+  lucet_call *kept;
+  lucet_module *module;
+};
 
 static int shared_data;
 static lucet_region *region;
@@ -46,22 +51,35 @@ static int32_t act(lucet_call *call, int32_t number) {
   CHECK(guest != NULL && lucet_instance_data(guest) == request);
   request->seen = number;
   switch (number) {
-  case TERMINATE: OK(lucet_call_terminate(call, UINT64_C(0x123456789abcdef0))); break;
-  case TRAP: OK(lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT)); break;
-  case SUSPEND: FAILS(LUCET_UNSUPPORTED, "not supported", lucet_call_suspend(call, 1)); break;
-  case REENTER: reenter(guest); break;
+  case TERMINATE:
+    OK(lucet_call_terminate(call, UINT64_C(0x123456789abcdef0)));
+    break;
+  case TRAP:
+    OK(lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT));
+    break;
+  case SUSPEND:
+    FAILS(LUCET_UNSUPPORTED, "not supported", lucet_call_suspend(call, 1));
+    break;
+  case REENTER:
+    reenter(guest);
+    break;
   case BAD_TRAP:
     STATUS(LUCET_BAD_ARGUMENT, lucet_call_trap(call, 0));
     STATUS(LUCET_BAD_ARGUMENT, lucet_call_trap(call, 17));
     break;
-  case MEMORY: use_memory(guest); break;
-  case KEEP_CALL: request->kept = call; break;
+  case MEMORY:
+    use_memory(guest);
+    break;
+  case KEEP_CALL:
+    request->kept = call;
+    break;
   case TERMINATE_AND_TRAP: /* the last word counts, and a guest that ends is not called */
     OK(lucet_call_terminate(call, 1));
     STATUS(LUCET_BAD_STATE, lucet_call_run(call, "base", NULL, 0, &(lucet_outcome){0}));
     OK(lucet_call_trap(call, LUCET_TRAP_HOST));
     break;
-  default: break;
+  default:
+    break;
   }
   return number * 10;
 }
@@ -79,8 +97,8 @@ static int32_t leaf(lucet_call *call, int32_t value) {
   return value + byte;
 }
 
-static double mix(lucet_call *call, int32_t a, int64_t b, float c, double d, int32_t e, int64_t f, float g, double h, int32_t i,
-                  int64_t j, float k, double l) {
+static double mix(lucet_call *call, int32_t a, int64_t b, float c, double d, int32_t e, int64_t f, float g,
+                  double h, int32_t i, int64_t j, float k, double l) {
   CHECK(lucet_call_instance(call) != NULL);
   EQUAL(a, -1);
   EQUAL(b, 2);
@@ -97,8 +115,8 @@ static double mix(lucet_call *call, int32_t a, int64_t b, float c, double d, int
   return 0.125;
 }
 
-static int64_t integers(lucet_call *call, int32_t a, int32_t b, int32_t c, int32_t d, int32_t e, int32_t f, int32_t g, int32_t h,
-                        int32_t i, int32_t j, int32_t k, int32_t l) {
+static int64_t integers(lucet_call *call, int32_t a, int32_t b, int32_t c, int32_t d, int32_t e, int32_t f,
+                        int32_t g, int32_t h, int32_t i, int32_t j, int32_t k, int32_t l) {
   char frame[64];
   snprintf(frame, sizeof frame, "%d%d%d%d%d%d%d%d%d%d%d%d", a, b, c, d, e, f, g, h, i, j, k, l);
   CHECK(!strcmp(frame, "1234567891011-12"));
@@ -112,7 +130,10 @@ static lucet_externref pass(lucet_call *call, lucet_externref object) {
   return object;
 }
 
-static float single(lucet_call *call, float value) { (void)call; return value / 4; }
+static float single(lucet_call *call, float value) {
+  (void)call;
+  return value / 4;
+}
 
 static void pair(lucet_call *call, void *data, const lucet_value *arguments, lucet_value *results) {
   CHECK(data == &shared_data && lucet_call_data(call) == data);
@@ -121,33 +142,43 @@ static void pair(lucet_call *call, void *data, const lucet_value *arguments, luc
 }
 
 static void single_dynamic(lucet_call *call, void *data, const lucet_value *arguments, lucet_value *results) {
-  (void)call; (void)data;
+  (void)call;
+  (void)data;
   EQUAL(arguments[0].type, LUCET_F32);
   results[0].of.f32 = arguments[0].of.f32 / 8;
 }
 
 #define I int32_t
 static const lucet_host_function rows[] = {
-    LUCET_HOST("add", add, I, I, I), LUCET_HOST("act", act, I, I), LUCET_HOST_LEAF("leaf", leaf, I, I),
-    LUCET_HOST("mix", mix, double, I, int64_t, float, double, I, int64_t, float, double, I, int64_t, float, double),
+    LUCET_HOST("add", add, I, I, I),
+    LUCET_HOST("act", act, I, I),
+    LUCET_HOST_LEAF("leaf", leaf, I, I),
+    LUCET_HOST("mix", mix, double, I, int64_t, float, double, I, int64_t, float, double, I, int64_t, float,
+               double),
     LUCET_HOST("integers", integers, int64_t, I, I, I, I, I, I, I, I, I, I, I, I),
     LUCET_HOST("pass", pass, lucet_externref, lucet_externref)};
 static const lucet_host_function leaves[] = {
-    LUCET_HOST_LEAF("add", add, I, I, I), LUCET_HOST("act", act, I, I), LUCET_HOST_LEAF("leaf", leaf, I, I),
-    LUCET_HOST_LEAF("mix", mix, double, I, int64_t, float, double, I, int64_t, float, double, I, int64_t, float, double),
+    LUCET_HOST_LEAF("add", add, I, I, I),
+    LUCET_HOST("act", act, I, I),
+    LUCET_HOST_LEAF("leaf", leaf, I, I),
+    LUCET_HOST_LEAF("mix", mix, double, I, int64_t, float, double, I, int64_t, float, double, I, int64_t,
+                    float, double),
     LUCET_HOST_LEAF("integers", integers, int64_t, I, I, I, I, I, I, I, I, I, I, I, I),
     LUCET_HOST_LEAF("pass", pass, lucet_externref, lucet_externref)};
 
 static lucet_module *linked(const lucet_host_function *table, int dynamic) {
-  static const lucet_type i32_i64[] = {LUCET_I32, LUCET_I64}, i64_i32[] = {LUCET_I64, LUCET_I32}, f32[] = {LUCET_F32};
+  static const lucet_type i32_i64[] = {LUCET_I32, LUCET_I64}, i64_i32[] = {LUCET_I64, LUCET_I32},
+                          f32[] = {LUCET_F32};
   lucet_linker *linker = NULL;
   lucet_module *module;
   lucet_value base = lucet_value_i32(-77);
   NEED(lucet_linker_new(&linker));
   NEED(lucet_linker_define(linker, "env", table, 6, &shared_data));
   NEED(lucet_linker_define_dynamic(linker, "env", "pair", i32_i64, 2, i64_i32, 2, pair, &shared_data, NULL));
-  if (dynamic) NEED(lucet_linker_define_dynamic(linker, "env", "single", f32, 1, f32, 1, single_dynamic, NULL, NULL));
-  else NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("single", single, float, float)));
+  if (dynamic)
+    NEED(lucet_linker_define_dynamic(linker, "env", "single", f32, 1, f32, 1, single_dynamic, NULL, NULL));
+  else
+    NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("single", single, float, float)));
   NEED(lucet_linker_define_global(linker, "env", "base", &base));
   module = fixture_module("imports", linker);
   lucet_linker_release(linker);

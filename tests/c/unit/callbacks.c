@@ -1,10 +1,13 @@
-/* callbacks.c: host functions that call back into the guest that calls them: results, traps in between, how deep, and on a
- * thread with a small stack. */
+/* callbacks.c: host functions that call back into the guest that calls them: results, traps in between, how
+ * deep, and on a thread with a small stack. */
 #include "fixture.h"
 #include <pthread.h>
 
 enum act { BY_NAME, BY_FUNC, BY_REFERENCE, TRAPPING, TRAPPING_KEPT, MISTAKES, AGAIN };
-struct request { lucet_module *module; int levels, refused; };
+struct request {
+  lucet_module *module;
+  int levels, refused;
+};
 
 static int32_t nested(lucet_call *call, lucet_status status, const lucet_outcome *outcome) {
   (void)call;
@@ -40,7 +43,8 @@ static int32_t act(lucet_call *call, int32_t number) {
   const lucet_func *inner = NULL;
   lucet_status status;
   switch (number) {
-  case BY_NAME: return nested(call, lucet_call_run(call, "inner", &argument, 1, &outcome), &outcome);
+  case BY_NAME:
+    return nested(call, lucet_call_run(call, "inner", &argument, 1, &outcome), &outcome);
   case BY_FUNC:
     OK(lucet_module_func(request->module, "inner", &inner));
     return nested(call, lucet_call_func(call, inner, &argument, 1, &outcome), &outcome);
@@ -57,7 +61,9 @@ static int32_t act(lucet_call *call, int32_t number) {
     CONTAINS(describe(guest), "\"inner_trap\"");
     OK(lucet_instance_keep(guest));
     return nested(call, lucet_call_run(call, "inner", &argument, 1, &outcome), &outcome);
-  case MISTAKES: mistakes(call, request->module); return 7;
+  case MISTAKES:
+    mistakes(call, request->module);
+    return 7;
   default:
     argument = lucet_value_i32(AGAIN);
     request->levels++;
@@ -125,15 +131,18 @@ static void depth(lucet_region *region, lucet_module *module, int expected) {
   OK(lucet_instance_release(guest));
 }
 
-struct thread { lucet_region *region; lucet_module *module; };
+struct thread {
+  lucet_region *region;
+  lucet_module *module;
+};
 static void *small_thread(void *data) {
   struct thread *thread = data;
   depth(thread->region, thread->module, 0);
   return NULL;
 }
 
-/* As deep as the region lets guests go, on a stack that is not: the host's stack is what ends it. The main thread waits, so the
- * checks do not race. */
+/* As deep as the region lets guests go, on a stack that is not: the host's stack is what ends it. The main
+ * thread waits, so the checks do not race. */
 static void small_stack(lucet_module *module) {
   lucet_region_config config = lucet_region_config_default();
   struct thread thread = {NULL, module};

@@ -1,4 +1,5 @@
-/* instance.c: entering guests by name, handle, reference and typed entry; states; stale handles; values of every type. */
+/* instance.c: entering guests by name, handle, reference and typed entry; states; stale handles; values of
+ * every type. */
 #include "fixture.h"
 #include <math.h>
 
@@ -56,7 +57,8 @@ static void wrong_entries(void) {
   STATUS(LUCET_NULL_ARGUMENT, lucet_instance_run(guest, "add", NULL, 2, &outcome));
   STATUS(LUCET_NULL_ARGUMENT, lucet_instance_run(guest, NULL, NULL, 0, &outcome));
   OK(lucet_instance_run(guest, "nothing", NULL, 0, NULL)); /* the outcome is kept with the instance */
-  STATUS(LUCET_BAD_ARGUMENT, lucet_instance_call(guest, (const lucet_func *)(void *)arguments, NULL, 0, &outcome));
+  STATUS(LUCET_BAD_ARGUMENT,
+         lucet_instance_call(guest, (const lucet_func *)(void *)arguments, NULL, 0, &outcome));
   STATUS(LUCET_NULL_ARGUMENT, lucet_instance_call(guest, NULL, NULL, 0, &outcome));
   NEED(lucet_module_func(other, "size", &size));
   FAILS(LUCET_BAD_ARGUMENT, "another module", lucet_instance_call(guest, size, NULL, 0, &outcome));
@@ -103,7 +105,8 @@ static void values(void) {
   CHECK(outcome.values[2].type == LUCET_I32 && outcome.values[2].of.i32 == 1);
   OK(lucet_instance_run(guest, "ten", NULL, 0, &outcome));
   EQUAL(outcome.value_count, 10);
-  for (size_t i = 0; i < outcome.value_count; i++) EQUAL(outcome.values[i].of.i32, i);
+  for (size_t i = 0; i < outcome.value_count; i++)
+    EQUAL(outcome.values[i].of.i32, i);
   OK(lucet_instance_run(guest, "nothing", NULL, 0, &outcome));
   EQUAL(outcome.value_count, 0);
   OK(lucet_instance_release(guest));
@@ -120,12 +123,15 @@ static void typed(void) {
   LUCET_ENTRY(trap, void);
   LUCET_ENTRY(object, lucet_externref, lucet_externref);
   LUCET_ENTRY(function, lucet_funcref);
-  LUCET_ENTRY(twelve, double, int32_t, int64_t, float, double, int32_t, int64_t, float, double, int32_t, int64_t, float, double);
-  LUCET_ENTRY(integers, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t,
-              int32_t, int32_t);
+  LUCET_ENTRY(twelve, double, int32_t, int64_t, float, double, int32_t, int64_t, float, double, int32_t,
+              int64_t, float, double);
+  LUCET_ENTRY(integers, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t,
+              int32_t, int32_t, int32_t, int32_t);
   LUCET_ENTRY(size, int32_t);
   LUCET_ENTRY(wrong, int64_t, int32_t, int32_t);
-  struct { int32_t before, result, after; } around = {11, 0, 22};
+  struct {
+    int32_t before, result, after;
+  } around = {11, 0, 22};
   lucet_outcome outcome;
   lucet_externref reference = {&around}, back = {NULL};
   lucet_funcref sub = {0};
@@ -143,12 +149,12 @@ static void typed(void) {
   CHECK(LUCET_FIND(addf32, module, "addf32", float, float, float));
   EQUAL(addf32(guest, &single, 1.5f, 2.25f), LUCET_RETURNED);
   CHECK(single > 3.74f && single < 3.76f);
-  CHECK(LUCET_FIND(twelve, module, "twelve", double, int32_t, int64_t, float, double, int32_t, int64_t, float, double, int32_t,
-                   int64_t, float, double));
+  CHECK(LUCET_FIND(twelve, module, "twelve", double, int32_t, int64_t, float, double, int32_t, int64_t, float,
+                   double, int32_t, int64_t, float, double));
   EQUAL(twelve(guest, &sum, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), LUCET_RETURNED);
   CHECK(sum > 649.5 && sum < 650.5); /* the sum of the squares of 1 to 12 */
-  CHECK(LUCET_FIND(integers, module, "integers", int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t,
-                   int32_t, int32_t, int32_t, int32_t));
+  CHECK(LUCET_FIND(integers, module, "integers", int32_t, int32_t, int32_t, int32_t, int32_t, int32_t,
+                   int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t));
   EQUAL(integers(guest, &around.result, 1, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 12), LUCET_RETURNED);
   EQUAL(around.result, 172);
   CHECK(LUCET_FIND(object, module, "same_object", lucet_externref, lucet_externref));

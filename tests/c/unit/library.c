@@ -8,12 +8,22 @@ static void *other_thread(void *unused) {
 }
 
 int main(void) {
-  static const char *const traps[] = {
-      "unreachable", "out of bounds memory access", "out of bounds table access", "uninitialized element",
-      "indirect call type mismatch", "integer divide by zero", "integer overflow", "invalid conversion to integer",
-      "call stack exhausted", "host calls nested too deeply", "bad argument to a host function",
-      "stopped by a host function", "unaligned atomic", "null reference", "uncaught exception",
-      "out of system resources"};
+  static const char *const traps[] = {"unreachable",
+                                      "out of bounds memory access",
+                                      "out of bounds table access",
+                                      "uninitialized element",
+                                      "indirect call type mismatch",
+                                      "integer divide by zero",
+                                      "integer overflow",
+                                      "invalid conversion to integer",
+                                      "call stack exhausted",
+                                      "host calls nested too deeply",
+                                      "bad argument to a host function",
+                                      "stopped by a host function",
+                                      "unaligned atomic",
+                                      "null reference",
+                                      "uncaught exception",
+                                      "out of system resources"};
   pthread_t thread;
   void *seen = NULL;
 
@@ -53,7 +63,8 @@ int main(void) {
   EQUAL(lucet_module_import_count(NULL), 0);
   EQUAL(lucet_module_export_count(NULL), 0);
   CHECK(lucet_module_entry(NULL, "sum", 0) == NULL);
-  CHECK(lucet_call_instance(NULL) == NULL && lucet_call_data(NULL) == NULL && lucet_call_instance_data(NULL) == NULL);
+  CHECK(lucet_call_instance(NULL) == NULL && lucet_call_data(NULL) == NULL &&
+        lucet_call_instance_data(NULL) == NULL);
   STATUS(LUCET_NULL_ARGUMENT, lucet_call_terminate(NULL, 1));
   STATUS(LUCET_NULL_ARGUMENT, lucet_call_trap(NULL, LUCET_TRAP_HOST));
   CHECK(lucet_instance_data(NULL) == NULL);

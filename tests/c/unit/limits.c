@@ -15,7 +15,7 @@ int main(void) {
   EQUAL(RUN1(guest, "grow", 1), 1);
   EQUAL(RUN1(guest, "grow", 1), -1);
   EQUAL(RUN1(guest, "grow", 0), 2);
-  EQUAL(RUN1(guest, "table_grow", 1), 4);  /* 4 + 2 elements before, 7 allowed */
+  EQUAL(RUN1(guest, "table_grow", 1), 4); /* 4 + 2 elements before, 7 allowed */
   EQUAL(RUN1(guest, "table_grow", 1), -1);
   FAILS(LUCET_LIMIT, "cannot grow", lucet_instance_memory_grow(guest, 0, 1, &old));
   limits.memory_bytes = 3 * 65536;

@@ -1,10 +1,22 @@
 /* linker.c: defining host functions and globals, and what linking says about those that do not fit. */
 #include "fixture.h"
 
-static int32_t add(lucet_call *call, int32_t left, int32_t right) { (void)call; return left + right; }
-static int32_t sub(lucet_call *call, int32_t left, int32_t right) { (void)call; return left - right; }
-static int64_t add64(lucet_call *call, int64_t left, int64_t right) { (void)call; return left + right; }
-static float missing(lucet_call *call, int64_t value) { (void)call; return (float)value / 2; }
+static int32_t add(lucet_call *call, int32_t left, int32_t right) {
+  (void)call;
+  return left + right;
+}
+static int32_t sub(lucet_call *call, int32_t left, int32_t right) {
+  (void)call;
+  return left - right;
+}
+static int64_t add64(lucet_call *call, int64_t left, int64_t right) {
+  (void)call;
+  return left + right;
+}
+static float missing(lucet_call *call, int64_t value) {
+  (void)call;
+  return (float)value / 2;
+}
 
 static void dynamic_add(lucet_call *call, void *data, const lucet_value *arguments, lucet_value *results) {
   CHECK(lucet_call_data(call) == data);
@@ -13,9 +25,15 @@ static void dynamic_add(lucet_call *call, void *data, const lucet_value *argumen
   results[0].of.i32 = arguments[0].of.i32 + arguments[1].of.i32 + *(int32_t *)data;
 }
 static int released;
-static void release(void *data) { (void)data; released++; }
+static void release(void *data) {
+  (void)data;
+  released++;
+}
 
-struct problems { int count; char text[4][512]; };
+struct problems {
+  int count;
+  char text[4][512];
+};
 static void problem(void *data, const char *text, size_t length) {
   struct problems *all = data;
   if (all->count < 4) snprintf(all->text[all->count], sizeof all->text[0], "%.*s", (int)length, text);
@@ -76,7 +94,8 @@ static void foreign_objects(void) {
   uint64_t garbage[64];
   memset(garbage, 0x5a, sizeof garbage);
   NEED(lucet_linker_new(&linker));
-  FAILS(LUCET_BAD_ARGUMENT, "lucet_linker", lucet_linker_define((lucet_linker *)(void *)garbage, "env", NULL, 0, NULL));
+  FAILS(LUCET_BAD_ARGUMENT, "lucet_linker",
+        lucet_linker_define((lucet_linker *)(void *)garbage, "env", NULL, 0, NULL));
   STATUS(LUCET_BAD_ARGUMENT, lucet_linker_trap_missing((lucet_linker *)(void *)garbage));
   STATUS(LUCET_BAD_ARGUMENT, lucet_linker_trap_missing((lucet_linker *)(void *)((char *)garbage + 1)));
   EQUAL(lucet_module_export_count((const lucet_module *)(void *)linker), 0);
@@ -92,9 +111,12 @@ static void dynamic(lucet_region *region) {
   lucet_instance *guest;
   int32_t data = 1000;
   NEED(lucet_linker_new(&linker));
-  STATUS(LUCET_NULL_ARGUMENT, lucet_linker_define_dynamic(linker, "env", "add", two, 2, two, 1, NULL, &data, release));
-  STATUS(LUCET_BAD_ARGUMENT, lucet_linker_define_dynamic(linker, "env", "add", bad, 2, two, 1, dynamic_add, &data, release));
-  STATUS(LUCET_NULL_ARGUMENT, lucet_linker_define_dynamic(linker, "env", "add", NULL, 2, two, 1, dynamic_add, &data, release));
+  STATUS(LUCET_NULL_ARGUMENT,
+         lucet_linker_define_dynamic(linker, "env", "add", two, 2, two, 1, NULL, &data, release));
+  STATUS(LUCET_BAD_ARGUMENT,
+         lucet_linker_define_dynamic(linker, "env", "add", bad, 2, two, 1, dynamic_add, &data, release));
+  STATUS(LUCET_NULL_ARGUMENT,
+         lucet_linker_define_dynamic(linker, "env", "add", NULL, 2, two, 1, dynamic_add, &data, release));
   EQUAL(released, 0); /* what was refused stays the caller's */
   NEED(lucet_linker_define_dynamic(linker, "env", "add", two, 2, two, 1, dynamic_add, &data, release));
   module = fixture_module("sum", linker);
@@ -121,7 +143,8 @@ static void problems(void) {
   NEED(lucet_linker_new(&linker));
   NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("add", add64, int64_t, int64_t, int64_t)));
   NEED(lucet_linker_define_global(linker, "env", "base", &value));
-  FAILS(LUCET_TYPE_MISMATCH, "more", lucet_module_load_file(guest_path("two_imports"), linker, &options, &module));
+  FAILS(LUCET_TYPE_MISMATCH, "more",
+        lucet_module_load_file(guest_path("two_imports"), linker, &options, &module));
   CHECK(module == NULL);
   EQUAL(all.count, 3);
   CONTAINS(all.text[0], "\"env\" \"add\"");

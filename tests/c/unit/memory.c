@@ -1,4 +1,5 @@
-/* memory.c: a guest's memory as the host sees it, at its first and last byte and beyond; growth; allocation in the guest. */
+/* memory.c: a guest's memory as the host sees it, at its first and last byte and beyond; growth; allocation
+ * in the guest. */
 #include "fixture.h"
 
 static lucet_region *region;
@@ -14,7 +15,8 @@ static void access_bytes(void) {
   CHECK(lucet_at(memory, 16, 11) && !memcmp(lucet_at(memory, 16, 11), "hello, host", 11));
   CHECK(lucet_at(memory, 65535, 1) == memory.data + 65535);
   CHECK(lucet_at(memory, 65536, 0) == memory.data + 65536);
-  CHECK(lucet_at(memory, 65536, 1) == NULL && lucet_at(memory, 65535, 2) == NULL && lucet_at(memory, 65537, 0) == NULL);
+  CHECK(lucet_at(memory, 65536, 1) == NULL && lucet_at(memory, 65535, 2) == NULL &&
+        lucet_at(memory, 65537, 0) == NULL);
   CHECK(lucet_at(memory, UINT64_MAX, 1) == NULL && lucet_at(memory, 1, UINT64_MAX) == NULL);
   CHECK(lucet_at(lucet_instance_memory(guest, 1), 0, 0) == NULL);
 
@@ -27,7 +29,8 @@ static void access_bytes(void) {
   OK(lucet_instance_view_mut(guest, 0, 0, 65536, &writable));
   writable[100] = 77;
   EQUAL(RUN1(guest, "load8", 100), 77);
-  OK(lucet_instance_run(guest, "store8", (lucet_value[]){lucet_value_i32(101), lucet_value_i32(300)}, 2, &(lucet_outcome){0}));
+  OK(lucet_instance_run(guest, "store8", (lucet_value[]){lucet_value_i32(101), lucet_value_i32(300)}, 2,
+                        &(lucet_outcome){0}));
   EQUAL(writable[101], 300 - 256);
 
   FAILS(LUCET_OUT_OF_BOUNDS, "65536 bytes", lucet_instance_read(guest, 0, 65536, &byte, 1));

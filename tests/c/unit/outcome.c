@@ -1,4 +1,5 @@
-/* outcome.c: how an entry ended, told in numbers, frames and one line; going on after a trap; the guest's start function. */
+/* outcome.c: how an entry ended, told in numbers, frames and one line; going on after a trap; the guest's
+ * start function. */
 #include "fixture.h"
 
 static lucet_region *region;
@@ -69,7 +70,8 @@ static void hostile_name(void) {
   OK(lucet_instance_run(guest, "go", NULL, 0, &outcome));
   OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_UNREACHABLE);
   CONTAINS(describe(guest), "u{a}error: all is \\\"well\\\"");
-  for (const char *c = describe(guest); *c; c++) CHECK(*c >= ' ' && *c <= '~');
+  for (const char *c = describe(guest); *c; c++)
+    CHECK(*c >= ' ' && *c <= '~');
   OK(lucet_instance_release(guest));
   lucet_module_release(module);
 }

@@ -11,7 +11,8 @@ static volatile sig_atomic_t host_faults;
 static volatile uintptr_t nowhere = 16;
 
 static void on_fault(int signal, siginfo_t *info, void *context) {
-  (void)signal; (void)context;
+  (void)signal;
+  (void)context;
   host_faults = host_faults + ((uintptr_t)info->si_addr == nowhere ? 1 : 100);
   siglongjmp(back, 1);
 }
@@ -143,7 +144,8 @@ static int child_of_fork(lucet_region *region, const lucet_module *module, lucet
   if (lucet_instance_memory(guest, 0).data != NULL) return 18;
   /* Modules and handlers are as good as in the parent: a region of its own is all the child needs. */
   if (lucet_region_new(NULL, &own) || lucet_instance_new(own, module, NULL, NULL, &mine)) return 20;
-  if (lucet_instance_run(mine, "trap_unreachable", NULL, 0, &outcome) || outcome.kind != LUCET_TRAPPED) return 21;
+  if (lucet_instance_run(mine, "trap_unreachable", NULL, 0, &outcome) || outcome.kind != LUCET_TRAPPED)
+    return 21;
   if (lucet_instance_release(mine)) return 22;
   lucet_region_release(own);
   lucet_region_release(region);
@@ -165,7 +167,12 @@ static void forking(lucet_region *region, lucet_module *module) {
   OK(lucet_instance_release(guest));
 }
 
-struct work { lucet_region *region; lucet_module *module; lucet_instance *guest; int rounds, bad; };
+struct work {
+  lucet_region *region;
+  lucet_module *module;
+  lucet_instance *guest;
+  int rounds, bad;
+};
 
 /* Threads do not use the checks: they count what is bad. */
 static void *work(void *data) {
@@ -174,19 +181,28 @@ static void *work(void *data) {
   lucet_value zero = lucet_value_i32(0), outside = lucet_value_i32(INT32_MAX);
   for (int round = 0; round < mine->rounds; round++) {
     lucet_instance *guest = NULL;
-    if (lucet_instance_new(mine->region, mine->module, NULL, NULL, &guest)) { mine->bad++; continue; }
-    if (lucet_instance_run(guest, "trap_memory", &outside, 1, &outcome) || outcome.detail != LUCET_TRAP_MEMORY) mine->bad++;
+    if (lucet_instance_new(mine->region, mine->module, NULL, NULL, &guest)) {
+      mine->bad++;
+      continue;
+    }
+    if (lucet_instance_run(guest, "trap_memory", &outside, 1, &outcome) ||
+        outcome.detail != LUCET_TRAP_MEMORY)
+      mine->bad++;
     if (lucet_instance_reset(guest)) mine->bad++;
-    if (round % 8 == 0 &&
-        (lucet_instance_run(guest, "trap_stack", &zero, 1, &outcome) || outcome.detail != LUCET_TRAP_STACK || lucet_instance_keep(guest)))
+    if (round % 8 == 0 && (lucet_instance_run(guest, "trap_stack", &zero, 1, &outcome) ||
+                           outcome.detail != LUCET_TRAP_STACK || lucet_instance_keep(guest)))
       mine->bad++;
     if (lucet_instance_run(guest, "count", NULL, 0, &outcome) || outcome.kind != LUCET_RETURNED) mine->bad++;
     if (lucet_instance_release(guest)) mine->bad++;
   }
-  if (mine->guest && (lucet_instance_run(mine->guest, "count", NULL, 0, &outcome) || outcome.kind != LUCET_RETURNED)) mine->bad++;
+  if (mine->guest &&
+      (lucet_instance_run(mine->guest, "count", NULL, 0, &outcome) || outcome.kind != LUCET_RETURNED))
+    mine->bad++;
   lucet_thread_detach();
   lucet_thread_detach();
-  if (mine->guest && (lucet_instance_run(mine->guest, "count", NULL, 0, &outcome) || outcome.kind != LUCET_RETURNED)) mine->bad++;
+  if (mine->guest &&
+      (lucet_instance_run(mine->guest, "count", NULL, 0, &outcome) || outcome.kind != LUCET_RETURNED))
+    mine->bad++;
   return NULL;
 }
 

@@ -2,9 +2,13 @@
 #include "fixture.h"
 #include <sys/resource.h>
 
-struct lines { int count; };
+struct lines {
+  int count;
+};
 static void log_line(void *data, int level, const char *text, size_t length) {
-  (void)level; (void)text; (void)length;
+  (void)level;
+  (void)text;
+  (void)length;
   ((struct lines *)data)->count++;
 }
 
@@ -16,7 +20,8 @@ static void refused(const char *part, lucet_status expected, lucet_region_config
 
 /* NULL, and fields that are 0, are what lucet_region_config_default says. */
 static void defaults(lucet_region_config *config) {
-  lucet_region_stats by_null = lucet_region_stats_default(), by_zero = lucet_region_stats_default(), by_name = by_null;
+  lucet_region_stats by_null = lucet_region_stats_default(), by_zero = lucet_region_stats_default(),
+                     by_name = by_null;
   lucet_region *region = NULL;
   NEED(lucet_region_new(NULL, &region));
   OK(lucet_region_get_stats(region, &by_null));
@@ -153,7 +158,8 @@ static void wrong_kinds(void) {
   lucet_module *module = fixture_module("everything", NULL);
   lucet_instance *guest = NULL;
   lucet_region_stats stats = lucet_region_stats_default();
-  FAILS(LUCET_BAD_ARGUMENT, "lucet_region", lucet_instance_new((lucet_region *)(void *)module, module, NULL, NULL, &guest));
+  FAILS(LUCET_BAD_ARGUMENT, "lucet_region",
+        lucet_instance_new((lucet_region *)(void *)module, module, NULL, NULL, &guest));
   FAILS(LUCET_BAD_ARGUMENT, "lucet_module",
         lucet_instance_new(region, (const lucet_module *)(void *)region, NULL, NULL, &guest));
   STATUS(LUCET_BAD_ARGUMENT, lucet_region_get_stats((const lucet_region *)(void *)module, &stats));

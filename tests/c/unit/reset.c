@@ -1,5 +1,5 @@
-/* reset.c: nothing of a run is left after a reset or in a recycled slot: memory, globals, tables, dropped segments, grown
- * pages, references. */
+/* reset.c: nothing of a run is left after a reset or in a recycled slot: memory, globals, tables, dropped
+ * segments, grown pages, references. */
 #include "fixture.h"
 
 static void make_a_mess(lucet_instance *guest) {
@@ -88,7 +88,8 @@ int main(void) {
   EQUAL(lucet_instance_memory(guest, 0).size, 65536);
   {
     size_t dirty = 0;
-    for (size_t at = 0; at < 65536; at++) dirty += lucet_instance_memory(guest, 0).data[at] != 0;
+    for (size_t at = 0; at < 65536; at++)
+      dirty += lucet_instance_memory(guest, 0).data[at] != 0;
     EQUAL(dirty, 0);
   }
   OK(lucet_instance_release(guest));

@@ -6,7 +6,8 @@ static lucet_region *region;
 static lucet_module *module;
 static lucet_instance *guest;
 
-static void expect(const char *export, size_t count, lucet_value first, lucet_value second, lucet_value third, uint32_t trap) {
+static void expect(const char *export, size_t count, lucet_value first, lucet_value second, lucet_value third,
+                   uint32_t trap) {
   lucet_value arguments[3];
   lucet_outcome outcome;
   const lucet_frame *frames = NULL;
@@ -59,7 +60,8 @@ static void by_guests(void) {
     size_t depth = 0;
     OK(lucet_instance_backtrace(guest, &frames, &depth));
     CHECK(depth > 8 && depth <= 1024);
-    for (size_t at = 0; at < depth; at++) EQUAL(frames[at].function, frames[0].function);
+    for (size_t at = 0; at < depth; at++)
+      EQUAL(frames[at].function, frames[0].function);
   }
   OK(lucet_instance_reset(guest));
   /* Recursion as deep as the stack allows is no trap. */
@@ -71,7 +73,10 @@ static int32_t act(lucet_call *call, int32_t trap) {
   OK(lucet_call_trap(call, (uint32_t)trap));
   return 0;
 }
-static int32_t leaf(lucet_call *call, int32_t value) { (void)call; return value; }
+static int32_t leaf(lucet_call *call, int32_t value) {
+  (void)call;
+  return value;
+}
 
 /* Every number that there is, by a host function; the place is the call in the guest. */
 static void by_host(void) {
@@ -81,7 +86,8 @@ static void by_host(void) {
   lucet_module *imports;
   lucet_outcome outcome;
   NEED(lucet_linker_new(&linker));
-  NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("act", act, int32_t, int32_t), LUCET_HOST_LEAF("leaf", leaf, int32_t, int32_t)));
+  NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("act", act, int32_t, int32_t),
+                    LUCET_HOST_LEAF("leaf", leaf, int32_t, int32_t)));
   NEED(lucet_linker_define_global(linker, "env", "base", &base));
   NEED(lucet_linker_trap_missing(linker));
   imports = fixture_module("imports", linker);

@@ -1,7 +1,11 @@
 /* wasi.c: the functions that a wasm32-wasi program wants while it starts. */
 #include "fixture.h"
 
-struct log { int lines; int level; char text[256]; };
+struct log {
+  int lines;
+  int level;
+  char text[256];
+};
 static void log_line(void *data, int level, const char *text, size_t length) {
   struct log *log = data;
   log->lines++;
