@@ -1,13 +1,8 @@
 /* global.c: exported globals of every type. */
 #include "fixture.h"
 
-int main(void) {
-  lucet_region *region = fixture_region(1);
-  lucet_module *module = fixture_module("everything", NULL);
-  lucet_instance *guest = fixture_instance(region, module, NULL);
+static void numbers(lucet_instance *guest) {
   lucet_value value, back;
-  lucet_externref object = {&value};
-  lucet_funcref forged = {12345678};
   lucet_outcome outcome;
 
   OK(lucet_instance_global_get(guest, "counter", &value));
@@ -38,6 +33,12 @@ int main(void) {
   OK(lucet_instance_global_set(guest, "wide", &value));
   OK(lucet_instance_global_get(guest, "wide", &back));
   EQUAL(back.of.i64, INT64_MIN);
+}
+
+static void references(lucet_instance *guest) {
+  lucet_value value, back;
+  lucet_externref object = {&value};
+  lucet_funcref forged = {12345678};
   OK(lucet_instance_global_get(guest, "object", &value));
   CHECK(value.type == LUCET_EXTERNREF && value.of.externref.host == NULL);
   value = lucet_value_externref(object);
@@ -49,7 +50,15 @@ int main(void) {
   OK(lucet_instance_global_set(guest, "function", &value));
   value = lucet_value_funcref(forged);
   STATUS(LUCET_BAD_ARGUMENT, lucet_instance_global_set(guest, "function", &value));
+}
 
+int main(void) {
+  lucet_region *region = fixture_region(1);
+  lucet_module *module = fixture_module("everything", NULL);
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_value value;
+  numbers(guest);
+  references(guest);
   FAILS(LUCET_NOT_FOUND, "\"nobody\"", lucet_instance_global_get(guest, "nobody", &value));
   STATUS(LUCET_NOT_FOUND, lucet_instance_global_get(guest, "memory", &value));
   STATUS(LUCET_NULL_ARGUMENT, lucet_instance_global_get(guest, "counter", NULL));

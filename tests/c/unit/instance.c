@@ -112,29 +112,17 @@ static void values(void) {
   OK(lucet_instance_release(guest));
 }
 
-static void typed(void) {
-  lucet_instance *guest = fixture_instance(region, module, NULL);
-  lucet_module *other = fixture_module("large", NULL);
+static void typed_numbers(lucet_instance *guest) {
   LUCET_ENTRY(add, int32_t, int32_t, int32_t);
   LUCET_ENTRY(add64, uint64_t, int64_t, uint64_t);
   LUCET_ENTRY(addf32, float, float, float);
-  LUCET_ENTRY(count, void);
-  LUCET_ENTRY(nothing, void);
-  LUCET_ENTRY(trap, void);
-  LUCET_ENTRY(object, lucet_externref, lucet_externref);
-  LUCET_ENTRY(function, lucet_funcref);
   LUCET_ENTRY(twelve, double, int32_t, int64_t, float, double, int32_t, int64_t, float, double, int32_t,
               int64_t, float, double);
   LUCET_ENTRY(integers, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t,
               int32_t, int32_t, int32_t, int32_t);
-  LUCET_ENTRY(size, int32_t);
-  LUCET_ENTRY(wrong, int64_t, int32_t, int32_t);
   struct {
     int32_t before, result, after;
   } around = {11, 0, 22};
-  lucet_outcome outcome;
-  lucet_externref reference = {&around}, back = {NULL};
-  lucet_funcref sub = {0};
   uint64_t wide = 0;
   float single = 0;
   double sum = 0;
@@ -157,9 +145,18 @@ static void typed(void) {
                    int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t));
   EQUAL(integers(guest, &around.result, 1, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 12), LUCET_RETURNED);
   EQUAL(around.result, 172);
+}
+
+static void typed_others(lucet_instance *guest) {
+  LUCET_ENTRY(count, void);
+  LUCET_ENTRY(nothing, void);
+  LUCET_ENTRY(object, lucet_externref, lucet_externref);
+  LUCET_ENTRY(function, lucet_funcref);
+  lucet_externref reference = {&module}, back = {NULL};
+  lucet_funcref sub = {0};
   CHECK(LUCET_FIND(object, module, "same_object", lucet_externref, lucet_externref));
   EQUAL(object(guest, &back, reference), LUCET_RETURNED);
-  CHECK(back.host == &around);
+  CHECK(back.host == &module);
   CHECK(LUCET_FIND(function, module, "some_function", lucet_funcref));
   EQUAL(function(guest, &sub), LUCET_RETURNED);
   CHECK(sub.opaque != 0);
@@ -168,24 +165,38 @@ static void typed(void) {
   EQUAL(count(guest, NULL), LUCET_RETURNED);
   EQUAL(RUN0(guest, "counter_value"), 8);
   EQUAL(nothing(guest, NULL), LUCET_RETURNED);
+}
 
+static void typed(void) {
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_module *other = fixture_module("large", NULL);
+  LUCET_ENTRY(add, int32_t, int32_t, int32_t);
+  LUCET_ENTRY(nothing, void);
+  LUCET_ENTRY(trap, void);
+  LUCET_ENTRY(size, int32_t);
+  LUCET_ENTRY(wrong, int64_t, int32_t, int32_t);
+  lucet_outcome outcome;
+  int32_t result = 0;
+  typed_numbers(guest);
+  typed_others(guest);
   CHECK(!LUCET_FIND(wrong, module, "add", int64_t, int32_t, int32_t) && wrong == NULL);
   CONTAINS(lucet_last_error(), "(i32, i32) -> (i64)");
   CHECK(!LUCET_FIND(nothing, module, "nobody", void));
   CHECK(!LUCET_FIND(size, module, "swap", int32_t));
   CHECK(LUCET_FIND(size, other, "size", int32_t));
-  EQUAL(size(guest, &around.result), LUCET_NOT_RUN);
+  EQUAL(size(guest, &result), LUCET_NOT_RUN);
   CONTAINS(lucet_last_error(), "another module");
   CHECK(lucet_module_entry(module, "add", LUCET_TYPES(int32_t, int32_t, int32_t)) != NULL);
   CHECK(lucet_module_entry(module, "add", 0x5) == NULL);
 
+  CHECK(LUCET_FIND(add, module, "add", int32_t, int32_t, int32_t));
   CHECK(LUCET_FIND(trap, module, "trap_unreachable", void));
   EQUAL(trap(guest, NULL), LUCET_TRAPPED);
   OK(lucet_instance_outcome(guest, &outcome));
   OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_UNREACHABLE);
-  EQUAL(add(guest, &around.result, 1, 1), LUCET_NOT_RUN);
+  EQUAL(add(guest, &result, 1, 1), LUCET_NOT_RUN);
   OK(lucet_instance_release(guest));
-  EQUAL(add(guest, &around.result, 1, 1), LUCET_NOT_RUN);
+  EQUAL(add(guest, &result, 1, 1), LUCET_NOT_RUN);
   CONTAINS(lucet_last_error(), "released");
   lucet_module_release(other);
 }

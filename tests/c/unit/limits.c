@@ -1,14 +1,10 @@
 /* limits.c: what one instance may use, beyond what its region allows. */
 #include "fixture.h"
 
-int main(void) {
-  lucet_region *region = fixture_region(2);
-  lucet_module *module = fixture_module("everything", NULL);
+static void growth(lucet_region *region, lucet_module *module) {
   lucet_instance *guest = NULL;
   lucet_limits limits = lucet_limits_default();
-  lucet_limits bad;
   uint64_t old = 0;
-
   limits.memory_bytes = 2 * 65536;
   limits.table_elements = 7;
   NEED(lucet_instance_new(region, module, NULL, &limits, &guest));
@@ -39,8 +35,12 @@ int main(void) {
   EQUAL(RUN1(guest, "grow", 3), 1);
   EQUAL(RUN1(guest, "grow", 1), -1);
   OK(lucet_instance_release(guest));
+  STATUS(LUCET_STALE, lucet_instance_set_limits(guest, &limits));
+}
 
-  limits = lucet_limits_default();
+static void refusals(lucet_region *region, lucet_module *module) {
+  lucet_instance *guest = NULL;
+  lucet_limits limits = lucet_limits_default(), bad;
   limits.memory_bytes = 4096;
   FAILS(LUCET_LIMIT, "the limit is 4096", lucet_instance_new(region, module, NULL, &limits, &guest));
   limits = lucet_limits_default();
@@ -62,7 +62,13 @@ int main(void) {
   guest = fixture_instance(region, module, NULL);
   STATUS(LUCET_UNSUPPORTED, lucet_instance_set_limits(guest, &bad));
   OK(lucet_instance_release(guest));
-  STATUS(LUCET_STALE, lucet_instance_set_limits(guest, &limits));
+}
+
+int main(void) {
+  lucet_region *region = fixture_region(2);
+  lucet_module *module = fixture_module("everything", NULL);
+  growth(region, module);
+  refusals(region, module);
   lucet_module_release(module);
   lucet_region_release(region);
   return finish();

@@ -4,13 +4,46 @@
 
 static lucet_region *region;
 
+/* Like snprintf: the length there would be, cut where there is no room, always terminated. */
+static void cut(const lucet_instance *guest) {
+  size_t length;
+  char small[12];
+  length = strlen(describe(guest));
+  memset(small, 'x', sizeof small);
+  EQUAL(lucet_instance_describe(guest, small, sizeof small), length);
+  CHECK(strlen(small) == sizeof small - 1 && !strncmp(small, describe(guest), sizeof small - 1));
+  EQUAL(lucet_instance_describe(guest, NULL, 0), length);
+  small[0] = 'x';
+  EQUAL(lucet_instance_describe(guest, small, 1), length);
+  EQUAL(small[0], 0);
+}
+
+/* What a guest that trapped can do, and what makes it go on. */
+static void states(lucet_instance *guest) {
+  lucet_outcome outcome;
+  const lucet_frame *frames = NULL;
+  size_t count = 0;
+  STATUS(LUCET_NEEDS_RESET, lucet_instance_run(guest, "nothing", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_NOT_RUN, 0);
+  OK(lucet_instance_outcome(guest, &outcome)); /* still that of the entry that happened */
+  OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_UNREACHABLE);
+  OK(lucet_instance_keep(guest));
+  STATUS(LUCET_BAD_STATE, lucet_instance_keep(guest));
+  EQUAL(RUN2(guest, "add", 2, 2), 4);
+  OK(lucet_instance_run(guest, "trap_below", NULL, 0, &outcome));
+  OK(lucet_instance_reset(guest));
+  EQUAL(RUN2(guest, "add", 2, 3), 5);
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_outcome(guest, NULL));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_backtrace(guest, NULL, &count));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_backtrace(guest, &frames, NULL));
+}
+
 static void lines(void) {
   lucet_module *module = fixture_module("everything", NULL);
   lucet_instance *guest = fixture_instance(region, module, NULL);
   lucet_outcome outcome;
   const lucet_frame *frames = NULL;
-  size_t count = 99, length;
-  char small[12];
+  size_t count = 99;
   CONTAINS(describe(guest), "not run");
   OK(lucet_instance_outcome(guest, &outcome));
   OUTCOME(outcome, LUCET_NOT_RUN, 0);
@@ -34,29 +67,8 @@ static void lines(void) {
     EQUAL(frames[1].function, frames[0].function + 1);
     CHECK(frames[0].wasm_offset != UINT64_MAX && frames[0].wasm_offset < frames[1].wasm_offset);
   }
-  /* Like snprintf: the length there would be, cut where there is no room, always terminated. */
-  length = strlen(describe(guest));
-  memset(small, 'x', sizeof small);
-  EQUAL(lucet_instance_describe(guest, small, sizeof small), length);
-  CHECK(strlen(small) == sizeof small - 1 && !strncmp(small, describe(guest), sizeof small - 1));
-  EQUAL(lucet_instance_describe(guest, NULL, 0), length);
-  small[0] = 'x';
-  EQUAL(lucet_instance_describe(guest, small, 1), length);
-  EQUAL(small[0], 0);
-
-  STATUS(LUCET_NEEDS_RESET, lucet_instance_run(guest, "nothing", NULL, 0, &outcome));
-  OUTCOME(outcome, LUCET_NOT_RUN, 0);
-  OK(lucet_instance_outcome(guest, &outcome)); /* still that of the entry that happened */
-  OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_UNREACHABLE);
-  OK(lucet_instance_keep(guest));
-  STATUS(LUCET_BAD_STATE, lucet_instance_keep(guest));
-  EQUAL(RUN2(guest, "add", 2, 2), 4);
-  OK(lucet_instance_run(guest, "trap_below", NULL, 0, &outcome));
-  OK(lucet_instance_reset(guest));
-  EQUAL(RUN2(guest, "add", 2, 3), 5);
-  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_outcome(guest, NULL));
-  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_backtrace(guest, NULL, &count));
-  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_backtrace(guest, &frames, NULL));
+  cut(guest);
+  states(guest);
   OK(lucet_instance_release(guest));
   STATUS(LUCET_STALE, lucet_instance_keep(guest));
   STATUS(LUCET_STALE, lucet_instance_backtrace(guest, &frames, &count));
