@@ -686,7 +686,8 @@ lucet_status lucet_module_func(const struct lucet_module *module, const char *na
 lucet_status lucet_module_func_at(const struct lucet_module *module, size_t index, const struct lucet_func **out_func);
 
 // What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
-// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.
+// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest:
+// which trap, or who ended the guest and why. LUCET_NOT_RUN: the guest was not entered, see lucet_last_error.
 // `types` is as in lucet_host_function. The entry is valid as long as a lucet_func would be.
 // NULL on failure, see lucet_last_error: not found, another type, more than 12 parameters or several results, not linked.
 // Any thread. Since 0.1.
@@ -717,6 +718,10 @@ lucet_status lucet_region_config_fit(struct lucet_region_config *config, const s
 // Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
 // SYSTEM. Any thread. Since 0.1.
 lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
+
+// Whether instances of `module` can be made in `region`: what lucet_instance_new would check first.
+// Errors: INCOMPATIBLE, lucet_last_error names what is too small; NULL_ARGUMENT; WRONG_PROCESS. Any thread. Since 0.1.
+lucet_status lucet_region_check(const struct lucet_region *region, const struct lucet_module *module);
 
 // The region's statistics. `out_stats->struct_size` is set by the caller. Counts pages, so it takes some microseconds a used slot.
 // Errors: NULL_ARGUMENT, BAD_STRUCT, WRONG_PROCESS. Any thread. Since 0.1.
@@ -870,8 +875,8 @@ void lucet_thread_detach(void);
 // arguments, environment, clocks (in steps of a microsecond), random bytes; what they write to descriptors 1 and 2 goes to the
 // region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
 // Everything else answers ENOSYS: there are no files and no sockets.
-// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; BAD_ARGUMENT: some of the names are defined already,
-// nothing is added; NO_MEMORY. Since 0.1.
+// A function of the same name that the host has defined before stays the host's.
+// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. Since 0.1.
 lucet_status lucet_linker_define_wasi_stub(struct lucet_linker *linker, const struct lucet_wasi_options *options);
 
 // The name of a status, as "LUCET_LIMIT", for messages; "unknown status" for other numbers. Static. Any thread. Since 0.1.
@@ -990,7 +995,8 @@ lucet_status lucet_module_func(const struct lucet_module *module, const char *na
 lucet_status lucet_module_func_at(const struct lucet_module *module, size_t index, const struct lucet_func **out_func);
 
 // What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
-// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.
+// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest:
+// which trap, or who ended the guest and why. LUCET_NOT_RUN: the guest was not entered, see lucet_last_error.
 // `types` is as in lucet_host_function. The entry is valid as long as a lucet_func would be.
 // NULL on failure, see lucet_last_error: not found, another type, more than 12 parameters or several results, not linked.
 // Any thread. Since 0.1.
@@ -1021,6 +1027,10 @@ lucet_status lucet_region_config_fit(struct lucet_region_config *config, const s
 // Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
 // SYSTEM. Any thread. Since 0.1.
 lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
+
+// Whether instances of `module` can be made in `region`: what lucet_instance_new would check first.
+// Errors: INCOMPATIBLE, lucet_last_error names what is too small; NULL_ARGUMENT; WRONG_PROCESS. Any thread. Since 0.1.
+lucet_status lucet_region_check(const struct lucet_region *region, const struct lucet_module *module);
 
 // The region's statistics. `out_stats->struct_size` is set by the caller. Counts pages, so it takes some microseconds a used slot.
 // Errors: NULL_ARGUMENT, BAD_STRUCT, WRONG_PROCESS. Any thread. Since 0.1.
@@ -1174,8 +1184,8 @@ void lucet_thread_detach(void);
 // arguments, environment, clocks (in steps of a microsecond), random bytes; what they write to descriptors 1 and 2 goes to the
 // region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
 // Everything else answers ENOSYS: there are no files and no sockets.
-// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; BAD_ARGUMENT: some of the names are defined already,
-// nothing is added; NO_MEMORY. Since 0.1.
+// A function of the same name that the host has defined before stays the host's.
+// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. Since 0.1.
 lucet_status lucet_linker_define_wasi_stub(struct lucet_linker *linker, const struct lucet_wasi_options *options);
 
 #ifdef __cplusplus

@@ -5,8 +5,8 @@
 //! than a few loads does so inside [`catch`].
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::{Once, OnceLock};
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
@@ -39,10 +39,16 @@ pub fn outside<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
+/// The process's hook before ours. Kept here, not in a closure: boxing a closure that captures nothing takes no memory, so
+/// the first call of the library cannot fail for want of it.
+static HOST_HOOK: OnceLock<Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>> = OnceLock::new();
+
 fn silence_our_panics() {
-    let host = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !INSIDE.try_with(Cell::get).unwrap_or(false) {
+    // Called once, so the place is empty.
+    let _ = HOST_HOOK.set(std::panic::take_hook());
+    std::panic::set_hook(Box::new(|panic| {
+        let inside = INSIDE.try_with(Cell::get).unwrap_or(false);
+        if let Some(host) = HOST_HOOK.get().filter(|_| !inside) {
             host(panic);
         }
     }));

@@ -88,9 +88,9 @@ pub enum Definition {
     /// A C function that is given arrays.
     Dynamic {
         /// The parameters.
-        parameters: Box<[ValueType]>,
+        parameters: Vec<ValueType>,
         /// The results.
-        results: Box<[ValueType]>,
+        results: Vec<ValueType>,
         /// The function.
         function: DynamicFunction,
         /// Its data.
@@ -117,9 +117,7 @@ impl Definition {
         function: DynamicFunction,
         data: Counted<DynamicData>,
     ) -> Result<Definition> {
-        let list = |types: &[ValueType]| {
-            try_collect(types.iter().copied(), "a function type").map(Vec::into_boxed_slice)
-        };
+        let list = |types: &[ValueType]| try_collect(types.iter().copied(), "a function type");
         Ok(Definition::Dynamic {
             parameters: list(parameters)?,
             results: list(results)?,
@@ -213,7 +211,7 @@ impl fmt::Display for TypeDisplay<'_> {
 /// See the file's header.
 #[derive(Default)]
 pub struct Linker {
-    definitions: HashMap<Box<[u8]>, Definition>,
+    definitions: HashMap<Vec<u8>, Definition>,
     trap_missing: bool,
 }
 
@@ -278,10 +276,10 @@ impl Linker {
 }
 
 /// Module and name in one, unambiguously: wasm names may hold any character.
-fn key(module: &[u8], name: &[u8]) -> Result<Box<[u8]>> {
+fn key(module: &[u8], name: &[u8]) -> Result<Vec<u8>> {
     let length = (module.len() as u64).to_le_bytes();
     let bytes = length.iter().chain(module).chain(name).copied();
-    Ok(try_collect(bytes, "a name")?.into_boxed_slice())
+    Ok(try_collect(bytes, "a name")?)
 }
 
 fn check(definition: &Definition) -> Result<()> {

@@ -293,3 +293,58 @@ fn a_wrong_call_runs_nothing() {
         .status;
     assert_eq!(stranger, Status::Stale);
 }
+
+unsafe extern "C" fn refusing(call: *mut lucet_call, _: i32) {
+    call::trap(call, u32::from(TrapCode::HostArgument.number())).expect("inside a host function");
+}
+
+#[test]
+fn a_trap_of_a_host_function_says_where() {
+    let mut linker = Linker::new().expect("a linker");
+    let function = refusing as *const ();
+    let definition = Definition::Typed {
+        function,
+        types: 0x10,
+        leaf: false,
+        data: std::ptr::null_mut(),
+    };
+    linker
+        .define(b"env", b"put\n", definition)
+        .expect("a definition");
+    let guest = Guest::linked(
+        r#"(module (import "env" "put\0a" (func $put (param i32)))
+             (func $inner (call $put (i32.const 1))) (func $outer (export "f") (call $inner)))"#,
+        &linker,
+        &small(),
+    );
+    let outcome = guest.run("f", &[]);
+    assert_eq!(outcome.kind, LUCET_TRAPPED);
+    let line = guest.describe();
+    let start = "trapped: bad argument to a host function in host function \"env\" \"put\\u{a}\", called by \"inner\" (wasm offset";
+    assert!(
+        line.starts_with(start) && line.contains(", called by \"outer\" (wasm offset"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_far_access_has_no_invented_address() {
+    let guest = Guest::new(
+        r#"(module (memory 1)
+             (func (export "far") (i32.store8 offset=0xfffffff0 (i32.const 0) (i32.const 1)))
+             (func (export "near") (i32.store8 (i32.const 65536) (i32.const 1))))"#,
+    );
+    guest.run("far", &[]);
+    assert!(
+        !guest.describe().contains("address"),
+        "{}",
+        guest.describe()
+    );
+    guest.reset();
+    guest.run("near", &[]);
+    assert!(
+        guest.describe().contains("at address 0x10000 in"),
+        "{}",
+        guest.describe()
+    );
+}

@@ -37,7 +37,10 @@ const MODULES: [&str; 3] = [
 ];
 
 fn compiled(text: &str) -> Vec<u8> {
-    let options = lucetc::options::Options { verify: true, ..Default::default() };
+    let options = lucetc::options::Options {
+        verify: true,
+        ..Default::default()
+    };
     lucetc::compile_module(text.as_bytes(), &options).expect("the guest compiles")
 }
 
@@ -50,8 +53,15 @@ fn every_truncation_is_refused() {
     for text in MODULES {
         let file = compiled(text);
         for length in 0..file.len() {
-            let refused = load::bytes(&file[..length]).map(|_| ()).expect_err("a part of a module");
-            assert!(is_clean(refused.status), "{length}: {:?} {}", refused.status, sentence());
+            let refused = load::bytes(&file[..length])
+                .map(|_| ())
+                .expect_err("a part of a module");
+            assert!(
+                is_clean(refused.status),
+                "{length}: {:?} {}",
+                refused.status,
+                sentence()
+            );
         }
     }
 }
@@ -60,7 +70,10 @@ fn every_truncation_is_refused() {
 fn bytes_behind_the_end_are_refused() {
     let mut file = compiled(MODULES[0]);
     file.push(0);
-    assert_eq!(load::bytes(&file).map(|_| ()).expect_err("too long").status, Status::BadModule);
+    assert_eq!(
+        load::bytes(&file).map(|_| ()).expect_err("too long").status,
+        Status::BadModule
+    );
 }
 
 #[test]
@@ -78,8 +91,15 @@ fn every_changed_byte_is_refused() {
         // The same through the loader, for a part of the places: each needs a file of its own.
         for at in (0..file.len()).step_by(37) {
             file[at] ^= 0x10;
-            let refused = load::bytes(&file).map(|_| ()).expect_err("a damaged module");
-            assert!(is_clean(refused.status), "byte {at}: {:?} {}", refused.status, sentence());
+            let refused = load::bytes(&file)
+                .map(|_| ())
+                .expect_err("a damaged module");
+            assert!(
+                is_clean(refused.status),
+                "byte {at}: {:?} {}",
+                refused.status,
+                sentence()
+            );
             file[at] ^= 0x10;
         }
         load::bytes(&file).unwrap_or_else(|_| panic!("the undamaged module: {}", sentence()));
@@ -91,14 +111,19 @@ fn walk(code: &Counted<CodeImage>) -> u64 {
     let image = code.image();
     let mut sum = image.build_id().len() as u64;
     for function_type in image.function_types().iter() {
-        sum += image.parameters(&function_type).count() as u64 + image.results(&function_type).count() as u64;
+        sum += image.parameters(&function_type).count() as u64
+            + image.results(&function_type).count() as u64;
     }
     for import in image.imports().iter() {
         sum += (image.text(import.module).len() + image.text(import.name).len()) as u64;
     }
     for (index, export) in image.exports().iter().enumerate() {
-        sum += image.export(image.bytes(export.name)).map_or(0, |(found, _)| (found == index) as u64);
-        sum += code.func_of_export(index as u32).map_or(0, |func| code.type_of(func).is_ok() as u64);
+        sum += image
+            .export(image.bytes(export.name))
+            .map_or(0, |(found, _)| (found == index) as u64);
+        sum += code
+            .func_of_export(index as u32)
+            .map_or(0, |func| code.type_of(func).is_ok() as u64);
     }
     for function in image.functions().iter() {
         sum += image.text(function.name).len() as u64;
@@ -107,10 +132,15 @@ fn walk(code: &Counted<CodeImage>) -> u64 {
         sum += image.bytes(segment.bytes).len() as u64;
     }
     for run in image.initial_runs().iter() {
-        sum += image.bytes(run.bytes).iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        sum += image
+            .bytes(run.bytes)
+            .iter()
+            .map(|byte| u64::from(*byte))
+            .sum::<u64>();
     }
     for offset in 0..code.text().1 as u32 {
-        sum += u64::from(image.trap_at(offset).is_some()) + u64::from(image.wasm_offset_at(offset).is_some());
+        sum += u64::from(image.trap_at(offset).is_some())
+            + u64::from(image.wasm_offset_at(offset).is_some());
         sum += u64::from(image.code_at(offset).is_some());
     }
     sum
@@ -124,8 +154,15 @@ fn damage_with_a_right_checksum_is_refused_or_harmless() {
     for text in MODULES {
         let original = compiled(text);
         let image = find_image(&original).expect("an image");
-        let text_start = load::bytes(&original).expect("a module").image().header().text.offset as usize;
-        for at in (0..text_start).filter(|at| !(image.start + CHECKSUM_OFFSET..image.start + CHECKSUM_OFFSET + 8).contains(at)) {
+        let text_start = load::bytes(&original)
+            .expect("a module")
+            .image()
+            .header()
+            .text
+            .offset as usize;
+        for at in (0..text_start).filter(|at| {
+            !(image.start + CHECKSUM_OFFSET..image.start + CHECKSUM_OFFSET + 8).contains(at)
+        }) {
             for change in [0x01u8, 0x80, 0xff] {
                 let mut file = original.clone();
                 file[at] ^= change;
@@ -138,11 +175,13 @@ fn damage_with_a_right_checksum_is_refused_or_harmless() {
                     continue;
                 }
                 let sum = checksum(&file, image.start).to_le_bytes();
-                file[image.start + CHECKSUM_OFFSET..image.start + CHECKSUM_OFFSET + 8].copy_from_slice(&sum);
+                file[image.start + CHECKSUM_OFFSET..image.start + CHECKSUM_OFFSET + 8]
+                    .copy_from_slice(&sum);
                 match ImageIndex::parse(&file, Integrity::Verify) {
                     Err(_) => refused += 1,
                     Ok(_) if at % 8 == 0 => {
-                        let code = load::bytes(&file).unwrap_or_else(|_| panic!("byte {at}: {}", sentence()));
+                        let code = load::bytes(&file)
+                            .unwrap_or_else(|_| panic!("byte {at}: {}", sentence()));
                         assert!(walk(&code) > 0);
                         let linker = lucet::linker::Linker::new().expect("a linker");
                         // Linking reads the rest; that imports are missing is no matter here.
@@ -154,5 +193,8 @@ fn damage_with_a_right_checksum_is_refused_or_harmless() {
             }
         }
     }
-    assert!(refused > 1000 && harmless > 1000, "{refused} refused, {harmless} harmless");
+    assert!(
+        refused > 1000 && harmless > 1000,
+        "{refused} refused, {harmless} harmless"
+    );
 }

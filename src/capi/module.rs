@@ -279,7 +279,8 @@ pub unsafe extern "C" fn lucet_module_func_at(
 }
 
 /// What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type
-/// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest.
+/// `uint32_t (lucet_instance *, result *, parameters...)` that answers with the outcome's kind; lucet_instance_outcome has the rest:
+/// which trap, or who ended the guest and why. LUCET_NOT_RUN: the guest was not entered, see lucet_last_error.
 /// `types` is as in lucet_host_function. The entry is valid as long as a lucet_func would be.
 /// NULL on failure, see lucet_last_error: not found, another type, more than 12 parameters or several results, not linked.
 /// Any thread. Since 0.1.

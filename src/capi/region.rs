@@ -197,6 +197,21 @@ pub unsafe extern "C" fn lucet_region_new(
     })
 }
 
+/// Whether instances of `module` can be made in `region`: what lucet_instance_new would check first.
+/// Errors: INCOMPATIBLE, lucet_last_error names what is too small; NULL_ARGUMENT; WRONG_PROCESS. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_region_check(
+    region: *const lucet_region,
+    module: *const lucet_module,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let region = get(region)?;
+        region.check_process()?;
+        region.admits(&get(module)?.code)
+    })
+}
+
 /// The region's statistics. `out_stats->struct_size` is set by the caller. Counts pages, so it takes some microseconds a used slot.
 /// Errors: NULL_ARGUMENT, BAD_STRUCT, WRONG_PROCESS. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -40,8 +40,8 @@ unsafe impl Extensible for lucet_wasi_options {
 /// arguments, environment, clocks (in steps of a microsecond), random bytes; what they write to descriptors 1 and 2 goes to the
 /// region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
 /// Everything else answers ENOSYS: there are no files and no sockets.
-/// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; BAD_ARGUMENT: some of the names are defined already,
-/// nothing is added; NO_MEMORY. Since 0.1.
+/// A function of the same name that the host has defined before stays the host's.
+/// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_define_wasi_stub(
     linker: *mut lucet_linker,

@@ -6,7 +6,7 @@
 //!
 //! Valid until the next entry, since that reuses the stack.
 
-use super::outcome::Record;
+use super::outcome::{NO_IMPORT, Record};
 use super::{Handle, Inner, live};
 use crate::abi::{
     LUCET_NOT_RUN, LUCET_RETURNED, LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_TERMINATED,
@@ -14,7 +14,8 @@ use crate::abi::{
 };
 use crate::control::{ControlBlock, state};
 use crate::error::{Error, Result, Status, error};
-use lucet_format::image::records::CodeKind;
+use lucet_format::contract::RESERVATION;
+use lucet_format::image::records::{self, CodeKind, ExternKind};
 use lucet_format::trap::TrapCode;
 use std::fmt::{self, Write};
 
@@ -145,8 +146,10 @@ fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Writ
 
 fn address(block: &ControlBlock, trap: Option<TrapCode>, out: &mut dyn Write) -> fmt::Result {
     let record = block.trap.get();
+    // A checked access that failed was sent to the end of the reservation: where it wanted to go is not known.
+    let checked = record.address == block.memory_low.get() + RESERVATION as usize;
     let in_memory = (block.memory_low.get()..block.memory_high.get()).contains(&record.address);
-    if trap == Some(TrapCode::Memory) && record.signal != 0 && in_memory {
+    if trap == Some(TrapCode::Memory) && record.signal != 0 && in_memory && !checked {
         return write!(
             out,
             " at address {:#x}",
@@ -157,7 +160,7 @@ fn address(block: &ControlBlock, trap: Option<TrapCode>, out: &mut dyn Write) ->
 }
 
 fn places(block: &ControlBlock, inner: &Inner, out: &mut dyn Write) -> fmt::Result {
-    let mut count = 0;
+    let mut count = import(inner, out)?;
     let mut written = Ok(());
     walk(block, inner, |place| {
         written = written.and_then(|()| {
@@ -170,24 +173,48 @@ fn places(block: &ControlBlock, inner: &Inner, out: &mut dyn Write) -> fmt::Resu
     written
 }
 
+/// The host function that stopped the guest, if one did. Answers how many names that were.
+fn import(inner: &Inner, out: &mut dyn Write) -> std::result::Result<u32, fmt::Error> {
+    let wanted = inner.outcome.get().import;
+    let image = inner.image();
+    let is_it = |import: &records::Import| {
+        import.kind == ExternKind::Function as u32 && import.index == wanted
+    };
+    let found = image
+        .imports()
+        .iter()
+        .find(is_it)
+        .filter(|_| wanted != NO_IMPORT);
+    let Some(import) = found else { return Ok(0) };
+    out.write_str(" in host function ")?;
+    quoted(image.text(import.module), out)?;
+    out.write_char(' ')?;
+    quoted(image.text(import.name), out)?;
+    Ok(1)
+}
+
 fn function(inner: &Inner, place: Place, out: &mut dyn Write) -> fmt::Result {
     let name = name(inner, place.function);
     if name.is_empty() {
         write!(out, "function {}", place.function)?;
     } else {
-        out.write_char('"')?;
-        for character in name.chars().take(128) {
-            // Names come from the guest: nothing of them may end the line or look like something else.
-            match character {
-                '"' | '\\' => write!(out, "\\{character}")?,
-                ' '..='~' => out.write_char(character)?,
-                _ => write!(out, "\\u{{{:x}}}", character as u32)?,
-            }
-        }
-        out.write_char('"')?;
+        quoted(name, out)?;
     }
     match place.wasm_offset {
         Some(offset) => write!(out, " (wasm offset {offset:#x})"),
         None => Ok(()),
     }
+}
+
+/// Names come from the guest: nothing of them may end the line or look like something else.
+fn quoted(name: &str, out: &mut dyn Write) -> fmt::Result {
+    out.write_char('"')?;
+    for character in name.chars().take(128) {
+        match character {
+            '"' | '\\' => write!(out, "\\{character}")?,
+            ' '..='~' => out.write_char(character)?,
+            _ => write!(out, "\\u{{{:x}}}", character as u32)?,
+        }
+    }
+    out.write_char('"')
 }

@@ -32,7 +32,8 @@ pub fn create(
 ) -> Result<Handle> {
     region.check_process()?;
     let link = module.link.as_ref().ok_or_else(unlinked)?;
-    admit(region, module, link, limits)?;
+    region.admits(&module.code)?;
+    check_limits(link, limits)?;
     let block = region.take_slot()?;
     let inner = Inner {
         region: region.clone(),
@@ -71,50 +72,8 @@ fn new_handle(region: &Region, block: &ControlBlock) -> Result<u64> {
     })
 }
 
-/// That the region can honour the module's memory contract, and the limits its needs.
-fn admit(region: &Region, module: &Module, link: &Link, limits: Limits) -> Result<()> {
-    let image = module.code.image();
-    let contract = &image.header().contract;
-    let offers = |what: &str, wanted: u64, offered: u64| {
-        if wanted <= offered {
-            return Ok(());
-        }
-        Err(error!(
-            Status::Incompatible,
-            "the module needs {what} of {wanted}, the region offers {offered}"
-        ))
-    };
-    offers(
-        "a memory reservation",
-        contract.reservation,
-        lucet_format::contract::RESERVATION,
-    )?;
-    offers(
-        "a memory guard",
-        contract.guard,
-        lucet_format::contract::GUARD,
-    )?;
-    offers(
-        "a page size",
-        u64::from(contract.page_size),
-        lucet_format::PAGE_SIZE,
-    )?;
-    offers(
-        "a state",
-        u64::from(contract.state_bytes),
-        region.layout.sizes.state,
-    )?;
-    offers(
-        "table elements",
-        contract.table_elements,
-        region.config.table_elements,
-    )?;
-    offers(
-        "values in one call",
-        u64::from(contract.max_values),
-        u64::from(region.config.values),
-    )?;
-    offers("a memory", link.memory_minimum, region.config.memory_bytes)?;
+/// That the module starts with no more than the limits allow.
+fn check_limits(link: &Link, limits: Limits) -> Result<()> {
     let within = |what: &str, wanted: u64, limit: u64| {
         if limit == 0 || wanted <= limit {
             return Ok(());
@@ -161,10 +120,10 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
 fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
     let template = &link.state_template;
     let start = (block.vmctx.get() - template.len()) as *mut u8;
-    // SAFETY: `admit` has checked that the state fits the slot's; it ends at vmctx.
+    // SAFETY: `admits` has checked that the state fits the slot's; it ends at vmctx.
     unsafe { start.copy_from_nonoverlapping(template.as_ptr(), template.len()) };
     let tables = slot::tables(&inner.region, block);
-    // SAFETY: `admit` has checked that the elements fit; the area is accessible since `prepare`.
+    // SAFETY: `admits` has checked that the elements fit; the area is accessible since `prepare`.
     unsafe {
         (tables as *mut u64)
             .copy_from_nonoverlapping(link.table_elements.as_ptr(), link.table_elements.len())

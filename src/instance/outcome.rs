@@ -2,13 +2,13 @@
 
 use super::{Handle, Inner, live};
 use crate::abi::{LUCET_NOT_RUN, LUCET_RETURNED, LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome};
-use crate::control::{ControlBlock, Request, exit, state};
+use crate::control::{ControlBlock, Request, Trap, exit, state};
 use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
 use std::sync::atomic::Ordering;
 
 /// What is remembered of an outcome; the values are in the slot's array.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// `LUCET_RETURNED` and so on.
     pub kind: u32,
@@ -18,6 +18,23 @@ pub struct Record {
     pub token: u64,
     /// How many values it returned.
     pub values: u32,
+    /// The imported function in whose call the guest was stopped, by index; [`NO_IMPORT`]: in none.
+    pub import: u32,
+}
+
+/// No imported function.
+pub const NO_IMPORT: u32 = u32::MAX;
+
+impl Default for Record {
+    fn default() -> Self {
+        Record {
+            kind: LUCET_NOT_RUN,
+            detail: 0,
+            token: 0,
+            values: 0,
+            import: NO_IMPORT,
+        }
+    }
 }
 
 impl Record {
@@ -61,13 +78,16 @@ pub(super) fn conclude(block: &ControlBlock, inner: &Inner, left: u32, results: 
             ..Record::default()
         },
         (exit::TRAPPED, _) => trapped(block.trap.get().code),
-        (_, Request::Trap(code)) => trapped(code),
-        (_, Request::Terminate(detail, token)) => Record {
-            kind: LUCET_TERMINATED,
-            detail,
-            token,
-            values: 0,
-        },
+        (_, Request::Trap(code)) => stopped(block, trapped(code)),
+        (_, Request::Terminate(detail, token)) => stopped(
+            block,
+            Record {
+                kind: LUCET_TERMINATED,
+                detail,
+                token,
+                ..Record::default()
+            },
+        ),
         // The nested run's outcome stands for the outer one as well; it has been counted.
         (_, Request::Unwind | Request::None) => return inner.outcome.get(),
     };
@@ -78,6 +98,26 @@ pub(super) fn conclude(block: &ControlBlock, inner: &Inner, left: u32, results: 
     }
     inner.outcome.set(record);
     record
+}
+
+/// Notes where the guest called the host function or helper that stopped it: `host_call` has left rbx, rbp and the return
+/// address into the guest at `guest_sp`.
+fn stopped(block: &ControlBlock, record: Record) -> Record {
+    let stack = block.guest_sp.get();
+    // SAFETY: the trampoline has stored these three words on the guest's stack, which is the slot's and mapped; the guest
+    // has left it.
+    let [_, frame, pc] = unsafe { *(stack as *const [usize; 3]) };
+    block.trap.set(Trap {
+        code: record.detail,
+        pc,
+        frame,
+        stack: stack + 24,
+        ..Trap::NONE
+    });
+    Record {
+        import: block.call_index.get(),
+        ..record
+    }
 }
 
 /// The record of a trap.

@@ -24,13 +24,13 @@ pub struct Link {
     /// The import table in read-only pages: index is function index.
     pub imports: *const ImportTarget,
     /// The state below vmctx of a fresh instance, without addresses.
-    pub state_template: Box<[u8]>,
+    pub state_template: Vec<u8>,
     /// The defined tables.
-    pub tables: Box<[TableTemplate]>,
+    pub tables: Vec<TableTemplate>,
     /// The elements of all of them.
-    pub table_elements: Box<[u64]>,
+    pub table_elements: Vec<u64>,
     /// What memory 0 holds.
-    pub memory: Box<[InitialPiece]>,
+    pub memory: Vec<InitialPiece>,
     /// Bytes of memory 0 at first.
     pub memory_minimum: u64,
     /// Bytes of memory 0 at most.

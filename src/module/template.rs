@@ -45,10 +45,10 @@ pub struct InitialPiece {
 /// What instances start from.
 #[derive(Debug)]
 pub(super) struct Template {
-    pub state: Box<[u8]>,
-    pub tables: Box<[TableTemplate]>,
-    pub table_elements: Box<[u64]>,
-    pub memory: Box<[InitialPiece]>,
+    pub state: Vec<u8>,
+    pub tables: Vec<TableTemplate>,
+    pub table_elements: Vec<u64>,
+    pub memory: Vec<InitialPiece>,
     pub memory_minimum: u64,
     pub memory_maximum: u64,
     pub trap: Option<TrapCode>,
@@ -77,7 +77,7 @@ impl Template {
             state: source.state(&tables)?,
             table_elements: source.table_elements(&tables)?,
             tables,
-            memory: Box::new([]),
+            memory: Vec::new(),
             memory_minimum,
             memory_maximum,
             trap: None,
@@ -112,7 +112,7 @@ impl Source<'_> {
         )
     }
 
-    fn tables(&self) -> Result<Box<[TableTemplate]>> {
+    fn tables(&self) -> Result<Vec<TableTemplate>> {
         let mut first = 0;
         let defined = self
             .image
@@ -142,11 +142,11 @@ impl Source<'_> {
                 "the module's tables start with {first} elements, {MAX_TABLE_ELEMENTS} are the most"
             ));
         }
-        Ok(templates.into_boxed_slice())
+        Ok(templates)
     }
 
     /// The state below vmctx: globals and lengths of tables. Addresses are filled in for each instance.
-    fn state(&self, tables: &[TableTemplate]) -> Result<Box<[u8]>> {
+    fn state(&self, tables: &[TableTemplate]) -> Result<Vec<u8>> {
         let bytes = self.image.header().contract.state_bytes as usize;
         let mut state = zeroed::<u8>(bytes, "the state of a module")?;
         let mut imported = self.globals.iter();
@@ -167,7 +167,7 @@ impl Source<'_> {
         Ok(state)
     }
 
-    fn table_elements(&self, tables: &[TableTemplate]) -> Result<Box<[u64]>> {
+    fn table_elements(&self, tables: &[TableTemplate]) -> Result<Vec<u64>> {
         let count = tables.last().map_or(0, |table| table.first + table.minimum) as usize;
         let mut elements = zeroed::<u64>(count, "the tables of a module")?;
         let defined = self
@@ -269,8 +269,7 @@ impl Source<'_> {
                 destination: run.destination,
                 source: run.bytes,
             });
-            template.memory =
-                try_collect(pieces, "the initial memory of a module")?.into_boxed_slice();
+            template.memory = try_collect(pieces, "the initial memory of a module")?;
             return Ok(());
         }
         let mut pieces = Vec::new();
@@ -292,7 +291,7 @@ impl Source<'_> {
                 source: segment.bytes,
             });
         }
-        template.memory = pieces.into_boxed_slice();
+        template.memory = pieces;
         Ok(())
     }
 }
@@ -310,10 +309,10 @@ fn put(state: &mut [u8], distance: u32, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn zeroed<T: Clone + Default>(count: usize, what: &str) -> Result<Box<[T]>> {
+fn zeroed<T: Clone + Default>(count: usize, what: &str) -> Result<Vec<T>> {
     let mut all = Vec::new();
     all.try_reserve_exact(count)
         .map_err(|_| Error::no_memory(what))?;
     all.resize(count, T::default());
-    Ok(all.into_boxed_slice())
+    Ok(all)
 }

@@ -23,10 +23,11 @@ use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Error, Result, Status, error};
 use crate::mapping::{Access, Mapping};
+use crate::module::CodeImage;
 use crate::text::Line;
 use crate::{process, signal};
 use layout::Layout;
-use lucet_format::PAGE_SIZE;
+use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE, contract};
 use stats::Counters;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -121,6 +122,56 @@ impl Region {
             Status::WrongProcess,
             "the region was made by another process: regions do not survive fork, make one in the child"
         ))
+    }
+
+    /// That the slots are large enough for instances of a module, and keep what its code relies on.
+    ///
+    /// # Errors
+    ///
+    /// `Incompatible`, naming the first thing that is not enough.
+    pub fn admits(&self, code: &CodeImage) -> Result<()> {
+        let image = code.image();
+        let contract = &image.header().contract;
+        let pages = image.memories().get(0).map_or(0, |memory| memory.minimum);
+        let needs = [
+            (
+                "a memory reservation",
+                contract.reservation,
+                contract::RESERVATION,
+            ),
+            ("a memory guard", contract.guard, contract::GUARD),
+            ("a page size", u64::from(contract.page_size), PAGE_SIZE),
+            (
+                "a state",
+                u64::from(contract.state_bytes),
+                self.layout.sizes.state,
+            ),
+            (
+                "table elements",
+                contract.table_elements,
+                self.config.table_elements,
+            ),
+            (
+                "values in one call",
+                u64::from(contract.max_values),
+                u64::from(self.config.values),
+            ),
+            (
+                "a memory",
+                pages.saturating_mul(WASM_PAGE_SIZE),
+                self.config.memory_bytes,
+            ),
+        ];
+        match needs
+            .into_iter()
+            .find(|(_, wanted, offered)| wanted > offered)
+        {
+            None => Ok(()),
+            Some((what, wanted, offered)) => Err(error!(
+                Status::Incompatible,
+                "the module needs {what} of {wanted}, the region offers {offered}: see lucet_region_config_fit"
+            )),
+        }
     }
 
     /// Takes a free slot.
