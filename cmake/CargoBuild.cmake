@@ -6,8 +6,9 @@ find_program(LUCET_CARGO NAMES cargo PATHS "$ENV{CARGO_HOME}/bin" "$ENV{HOME}/.c
 
 set(LUCET_STAGE "${PROJECT_BINARY_DIR}/stage")
 separate_arguments(lucet_cargo_flags UNIX_COMMAND "${LUCET_CARGO_FLAGS}")
-set(lucet_stage "${PROJECT_SOURCE_DIR}/scripts/install.sh"
-  --prefix "${LUCET_STAGE}" --destdir "" --target-dir "${LUCET_CARGO_TARGET_DIR}")
+# DESTDIR is for installations, not for the build tree.
+set(lucet_stage "${CMAKE_COMMAND}" -E env --unset=DESTDIR "${PROJECT_SOURCE_DIR}/scripts/install.sh"
+  --prefix "${LUCET_STAGE}" --target-dir "${LUCET_CARGO_TARGET_DIR}")
 set(lucet_products "${LUCET_STAGE}/lib/liblucet.so.${PROJECT_VERSION}" "${LUCET_STAGE}/lib/liblucet.a")
 set(lucet_parts "runtime libraries headers package")
 if(LUCET_BUILD_COMPILER)

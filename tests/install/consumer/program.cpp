@@ -1,0 +1,2 @@
+// program.cpp: program.c as C++.
+#include "program.c"
