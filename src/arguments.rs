@@ -28,24 +28,35 @@ impl<'a> Arguments<'a> {
     }
 
     /// The bits of the next argument.
-    pub fn next(&mut self, value_type: ValueType) -> u64 {
-        let (registers, used): (&[u64], _) = if value_type.is_float_class() {
-            (&self.spill.floats, &mut self.floats)
+    pub fn next(&mut self, value_type: ValueType) -> u128 {
+        let (register, used) = if value_type.is_float_class() {
+            let register = self.spill.floats.get(self.floats).copied();
+            (register, &mut self.floats)
         } else {
-            (&self.spill.integers, &mut self.integers)
+            let register = self.spill.integers.get(self.integers);
+            (register.map(|bits| u128::from(*bits)), &mut self.integers)
         };
-        let bits = match registers.get(*used) {
-            Some(register) => {
+        let bits = match register {
+            Some(bits) => {
                 *used += 1;
-                *register
+                bits
             }
-            None => self.next_on_stack(),
+            None if value_type == ValueType::V128 => self.next_vector_on_stack(),
+            None => u128::from(self.next_on_stack()),
         };
-        // The upper half of a narrow argument's register is whatever it was.
+        // The rest of a narrow argument's register is whatever it was.
         match value_type {
             ValueType::I32 | ValueType::F32 => bits & 0xffff_ffff,
-            _ => bits,
+            ValueType::V128 => bits,
+            _ => bits & u128::from(u64::MAX),
         }
+    }
+
+    /// A vector on the stack is aligned to its size.
+    fn next_vector_on_stack(&mut self) -> u128 {
+        self.stack = self.stack.map_addr(|address| address.next_multiple_of(16));
+        let low = u128::from(self.next_on_stack());
+        low | u128::from(self.next_on_stack()) << 64
     }
 
     fn next_on_stack(&mut self) -> u64 {

@@ -322,7 +322,7 @@ unsafe fn convert_and_call(
     let mut arguments =
         unsafe { Arguments::new(spill, stack, if through_pointer { 2 } else { 1 }) };
     for (value, parameter) in parameters.iter_mut().zip(image.parameters(function_type)) {
-        *value = lucet_value::from_bits(parameter.number(), u128::from(arguments.next(parameter)));
+        *value = lucet_value::from_bits(parameter.number(), arguments.next(parameter));
     }
     for (value, result) in results.iter_mut().zip(image.results(function_type)) {
         *value = lucet_value::from_bits(result.number(), 0);
@@ -349,22 +349,24 @@ unsafe fn convert_and_call(
         )
     });
     for (index, (value, result)) in results.iter().zip(image.results(function_type)).enumerate() {
-        let bits = narrow(result, value.bits() as u64);
+        let bits = narrow(result, value.bits());
         if through_pointer {
-            let cell = (cells + index as u64 * u64::from(RESULT_STRIDE)) as *mut u64;
+            let cell = (cells + index as u64 * u64::from(RESULT_STRIDE)) as *mut [u8; 16];
             // SAFETY: the guest has passed the address of as many cells, on its own stack.
-            unsafe { cell.write(bits) };
+            unsafe { cell.write(bits.to_le_bytes()) };
         } else if result.is_float_class() {
             spill.floats[0] = bits;
         } else {
-            spill.integers[0] = bits;
+            spill.integers[0] = bits as u64;
         }
     }
 }
 
-fn narrow(value_type: ValueType, bits: u64) -> u64 {
+/// The bits that belong to a value of this type.
+fn narrow(value_type: ValueType, bits: u128) -> u128 {
     match value_type {
         ValueType::I32 | ValueType::F32 => bits & 0xffff_ffff,
-        _ => bits,
+        ValueType::V128 => bits,
+        _ => bits & u128::from(u64::MAX),
     }
 }

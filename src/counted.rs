@@ -1,5 +1,4 @@
-//! Counted objects: like `Arc`, but making one can fail instead of aborting, and the count can be held by a
-//! C caller as a raw pointer.
+//! Counted objects: like `Arc`, but making one can fail instead of aborting.
 //!
 //! Invariants: a `Counted` owns one count; the value lives until the last count is gone. There are no weak
 //! references and no way to mutate through one.
@@ -57,45 +56,10 @@ impl<T> Counted<T> {
         Ok(Counted { cell })
     }
 
-    /// Gives the count away as a pointer to the value, for C to hold.
-    pub fn into_raw(self) -> *const T {
-        let pointer = Self::as_ptr(&self);
-        std::mem::forget(self);
-        pointer
-    }
-
     /// The address of the value, which is also its identity.
     pub fn as_ptr(this: &Self) -> *const T {
         // SAFETY: the cell is alive; only an address is formed.
         unsafe { &raw const (*this.cell.as_ptr()).value }
-    }
-
-    /// Takes back a count that [`Counted::into_raw`] gave away.
-    ///
-    /// # Safety
-    ///
-    /// `pointer` came from `into_raw` of the same type, and its count has not been taken back.
-    pub unsafe fn from_raw(pointer: *const T) -> Counted<T> {
-        let offset = std::mem::offset_of!(Cell<T>, value);
-        // SAFETY: the value is inside its cell, `offset` bytes from its start.
-        let cell = unsafe { pointer.cast::<u8>().sub(offset) }
-            .cast_mut()
-            .cast::<Cell<T>>();
-        // SAFETY: derived from a live cell's address, so not null.
-        Counted {
-            cell: unsafe { NonNull::new_unchecked(cell) },
-        }
-    }
-
-    /// Another count for a value that C holds.
-    ///
-    /// # Safety
-    ///
-    /// `pointer` came from `into_raw` of the same type, and its count has not been taken back.
-    pub unsafe fn clone_raw(pointer: *const T) -> Counted<T> {
-        // SAFETY: the caller's promise; the borrowed count is not dropped here.
-        let borrowed = std::mem::ManuallyDrop::new(unsafe { Counted::from_raw(pointer) });
-        Counted::clone(&borrowed)
     }
 }
 
@@ -170,11 +134,9 @@ mod tests {
         let witness = Arc::new(());
         let first = Counted::new(Arc::clone(&witness)).expect("memory");
         let second = first.clone();
-        let raw = first.into_raw();
         drop(second);
         assert_eq!(Arc::strong_count(&witness), 2);
-        // SAFETY: `raw` came from `into_raw` above and is taken back once.
-        drop(unsafe { Counted::from_raw(raw) });
+        drop(first);
         assert_eq!(Arc::strong_count(&witness), 1);
     }
 }

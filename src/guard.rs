@@ -41,7 +41,9 @@ pub fn outside<R>(body: impl FnOnce() -> R) -> R {
 
 /// The process's hook before ours. Kept here, not in a closure: boxing a closure that captures nothing takes no memory, so
 /// the first call of the library cannot fail for want of it.
-static HOST_HOOK: OnceLock<Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>> = OnceLock::new();
+static HOST_HOOK: OnceLock<Hook> = OnceLock::new();
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
 fn silence_our_panics() {
     // Called once, so the place is empty.

@@ -279,7 +279,7 @@ impl Linker {
 fn key(module: &[u8], name: &[u8]) -> Result<Vec<u8>> {
     let length = (module.len() as u64).to_le_bytes();
     let bytes = length.iter().chain(module).chain(name).copied();
-    Ok(try_collect(bytes, "a name")?)
+    try_collect(bytes, "a name")
 }
 
 fn check(definition: &Definition) -> Result<()> {

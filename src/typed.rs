@@ -68,7 +68,7 @@ unsafe fn call(spill: &Spill, stack: *const u64, export: u32, image: usize) -> R
         .iter_mut()
         .zip(inner.image().parameters(&function_type))
     {
-        *value = lucet_value::from_bits(parameter.number(), u128::from(arguments.next(parameter)));
+        *value = lucet_value::from_bits(parameter.number(), arguments.next(parameter));
         count += 1;
     }
     let outcome = run::call(Handle(handle), func, &values[..count])?;

@@ -143,8 +143,8 @@ fn a_typed_host_function_with_stack_arguments() {
 
 unsafe extern "C" fn call_back(call: *mut lucet_call, depth: i32) -> i32 {
     match call::run(call, b"down", &[i32(depth - 1)]) {
-        // SAFETY: a run that returned has one value here.
         Ok(outcome) if outcome.kind == LUCET_RETURNED => {
+            // SAFETY: a run that returned has one value here.
             unsafe { *outcome.values }.bits() as i32 + 1
         }
         Ok(_) => -1,

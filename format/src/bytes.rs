@@ -62,7 +62,10 @@ pub struct Records<'a, R> {
 impl<'a, R: Record> Records<'a, R> {
     /// The records that fill `bytes`; a remainder that is too short for one is ignored.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Records { bytes, kind: std::marker::PhantomData }
+        Records {
+            bytes,
+            kind: std::marker::PhantomData,
+        }
     }
 
     /// How many there are.

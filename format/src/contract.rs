@@ -69,7 +69,10 @@ impl CpuFeatures {
 
     /// The bit of a feature by its name.
     pub fn named(name: &str) -> Option<CpuFeatures> {
-        CPU_FEATURES.iter().find(|(known, _)| *known == name).map(|(_, bit)| CpuFeatures(*bit))
+        CPU_FEATURES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, bit)| CpuFeatures(*bit))
     }
 
     /// Both sets together.
@@ -91,6 +94,9 @@ impl CpuFeatures {
 
     /// The names, for messages. Bits without a name are not listed.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        CPU_FEATURES.iter().filter(move |(_, bit)| self.0 & bit != 0).map(|(name, _)| *name)
+        CPU_FEATURES
+            .iter()
+            .filter(move |(_, bit)| self.0 & bit != 0)
+            .map(|(name, _)| *name)
     }
 }

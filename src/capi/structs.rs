@@ -80,12 +80,11 @@ pub(super) unsafe fn read<T: Extensible>(from: *const T) -> Result<T> {
 ///
 /// As [`read`].
 pub(super) unsafe fn read_optional<T: Extensible>(from: *const T) -> Result<Option<T>> {
-    // SAFETY: the caller's promise.
     if from.is_null() {
-        Ok(None)
-    } else {
-        unsafe { read(from) }.map(Some)
+        return Ok(None);
     }
+    // SAFETY: the caller's promise.
+    unsafe { read(from) }.map(Some)
 }
 
 /// Fills a struct of the caller's, as much of it as the caller knows; `struct_size` stays as it is.

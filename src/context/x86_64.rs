@@ -267,12 +267,16 @@ const _: () = assert!(
 pub struct Spill {
     /// rdi, rsi, rdx, rcx, r8, r9.
     pub integers: [u64; 6],
-    /// The low halves of xmm0 to xmm7. The first one is also where a float result is returned.
-    pub floats: [u64; 8],
+    /// xmm0 to xmm7. The first one is also where a float or vector result is returned.
+    pub floats: [u128; 8],
 }
 
 const SPILL_BYTES: usize = size_of::<Spill>();
-const _: () = assert!(SPILL_BYTES == 112);
+const _: () = assert!(SPILL_BYTES == 48 + 8 * 16);
+const _: () = assert!(
+    SPILL_BYTES % 16 == 0 && offset_of!(Spill, floats) == 48,
+    "the stack stays aligned"
+);
 
 /// Saves the argument registers into a [`Spill`] on the stack and calls a Rust function with
 /// `(spill, stack arguments, r10, r11)`; its result is returned in rax, `spill.floats[0]` in xmm0.
@@ -288,20 +292,20 @@ macro_rules! spill_and_call {
             "mov [rsp + 24], rcx",
             "mov [rsp + 32], r8",
             "mov [rsp + 40], r9",
-            "movsd [rsp + 48], xmm0",
-            "movsd [rsp + 56], xmm1",
-            "movsd [rsp + 64], xmm2",
-            "movsd [rsp + 72], xmm3",
-            "movsd [rsp + 80], xmm4",
-            "movsd [rsp + 88], xmm5",
-            "movsd [rsp + 96], xmm6",
-            "movsd [rsp + 104], xmm7",
+            "movaps [rsp + 48], xmm0",
+            "movaps [rsp + 64], xmm1",
+            "movaps [rsp + 80], xmm2",
+            "movaps [rsp + 96], xmm3",
+            "movaps [rsp + 112], xmm4",
+            "movaps [rsp + 128], xmm5",
+            "movaps [rsp + 144], xmm6",
+            "movaps [rsp + 160], xmm7",
             "mov rdi, rsp",
             "lea rsi, [rbp + 16]",
             "mov edx, r10d",
             "mov rcx, r11",
             "call {target}",
-            "movsd xmm0, [rsp + 48]",
+            "movaps xmm0, [rsp + 48]",
             "leave",
             "ret",
             SPILL = const SPILL_BYTES,

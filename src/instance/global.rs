@@ -31,15 +31,15 @@ fn find(inner: &Inner, name: &[u8]) -> Result<(Global, ValueType)> {
 
 fn bits(block: &ControlBlock, global: &Global, value_type: ValueType) -> u128 {
     // SAFETY: parsing has checked that globals lie within the state, 16 bytes each.
-    let low = unsafe { read_state(block, global.state_offset) };
+    let low = u128::from(unsafe { read_state(block, global.state_offset) });
     match value_type {
-        ValueType::I32 | ValueType::F32 => u128::from(low as u32),
-        // SAFETY: as above: the upper half of the same cell.
+        ValueType::I32 | ValueType::F32 => low & 0xffff_ffff,
         ValueType::V128 => {
-            u128::from(low)
-                | u128::from(unsafe { read_state(block, global.state_offset - 8) }) << 64
+            // SAFETY: as above: the upper half of the same cell.
+            let high = u128::from(unsafe { read_state(block, global.state_offset - 8) });
+            low | high << 64
         }
-        _ => u128::from(low),
+        _ => low,
     }
 }
 

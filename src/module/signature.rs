@@ -132,7 +132,7 @@ mod tests {
             "(i32, f32, i64, externref) -> (f64)"
         );
         assert_eq!(
-            unpack(0x1111_1111_1111_0)
+            unpack(0x1_1111_1111_1110)
                 .expect("a type")
                 .to_string()
                 .matches("i32")

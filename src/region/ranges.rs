@@ -28,16 +28,18 @@ struct Row {
 }
 
 impl Row {
-    const EMPTY: Row = Row {
-        base: AtomicUsize::new(0),
-        length: AtomicUsize::new(0),
-        stride: AtomicUsize::new(0),
-        first: AtomicU64::new(0),
-        owned: AtomicU64::new(0),
-    };
+    const fn empty() -> Row {
+        Row {
+            base: AtomicUsize::new(0),
+            length: AtomicUsize::new(0),
+            stride: AtomicUsize::new(0),
+            first: AtomicU64::new(0),
+            owned: AtomicU64::new(0),
+        }
+    }
 }
 
-static TABLE: [Row; ROWS] = [const { Row::EMPTY }; ROWS];
+static TABLE: [Row; ROWS] = [const { Row::empty() }; ROWS];
 /// Rows from here on have never been used.
 static USED: AtomicUsize = AtomicUsize::new(0);
 

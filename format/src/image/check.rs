@@ -13,7 +13,12 @@ type Check = Result<(), ImageError>;
 pub(super) fn span(what: &'static str, span: Span, limit: usize) -> Check {
     let end = u64::from(span.offset) + u64::from(span.length);
     if end > limit as u64 {
-        return Err(ImageError::Range { what, offset: u64::from(span.offset), end, limit: limit as u64 });
+        return Err(ImageError::Range {
+            what,
+            offset: u64::from(span.offset),
+            end,
+            limit: limit as u64,
+        });
     }
     Ok(())
 }
@@ -32,7 +37,8 @@ pub(super) fn contract(contract: &MemoryContract) -> Check {
         return reject("the memory guard", contract.guard);
     }
     let state = contract.state_bytes;
-    if !(vmctx::HEADER_BYTES..=vmctx::MAX_STATE_BYTES).contains(&state) || !state.is_multiple_of(16) {
+    if !(vmctx::HEADER_BYTES..=vmctx::MAX_STATE_BYTES).contains(&state) || !state.is_multiple_of(16)
+    {
         return reject("the size of the state", u64::from(state));
     }
     Ok(())
@@ -40,7 +46,10 @@ pub(super) fn contract(contract: &MemoryContract) -> Check {
 
 /// That all sections are sound, and fit each other.
 pub(super) fn records(image: &Image<'_>) -> Check {
-    let checker = Checker { image, text: image.header().text.length };
+    let checker = Checker {
+        image,
+        text: image.header().text.length,
+    };
     checker.value_types()?;
     checker.function_types()?;
     checker.functions()?;
@@ -75,7 +84,12 @@ impl At {
         if condition {
             return Ok(());
         }
-        Err(ImageError::Record { section: self.section, index: self.index, field, found: found.into() })
+        Err(ImageError::Record {
+            section: self.section,
+            index: self.index,
+            field,
+            found: found.into(),
+        })
     }
 }
 
@@ -86,15 +100,27 @@ impl Checker<'_> {
             && u64::from(name.offset) + u64::from(name.length)
                 <= u64::from(strings.offset) + u64::from(strings.length);
         at.holds(inside || name.length == 0, "the name's place", name.offset)?;
-        at.holds(std::str::from_utf8(self.image.bytes(name)).is_ok(), "the name's encoding", name.offset)
+        at.holds(
+            std::str::from_utf8(self.image.bytes(name)).is_ok(),
+            "the name's encoding",
+            name.offset,
+        )
     }
 
     fn code(&self, at: At, offset: u32) -> Check {
-        at.holds(offset == NONE || offset < self.text, "the code's place", offset)
+        at.holds(
+            offset == NONE || offset < self.text,
+            "the code's place",
+            offset,
+        )
     }
 
     fn function_type(&self, at: At, index: u32) -> Check {
-        at.holds((index as usize) < self.image.function_types().len(), "the type", index)
+        at.holds(
+            (index as usize) < self.image.function_types().len(),
+            "the type",
+            index,
+        )
     }
 
     fn state(&self, at: At, offset: u32, bytes: u32) -> Check {
@@ -114,19 +140,32 @@ impl Checker<'_> {
     }
 
     fn imported_global(&self, at: At, index: u64) -> Check {
-        let global = usize::try_from(index).ok().and_then(|index| self.image.globals().get(index));
+        let global = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.image.globals().get(index));
         let imported = global.is_some_and(|global| global.flags & records::FLAG_IMPORTED != 0);
         at.holds(imported, "the imported global", index)
     }
 
     fn funcref(&self, at: At, number: u64) -> Check {
-        at.holds(number < self.image.funcrefs().len() as u64, "the function reference", number)
+        at.holds(
+            number < self.image.funcrefs().len() as u64,
+            "the function reference",
+            number,
+        )
     }
 
     fn value_types(&self) -> Check {
         for (index, number) in self.image.section(Section::ValueTypes).iter().enumerate() {
-            let at = At { section: Section::ValueTypes, index };
-            at.holds(ValueType::from_number(*number).is_some(), "the value type", *number)?;
+            let at = At {
+                section: Section::ValueTypes,
+                index,
+            };
+            at.holds(
+                ValueType::from_number(*number).is_some(),
+                "the value type",
+                *number,
+            )?;
         }
         Ok(())
     }
@@ -134,8 +173,12 @@ impl Checker<'_> {
     fn function_types(&self) -> Check {
         let available = self.image.section(Section::ValueTypes).len() as u64;
         for (index, record) in self.image.function_types().iter().enumerate() {
-            let at = At { section: Section::FunctionTypes, index };
-            let end = u64::from(record.first) + u64::from(record.parameters) + u64::from(record.results);
+            let at = At {
+                section: Section::FunctionTypes,
+                index,
+            };
+            let end =
+                u64::from(record.first) + u64::from(record.parameters) + u64::from(record.results);
             at.holds(end <= available, "the end of the types", end)?;
             let most = record.parameters.max(record.results);
             at.holds(
@@ -150,19 +193,29 @@ impl Checker<'_> {
 
     fn functions(&self) -> Check {
         for (index, record) in self.image.functions().iter().enumerate() {
-            let at = At { section: Section::Functions, index };
+            let at = At {
+                section: Section::Functions,
+                index,
+            };
             self.name(at, record.name)?;
             self.function_type(at, record.function_type)?;
             self.code(at, record.code)?;
             let end = u64::from(record.code) + u64::from(record.code_bytes);
-            at.holds(record.code == NONE || end <= u64::from(self.text), "the code's end", end)?;
+            at.holds(
+                record.code == NONE || end <= u64::from(self.text),
+                "the code's end",
+                end,
+            )?;
             if record.funcref != NONE {
                 self.funcref(at, u64::from(record.funcref))?;
             }
         }
         let start = self.image.header().start_function;
         if start != NONE && start as usize >= self.image.functions().len() {
-            return Err(ImageError::Header { what: "the start function", found: u64::from(start) });
+            return Err(ImageError::Header {
+                what: "the start function",
+                found: u64::from(start),
+            });
         }
         Ok(())
     }
@@ -180,11 +233,18 @@ impl Checker<'_> {
 
     fn imports(&self) -> Check {
         for (index, record) in self.image.imports().iter().enumerate() {
-            let at = At { section: Section::Imports, index };
+            let at = At {
+                section: Section::Imports,
+                index,
+            };
             self.name(at, record.module)?;
             self.name(at, record.name)?;
             let entities = self.entities(at, record.kind)?;
-            at.holds((record.index as usize) < entities, "the index", record.index)?;
+            at.holds(
+                (record.index as usize) < entities,
+                "the index",
+                record.index,
+            )?;
         }
         Ok(())
     }
@@ -192,13 +252,24 @@ impl Checker<'_> {
     fn exports(&self) -> Check {
         let mut previous: Option<&[u8]> = None;
         for (index, record) in self.image.exports().iter().enumerate() {
-            let at = At { section: Section::Exports, index };
+            let at = At {
+                section: Section::Exports,
+                index,
+            };
             self.name(at, record.name)?;
             let entities = self.entities(at, record.kind)?;
-            at.holds((record.index as usize) < entities, "the index", record.index)?;
+            at.holds(
+                (record.index as usize) < entities,
+                "the index",
+                record.index,
+            )?;
             self.code(at, record.stub)?;
             let name = self.image.bytes(record.name);
-            at.holds(previous.is_none_or(|before| before < name), "the order", record.name.offset)?;
+            at.holds(
+                previous.is_none_or(|before| before < name),
+                "the order",
+                record.name.offset,
+            )?;
             previous = Some(name);
         }
         Ok(())
@@ -206,11 +277,20 @@ impl Checker<'_> {
 
     fn globals(&self) -> Check {
         for (index, record) in self.image.globals().iter().enumerate() {
-            let at = At { section: Section::Globals, index };
-            let known = u8::try_from(record.value_type).ok().and_then(ValueType::from_number);
+            let at = At {
+                section: Section::Globals,
+                index,
+            };
+            let known = u8::try_from(record.value_type)
+                .ok()
+                .and_then(ValueType::from_number);
             at.holds(known.is_some(), "the value type", record.value_type)?;
             self.state(at, record.state_offset, 0)?;
-            at.holds(record.state_offset.is_multiple_of(vmctx::GLOBAL_BYTES), "the place in the state", record.state_offset)?;
+            at.holds(
+                record.state_offset.is_multiple_of(vmctx::GLOBAL_BYTES),
+                "the place in the state",
+                record.state_offset,
+            )?;
             at.holds(
                 record.state_offset >= vmctx::HEADER_BYTES + vmctx::GLOBAL_BYTES,
                 "the place in the state",
@@ -224,10 +304,23 @@ impl Checker<'_> {
     fn tables(&self) -> Check {
         let mut total = 0u64;
         for (index, record) in self.image.tables().iter().enumerate() {
-            let at = At { section: Section::Tables, index };
-            let known = u8::try_from(record.element_type).ok().and_then(ValueType::from_number);
-            at.holds(known.is_some_and(ValueType::is_reference), "the element type", record.element_type)?;
-            at.holds(record.state_offset.is_multiple_of(16), "the place in the state", record.state_offset)?;
+            let at = At {
+                section: Section::Tables,
+                index,
+            };
+            let known = u8::try_from(record.element_type)
+                .ok()
+                .and_then(ValueType::from_number);
+            at.holds(
+                known.is_some_and(ValueType::is_reference),
+                "the element type",
+                record.element_type,
+            )?;
+            at.holds(
+                record.state_offset.is_multiple_of(16),
+                "the place in the state",
+                record.state_offset,
+            )?;
             self.state(at, record.state_offset, vmctx::TABLE_DESCRIPTOR_BYTES)?;
             self.initial(at, &record.initial)?;
             if record.flags & records::FLAG_IMPORTED == 0 {
@@ -236,7 +329,10 @@ impl Checker<'_> {
         }
         let promised = self.image.header().contract.table_elements;
         if total > promised {
-            return Err(ImageError::Header { what: "the contract's table elements", found: promised });
+            return Err(ImageError::Header {
+                what: "the contract's table elements",
+                found: promised,
+            });
         }
         Ok(())
     }
@@ -244,11 +340,22 @@ impl Checker<'_> {
     fn memories(&self) -> Check {
         let reservation = self.image.header().contract.reservation;
         for (index, record) in self.image.memories().iter().enumerate() {
-            let at = At { section: Section::Memories, index };
-            at.holds(record.page_size_log2 == WASM_PAGE_SIZE.trailing_zeros(), "the page size", record.page_size_log2)?;
+            let at = At {
+                section: Section::Memories,
+                index,
+            };
+            at.holds(
+                record.page_size_log2 == WASM_PAGE_SIZE.trailing_zeros(),
+                "the page size",
+                record.page_size_log2,
+            )?;
             let most = reservation / WASM_PAGE_SIZE;
             let imported = record.flags & records::FLAG_IMPORTED != 0;
-            at.holds(imported || record.minimum <= most, "the minimum", record.minimum)?;
+            at.holds(
+                imported || record.minimum <= most,
+                "the minimum",
+                record.minimum,
+            )?;
         }
         Ok(())
     }
@@ -256,7 +363,10 @@ impl Checker<'_> {
     fn elements(&self) -> Check {
         let items = self.image.element_items();
         for (index, item) in items.iter().enumerate() {
-            let at = At { section: Section::ElementItems, index };
+            let at = At {
+                section: Section::ElementItems,
+                index,
+            };
             if item & records::ITEM_GLOBAL != 0 {
                 self.imported_global(at, item & !records::ITEM_GLOBAL)?;
             } else {
@@ -264,7 +374,10 @@ impl Checker<'_> {
             }
         }
         for (index, record) in self.image.element_segments().iter().enumerate() {
-            let at = At { section: Section::ElementSegments, index };
+            let at = At {
+                section: Section::ElementSegments,
+                index,
+            };
             let mode = SegmentMode::from_number(record.mode);
             at.holds(mode.is_some(), "the mode", record.mode)?;
             let tables = self.image.tables().len();
@@ -281,11 +394,19 @@ impl Checker<'_> {
     fn data(&self) -> Check {
         let file = self.image.header().file_bytes as usize;
         for (index, record) in self.image.data_segments().iter().enumerate() {
-            let at = At { section: Section::DataSegments, index };
+            let at = At {
+                section: Section::DataSegments,
+                index,
+            };
             let mode = SegmentMode::from_number(record.mode);
-            at.holds(matches!(mode, Some(SegmentMode::Active | SegmentMode::Passive)), "the mode", record.mode)?;
+            at.holds(
+                matches!(mode, Some(SegmentMode::Active | SegmentMode::Passive)),
+                "the mode",
+                record.mode,
+            )?;
             let memories = self.image.memories().len();
-            let memory_ok = mode != Some(SegmentMode::Active) || (record.memory as usize) < memories;
+            let memory_ok =
+                mode != Some(SegmentMode::Active) || (record.memory as usize) < memories;
             at.holds(memory_ok, "the memory", record.memory)?;
             span("the bytes of a data segment", record.bytes, file)?;
             self.initial(at, &record.offset)?;
@@ -300,10 +421,19 @@ impl Checker<'_> {
         let file = self.image.header().file_bytes as usize;
         let mut free_from = 0;
         for (index, record) in self.image.initial_runs().iter().enumerate() {
-            let at = At { section: Section::InitialRuns, index };
+            let at = At {
+                section: Section::InitialRuns,
+                index,
+            };
             span("the bytes of initial memory", record.bytes, file)?;
-            at.holds(record.destination >= free_from, "the destination", record.destination)?;
-            free_from = record.destination.saturating_add(u64::from(record.bytes.length));
+            at.holds(
+                record.destination >= free_from,
+                "the destination",
+                record.destination,
+            )?;
+            free_from = record
+                .destination
+                .saturating_add(u64::from(record.bytes.length));
             at.holds(free_from <= limit, "the end", free_from)?;
         }
         Ok(())
@@ -314,23 +444,51 @@ impl Checker<'_> {
         let mut previous = None;
         let offsets = self.image.trap_offsets();
         for (index, offset) in offsets.iter().enumerate() {
-            let at = At { section: Section::TrapOffsets, index };
-            at.holds(offset < self.text && previous.is_none_or(|before| before < offset), "the offset", offset)?;
+            let at = At {
+                section: Section::TrapOffsets,
+                index,
+            };
+            at.holds(
+                offset < self.text && previous.is_none_or(|before| before < offset),
+                "the offset",
+                offset,
+            )?;
             previous = Some(offset);
         }
         for (index, code) in codes.iter().enumerate() {
-            let at = At { section: Section::TrapCodes, index };
-            at.holds(TrapCode::from_number(u32::from(*code)).is_some(), "the trap", *code)?;
+            let at = At {
+                section: Section::TrapCodes,
+                index,
+            };
+            at.holds(
+                TrapCode::from_number(u32::from(*code)).is_some(),
+                "the trap",
+                *code,
+            )?;
         }
-        let at = At { section: Section::TrapCodes, index: codes.len() };
-        at.holds(codes.len() == offsets.len(), "the number of traps", codes.len() as u64)
+        let at = At {
+            section: Section::TrapCodes,
+            index: codes.len(),
+        };
+        at.holds(
+            codes.len() == offsets.len(),
+            "the number of traps",
+            codes.len() as u64,
+        )
     }
 
     fn source_map(&self) -> Check {
         let mut previous = None;
         for (index, record) in self.image.source_map().iter().enumerate() {
-            let at = At { section: Section::SourceMap, index };
-            at.holds(previous.is_none_or(|before| before < record.text), "the order", record.text)?;
+            let at = At {
+                section: Section::SourceMap,
+                index,
+            };
+            at.holds(
+                previous.is_none_or(|before| before < record.text),
+                "the order",
+                record.text,
+            )?;
             previous = Some(record.text);
         }
         Ok(())
@@ -339,9 +497,20 @@ impl Checker<'_> {
     fn code_ranges(&self) -> Check {
         let mut free_from = 0;
         for (index, record) in self.image.code_ranges().iter().enumerate() {
-            let at = At { section: Section::CodeRanges, index };
-            at.holds(CodeKind::from_number(record.kind).is_some(), "the kind", record.kind)?;
-            at.holds(u64::from(record.start) >= free_from, "the start", record.start)?;
+            let at = At {
+                section: Section::CodeRanges,
+                index,
+            };
+            at.holds(
+                CodeKind::from_number(record.kind).is_some(),
+                "the kind",
+                record.kind,
+            )?;
+            at.holds(
+                u64::from(record.start) >= free_from,
+                "the start",
+                record.start,
+            )?;
             free_from = u64::from(record.start) + u64::from(record.length);
             at.holds(free_from <= u64::from(self.text), "the end", free_from)?;
         }
@@ -350,16 +519,26 @@ impl Checker<'_> {
 
     fn funcrefs(&self) -> Check {
         for (index, record) in self.image.funcrefs().iter().enumerate() {
-            let at = At { section: Section::Funcrefs, index };
+            let at = At {
+                section: Section::Funcrefs,
+                index,
+            };
             if index == 0 {
-                at.holds(record.function_type == NONE, "the type of null", record.function_type)?;
+                at.holds(
+                    record.function_type == NONE,
+                    "the type of null",
+                    record.function_type,
+                )?;
                 continue;
             }
             self.function_type(at, record.function_type)?;
             at.holds(record.code < self.text, "the code's place", record.code)?;
         }
         let none = self.image.funcrefs().is_empty();
-        let at = At { section: Section::Funcrefs, index: 0 };
+        let at = At {
+            section: Section::Funcrefs,
+            index: 0,
+        };
         at.holds(!none, "the number of references", 0u32)
     }
 }

@@ -29,7 +29,8 @@ pub fn find_image(file: &[u8]) -> Result<std::ops::Range<usize>, ImageError> {
     }
     let count = usize::from(u16::from_le_bytes([file[56], file[57]]));
     let table = u64::read(&file[32..]).unwrap_or(0);
-    let start = usize::try_from(table).map_err(|_| missing("the program headers are out of reach", 32))?;
+    let start =
+        usize::try_from(table).map_err(|_| missing("the program headers are out of reach", 32))?;
     for index in 0..count {
         let offset = index * PROGRAM_HEADER_BYTES;
         let header = start

@@ -15,7 +15,9 @@ pub enum ImageError {
         offset: usize,
     },
     /// Compiled for another revision of the file layout.
-    #[error("the module has format revision {found}, this library reads {expected}: compile it again with the matching lucetc")]
+    #[error(
+        "the module has format revision {found}, this library reads {expected}: compile it again with the matching lucetc"
+    )]
     FormatRevision {
         /// The file's.
         found: u32,
@@ -23,7 +25,9 @@ pub enum ImageError {
         expected: u32,
     },
     /// Compiled for another revision of the interface between guest code and runtime.
-    #[error("the module has ABI revision {found}, this library offers {expected}: compile it again with the matching lucetc")]
+    #[error(
+        "the module has ABI revision {found}, this library offers {expected}: compile it again with the matching lucetc"
+    )]
     AbiRevision {
         /// The file's.
         found: u32,

@@ -45,7 +45,10 @@ impl ImageIndex {
         check_header(file, &header)?;
         let sections = read_sections(file, &at)?;
         let index = ImageIndex { header, sections };
-        check::records(&Image { file, index: &index })?;
+        check::records(&Image {
+            file,
+            index: &index,
+        })?;
         Ok(index)
     }
 
@@ -61,16 +64,26 @@ impl ImageIndex {
 }
 
 fn read_header(file: &[u8], at: &std::ops::Range<usize>) -> Result<records::Header, ImageError> {
-    let not = |what| ImageError::NotAModule { what, offset: at.start };
-    let header = records::Header::read(&file[at.clone()]).ok_or(not("the image is too short for its header"))?;
+    let not = |what| ImageError::NotAModule {
+        what,
+        offset: at.start,
+    };
+    let header = records::Header::read(&file[at.clone()])
+        .ok_or(not("the image is too short for its header"))?;
     if header.magic != u64::from_le_bytes(MAGIC) {
         return Err(not("the image does not start with its magic number"));
     }
     if header.format_revision != FORMAT_REVISION {
-        return Err(ImageError::FormatRevision { found: header.format_revision, expected: FORMAT_REVISION });
+        return Err(ImageError::FormatRevision {
+            found: header.format_revision,
+            expected: FORMAT_REVISION,
+        });
     }
     if header.abi_revision != ABI_REVISION {
-        return Err(ImageError::AbiRevision { found: header.abi_revision, expected: ABI_REVISION });
+        return Err(ImageError::AbiRevision {
+            found: header.abi_revision,
+            expected: ABI_REVISION,
+        });
     }
     Ok(header)
 }
@@ -83,12 +96,18 @@ fn check_size_and_sum(
 ) -> Result<(), ImageError> {
     let found = file.len() as u64;
     if header.file_bytes != found || found > MAX_FILE_BYTES {
-        return Err(ImageError::FileSize { found, expected: header.file_bytes });
+        return Err(ImageError::FileSize {
+            found,
+            expected: header.file_bytes,
+        });
     }
     if integrity == Integrity::Verify {
         let found = checksum(file, image_start);
         if found != header.checksum {
-            return Err(ImageError::Checksum { found, expected: header.checksum });
+            return Err(ImageError::Checksum {
+                found,
+                expected: header.checksum,
+            });
         }
     }
     Ok(())
@@ -109,7 +128,12 @@ fn check_header(file: &[u8], header: &records::Header) -> Result<(), ImageError>
     check::span("text", header.text, file.len())?;
     check::span("build id", header.build_id, file.len())?;
     check::span("producer", header.producer, file.len())?;
-    let reject = |what, found: u32| Err(ImageError::Header { what, found: u64::from(found) });
+    let reject = |what, found: u32| {
+        Err(ImageError::Header {
+            what,
+            found: u64::from(found),
+        })
+    };
     if !header.text.offset.is_multiple_of(page) || header.text.offset == 0 {
         return reject("the text's offset", header.text.offset);
     }
@@ -118,7 +142,10 @@ fn check_header(file: &[u8], header: &records::Header) -> Result<(), ImageError>
     }
     let behind_text = header.text.offset + header.text.length;
     let table = header.runtime_table;
-    if table.offset < behind_text || table.offset >= behind_text + page || !table.offset.is_multiple_of(8) {
+    if table.offset < behind_text
+        || table.offset >= behind_text + page
+        || !table.offset.is_multiple_of(8)
+    {
         return reject("the runtime table's offset", table.offset);
     }
     if table.length != table_bytes || table.offset + table.length > behind_text + page {
@@ -130,9 +157,15 @@ fn check_header(file: &[u8], header: &records::Header) -> Result<(), ImageError>
     check::contract(&header.contract)
 }
 
-fn read_sections(file: &[u8], at: &std::ops::Range<usize>) -> Result<[Span; Section::COUNT], ImageError> {
+fn read_sections(
+    file: &[u8],
+    at: &std::ops::Range<usize>,
+) -> Result<[Span; Section::COUNT], ImageError> {
     let mut sections = [Span::default(); Section::COUNT];
-    let table = Records::<Span>::new(file.get(at.start + records::Header::SIZE..at.end).unwrap_or(&[]));
+    let table = Records::<Span>::new(
+        file.get(at.start + records::Header::SIZE..at.end)
+            .unwrap_or(&[]),
+    );
     for section in Section::ALL {
         let span = table.get(section as usize).ok_or(ImageError::NotAModule {
             what: "the section table is cut short",
@@ -141,8 +174,13 @@ fn read_sections(file: &[u8], at: &std::ops::Range<usize>) -> Result<[Span; Sect
         check::span(section.name(), span, file.len())?;
         let size = record_bytes(section);
         let count = span.length as usize / size;
-        if span.length as usize % size != 0 || (size > 1 && count > section_limit(section)) {
-            return Err(ImageError::Header { what: section.name(), found: u64::from(span.length) });
+        if !(span.length as usize).is_multiple_of(size)
+            || (size > 1 && count > section_limit(section))
+        {
+            return Err(ImageError::Header {
+                what: section.name(),
+                found: u64::from(span.length),
+            });
         }
         sections[section as usize] = span;
     }
@@ -186,7 +224,9 @@ impl<'a> Image<'a> {
     /// A range of the file; empty when it is not one, which parsing has excluded for the spans of an image.
     pub fn bytes(&self, span: Span) -> &'a [u8] {
         let start = span.offset as usize;
-        self.file.get(start..start + span.length as usize).unwrap_or(&[])
+        self.file
+            .get(start..start + span.length as usize)
+            .unwrap_or(&[])
     }
 
     /// A name. Parsing has checked that it is UTF-8.
@@ -233,7 +273,10 @@ impl<'a> Image<'a> {
     }
 
     /// The parameters of a function type.
-    pub fn parameters(&self, of: &records::FunctionType) -> impl Iterator<Item = ValueType> + use<'a> {
+    pub fn parameters(
+        &self,
+        of: &records::FunctionType,
+    ) -> impl Iterator<Item = ValueType> + use<'a> {
         self.value_types(of.first, of.parameters)
     }
 
@@ -244,8 +287,12 @@ impl<'a> Image<'a> {
 
     fn value_types(&self, first: u32, count: u32) -> impl Iterator<Item = ValueType> + use<'a> {
         let all = self.section(Section::ValueTypes);
-        let chosen = all.get(first as usize..first as usize + count as usize).unwrap_or(&[]);
-        chosen.iter().filter_map(|number| ValueType::from_number(*number))
+        let chosen = all
+            .get(first as usize..first as usize + count as usize)
+            .unwrap_or(&[]);
+        chosen
+            .iter()
+            .filter_map(|number| ValueType::from_number(*number))
     }
 
     /// The export with this name (binary search).

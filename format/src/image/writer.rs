@@ -37,7 +37,10 @@ pub struct ImageLayout {
 
 impl Default for ImageWriter {
     fn default() -> Self {
-        ImageWriter { sections: vec![Vec::new(); Section::COUNT], blobs: Vec::new() }
+        ImageWriter {
+            sections: vec![Vec::new(); Section::COUNT],
+            blobs: Vec::new(),
+        }
     }
 }
 
@@ -53,15 +56,22 @@ impl ImageWriter {
     /// Appends a string to [`Section::Strings`]. Its span is relative to the section; see [`ImageWriter::place`].
     pub fn string(&mut self, text: &str) -> Span {
         let strings = &mut self.sections[Section::Strings as usize];
-        let span = Span { offset: strings.len() as u32, length: text.len() as u32 };
+        let span = Span {
+            offset: strings.len() as u32,
+            length: text.len() as u32,
+        };
         strings.extend_from_slice(text.as_bytes());
         span
     }
 
     /// Appends bytes behind the sections, aligned to `align`.
     pub fn blob(&mut self, bytes: &[u8], align: usize) -> Blob {
-        self.blobs.resize(self.blobs.len().next_multiple_of(align), 0);
-        let blob = Blob { offset: self.blobs.len() as u32, length: bytes.len() as u32 };
+        self.blobs
+            .resize(self.blobs.len().next_multiple_of(align), 0);
+        let blob = Blob {
+            offset: self.blobs.len() as u32,
+            length: bytes.len() as u32,
+        };
         self.blobs.extend_from_slice(bytes);
         blob
     }
@@ -70,7 +80,10 @@ impl ImageWriter {
     ///
     /// The strings come first behind the section table, so that spans are known before the other sections are complete.
     pub fn place(start: u32, string: Span) -> Span {
-        Span { offset: start + strings_offset() + string.offset, length: string.length }
+        Span {
+            offset: start + strings_offset() + string.offset,
+            length: string.length,
+        }
     }
 
     /// Lays out the sections for an image that starts at file offset `start` (16-aligned).
@@ -84,7 +97,14 @@ impl ImageWriter {
             at += length;
         }
         let offset = at.next_multiple_of(16);
-        ImageLayout { start, sections, blobs: Span { offset, length: self.blobs.len() as u32 } }
+        ImageLayout {
+            start,
+            sections,
+            blobs: Span {
+                offset,
+                length: self.blobs.len() as u32,
+            },
+        }
     }
 
     /// Replaces a section's records, for those that hold spans known only after [`ImageWriter::layout`]. The length must not change.
@@ -111,7 +131,10 @@ impl ImageWriter {
             span.write(&mut out);
         }
         for section in Section::ALL {
-            out.resize((layout.sections[section as usize].offset - layout.start) as usize, 0);
+            out.resize(
+                (layout.sections[section as usize].offset - layout.start) as usize,
+                0,
+            );
             out.extend_from_slice(&self.sections[section as usize]);
         }
         out.resize((layout.blobs.offset - layout.start) as usize, 0);
@@ -128,7 +151,10 @@ impl ImageLayout {
 
     /// The final span of a blob.
     pub fn blob(&self, blob: Blob) -> Span {
-        Span { offset: self.blobs.offset + blob.offset, length: blob.length }
+        Span {
+            offset: self.blobs.offset + blob.offset,
+            length: blob.length,
+        }
     }
 
     /// Where a section is.
