@@ -6,7 +6,7 @@ set -u
 include=$1 build=$2/headers
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$build"
-flags="-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Werror -isystem /nowhere -I$include"
+flags="-Wall -Wextra -pedantic -Wconversion -Wshadow -Wundef -Wredundant-decls -Werror -isystem /nowhere -I$include"
 failed=0
 for language in c cpp; do
   found=0

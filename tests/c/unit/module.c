@@ -194,6 +194,35 @@ static void descriptions(void) {
   lucet_module_release(module);
 }
 
+/* A function by its place among the exports, as a host finds it whose names are not C's. */
+static void functions_by_index(lucet_region *region) {
+  lucet_module *module = fixture_module("everything", NULL);
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  const lucet_func *func = NULL, *by_name = NULL;
+  size_t functions = 0, count = lucet_module_export_count(module);
+  lucet_extern found;
+  for (size_t i = 0; i < count; i++) {
+    OK(lucet_module_export(module, i, &found));
+    STATUS(found.kind == LUCET_EXTERN_FUNCTION ? LUCET_OK : LUCET_NOT_FOUND,
+           lucet_module_func_at(module, i, &func));
+    CHECK((func != NULL) == (found.kind == LUCET_EXTERN_FUNCTION));
+    if (!func || !extern_is(&found, NULL, "counter_value", LUCET_EXTERN_FUNCTION)) continue;
+    lucet_outcome outcome;
+    OK(lucet_instance_call(guest, func, NULL, 0, &outcome));
+    EQUAL(outcome.values[0].of.i32, 7);
+    OK(lucet_module_func(module, "counter_value", &by_name));
+    CHECK(by_name == func);
+    functions++;
+  }
+  EQUAL(functions, 1);
+  FAILS(LUCET_NOT_FOUND, "export", lucet_module_func_at(module, count, &func));
+  STATUS(LUCET_NOT_FOUND, lucet_module_func_at(module, SIZE_MAX, &func));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_module_func_at(module, 0, NULL));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_module_func_at(NULL, 0, &func));
+  OK(lucet_instance_release(guest));
+  lucet_module_release(module);
+}
+
 static void linking(lucet_linker *linker, lucet_region *region) {
   lucet_module *bare = NULL, *linked = NULL;
   lucet_instance *guest = NULL;
@@ -219,6 +248,7 @@ int main(void) {
   refusals(linker);
   longer_structs();
   descriptions();
+  functions_by_index(region);
   linking(linker, region);
   lucet_linker_release(linker);
   lucet_region_release(region);

@@ -92,12 +92,16 @@ static void fitting(void) {
   lucet_instance *guest = NULL;
   config.instances = 1;
   NEED(lucet_region_new(&config, &region));
+  FAILS(LUCET_INCOMPATIBLE, "table elements", lucet_region_check(region, large));
   FAILS(LUCET_INCOMPATIBLE, "table elements", lucet_instance_new(region, large, NULL, NULL, &guest));
   lucet_region_release(region);
   OK(lucet_region_config_fit(&config, large));
   CHECK(config.memory_bytes >= 320 * 65536 && config.table_elements >= 20000);
   EQUAL(config.instances, 1);
   NEED(lucet_region_new(&config, &region));
+  OK(lucet_region_check(region, large));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_region_check(region, NULL));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_region_check(NULL, large));
   guest = fixture_instance(region, large, NULL);
   EQUAL(RUN0(guest, "size"), 320);
   OK(lucet_instance_release(guest));
