@@ -1,7 +1,6 @@
 //! Inside a host function: its lucet_call.
 
 use super::guard::{guarded, guarded_value};
-use super::object::null;
 use super::run::{deliver, func_of, values_in};
 use super::status::lucet_status;
 use super::structs::text;
@@ -79,11 +78,11 @@ pub unsafe extern "C" fn lucet_call_run(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        let name = text(name, "name")?.to_bytes();
-        deliver(
-            out_outcome,
-            values_in(arguments, count).and_then(|values| call::run(call, name, values)),
-        )
+        let run = || {
+            let name = text(name, "name")?.to_bytes();
+            call::run(call, name, values_in(arguments, count)?)
+        };
+        deliver(out_outcome, run())
     })
 }
 
@@ -98,11 +97,8 @@ pub unsafe extern "C" fn lucet_call_func(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        let func = func_of(func)?;
-        deliver(
-            out_outcome,
-            values_in(arguments, count).and_then(|values| call::func(call, func, values)),
-        )
+        let run = || call::func(call, func_of(func)?, values_in(arguments, count)?);
+        deliver(out_outcome, run())
     })
 }
 
@@ -117,9 +113,6 @@ pub unsafe extern "C" fn lucet_call_funcref(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
-        if call.is_null() {
-            return Err(null("call"));
-        }
         deliver(
             out_outcome,
             values_in(arguments, count).and_then(|values| call::funcref(call, function, values)),

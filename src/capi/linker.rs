@@ -18,8 +18,8 @@ pub struct lucet_linker {
     _private: [u8; 0],
 }
 
-/// A row of a table of host functions. Written with LUCET_HOST and LUCET_HOST_LEAF of lucet/typed.h, which take
-/// the types from the C function itself.
+/// A row of a table of host functions. Written with LUCET_HOST and LUCET_HOST_LEAF of lucet/typed.h, which compare
+/// the types that they are given with the C function's own.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct lucet_host_function {
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn lucet_linker_release(linker: *mut lucet_linker) {
 
 /// Defines `count` functions with the import module name `module`. `data` is what lucet_call_data answers in them; it must
 /// live as long as modules linked with it. Defines all or none.
-/// Names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. Since 0.1.
+/// Rows and names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_define(
     linker: *mut lucet_linker,
@@ -177,12 +177,6 @@ fn value_types(numbers: &[lucet_type]) -> Result<Vec<ValueType>> {
     }
     for number in numbers {
         match ValueType::from_number(*number) {
-            Some(ValueType::V128) => {
-                return Err(error!(
-                    Status::Unsupported,
-                    "v128 in host functions is not supported in this release"
-                ));
-            }
             Some(_) => {}
             None if *number == LUCET_VOID => {
                 return Err(error!(Status::BadArgument, "LUCET_VOID in a list of types"));

@@ -8,6 +8,7 @@ use super::status::lucet_status;
 use super::structs::put;
 use crate::abi::lucet_outcome;
 use crate::error::{Status, error};
+use crate::instance::outcome::NOT_RUN;
 use crate::instance::{alloc, memory};
 use std::ffi::c_void;
 
@@ -145,6 +146,8 @@ pub unsafe extern "C" fn lucet_instance_alloc(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe {
+        // Written in every case; a run that happens overwrites it.
+        deliver(out_outcome, Ok(NOT_RUN))?;
         if out_address.is_null() {
             return Err(null("out_address"));
         }

@@ -211,7 +211,7 @@ fn quoted(name: &str, out: &mut dyn Write) -> fmt::Result {
     out.write_char('"')?;
     for character in name.chars().take(128) {
         match character {
-            '"' | '\\' => write!(out, "\\{character}")?,
+            '"' => out.write_str("\\\"")?,
             ' '..='~' => out.write_char(character)?,
             _ => write!(out, "\\u{{{:x}}}", character as u32)?,
         }

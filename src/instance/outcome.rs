@@ -148,12 +148,14 @@ pub fn outcome(handle: Handle) -> Result<lucet_outcome> {
 pub fn keep(handle: Handle) -> Result<()> {
     let (block, _) = live(handle)?;
     if block.state() == state::STOPPED {
+        block.trap.set(Trap::NONE);
         block.set_state(state::READY);
         return Ok(());
     }
     if block.state() == state::HOST && block.request.get() == Request::Unwind {
         block.request.set(Request::None);
         block.stop.store(0, Ordering::Relaxed);
+        block.trap.set(Trap::NONE);
         return Ok(());
     }
     Err(error!(

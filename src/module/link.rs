@@ -108,8 +108,8 @@ struct Resolver<'a> {
     image: &'a Image<'a>,
     linker: &'a Linker,
     problem: &'a mut dyn FnMut(&str),
-    /// The status to answer, and the import that is to blame.
-    worst: Option<(Status, Import)>,
+    /// The status to answer, and the sentence of the first problem with it.
+    worst: Option<(Status, Line)>,
     problems: usize,
     rows: Vec<ImportTarget>,
     globals: Vec<lucet_value>,
@@ -157,21 +157,20 @@ impl Resolver<'_> {
             .as_ref()
             .is_none_or(|(known, _)| rank(status) > rank(*known));
         if worse {
-            self.worst = Some((status, *import));
+            self.worst = Some((status, line));
         }
     }
 
     fn verdict(&self) -> Result<()> {
-        let Some((status, import)) = &self.worst else {
+        let Some((status, sentence)) = &self.worst else {
             return Ok(());
         };
-        let name = Name(self.image, import);
-        let (why, more) = (reason(*status), self.problems - 1);
-        Err(match more {
-            0 => error!(*status, "import {name} {why}"),
-            _ => error!(
+        Err(match self.problems - 1 {
+            0 => error!(*status, "{}", sentence.as_str()),
+            more => error!(
                 *status,
-                "import {name} {why}, and {more} more imports have problems"
+                "{}; {more} more imports have problems",
+                sentence.as_str()
             ),
         })
     }
@@ -319,13 +318,5 @@ fn rank(status: Status) -> u32 {
         Status::TypeMismatch => 2,
         Status::Unsupported => 1,
         _ => 0,
-    }
-}
-
-fn reason(status: Status) -> &'static str {
-    match status {
-        Status::TypeMismatch => "is defined with another type",
-        Status::Unsupported => "needs another instance, which is not supported in this release",
-        _ => "is not defined by the host",
     }
 }

@@ -52,7 +52,7 @@ fn render(root: &Path) -> Result<String, String> {
 fn sources(root: &Path) -> Result<Vec<PathBuf>, String> {
     let capi = root.join("src/capi");
     let list = read(&capi.join("mod.rs"))?;
-    let mut files = vec![root.join("src/abi.rs"), capi.join("mod.rs")];
+    let mut files = vec![root.join("src/abi.rs")];
     files.extend(
         list.lines()
             .filter_map(module_name)
