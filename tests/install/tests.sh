@@ -31,7 +31,7 @@ layout() { # PREFIX LIBDIR
   local file bad=0
   for file in include/lucet.h include/lucet/typed.h bin/lucetc "$2/liblucet.so.$version" "$2/liblucet.so" "$2/liblucet.a" \
     "$2"/cmake/Lucet/Lucet{Config,ConfigVersion,Targets,Module}.cmake "$2/pkgconfig/lucet.pc" \
-    share/doc/lucet/{LICENSE,CHANGELOG.md,SECURITY.md}; do
+    share/doc/lucet/{LICENSE,README.md,CHANGELOG.md,SECURITY.md}; do
     [ -s "$1/$file" ] || { echo "missing or empty: $file"; bad=1; }
   done
   return $bad
