@@ -112,20 +112,26 @@ pub fn adapter_signature() -> Signature {
 
 /// Bytes of arguments that a call of an import's stub leaves on the stack.
 pub fn import_stack_argument_bytes(function_type: &FunctionType) -> u32 {
-    let floats = function_type
-        .parameters
-        .iter()
-        .filter(|kind| kind.is_float_class())
-        .count();
-    let hidden = if import_results(function_type) == Results::Pointer {
-        2
-    } else {
-        1
-    };
-    let integers = hidden + function_type.parameters.len() - floats;
-    let on_stack =
-        integers.saturating_sub(SYSTEM_V_INTEGERS) + floats.saturating_sub(SYSTEM_V_FLOATS);
-    8 * on_stack as u32
+    let mut integers = SYSTEM_V_INTEGERS - 1;
+    if import_results(function_type) == Results::Pointer {
+        integers -= 1;
+    }
+    let mut floats = SYSTEM_V_FLOATS;
+    let mut bytes = 0u32;
+    for parameter in &function_type.parameters {
+        let free = if parameter.is_float_class() {
+            &mut floats
+        } else {
+            &mut integers
+        };
+        if *free > 0 {
+            *free -= 1;
+            continue;
+        }
+        let size = if *parameter == ValueType::V128 { 16 } else { 8 };
+        bytes = bytes.next_multiple_of(size) + size;
+    }
+    bytes
 }
 
 fn vmctx_parameter() -> AbiParam {
@@ -213,5 +219,8 @@ mod tests {
         assert_eq!(bytes(vec![ValueType::F32; 8], vec![]), 0);
         let mixed = [vec![ValueType::F64; 9], vec![ValueType::Externref; 7]].concat();
         assert_eq!(bytes(mixed, vec![]), 8 + 16);
+        // A vector on the stack is aligned to its size.
+        let vectors = [vec![ValueType::I32; 6], vec![ValueType::V128; 9]].concat();
+        assert_eq!(bytes(vectors, vec![ValueType::V128]), 8 + 8 + 16);
     }
 }

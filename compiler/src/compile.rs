@@ -20,6 +20,7 @@ use cranelift_codegen::{
     CodegenError, Context, FinalizedMachReloc, FinalizedRelocTarget, MachTrap, ir,
 };
 use cranelift_frontend::FunctionBuilderContext;
+use lucet_format::contract::CpuFeatures;
 use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
@@ -38,8 +39,13 @@ pub fn compile_module(
     options: &Options,
 ) -> Result<Vec<Code>> {
     let compiler = Compiler {
-        module,
-        wasm,
+        source: translate::Source {
+            module,
+            wasm,
+            relaxed_simd: options.relaxed_simd,
+            fma: CpuFeatures::named("fma")
+                .is_some_and(|fma| fma.missing_from(target.cpu_features).is_empty()),
+        },
         isa: &*target.isa,
         listing: options.listing,
     };
@@ -86,8 +92,7 @@ impl Default for Scratch {
 }
 
 struct Compiler<'a> {
-    module: &'a Module,
-    wasm: &'a [u8],
+    source: translate::Source<'a>,
     isa: &'a dyn TargetIsa,
     listing: Emit,
 }
@@ -203,21 +208,14 @@ impl Compiler<'_> {
         let config = self.isa.frontend_config();
         match job.kind {
             CodeKind::Function => {
-                let defined = job.index - self.module.imported_functions;
-                translate::guest_function(
-                    self.module,
-                    self.wasm,
-                    defined as usize,
-                    function,
-                    builder,
-                    config,
-                )
+                let defined = job.index - self.source.module.imported_functions;
+                translate::guest_function(self.source, defined as usize, function, builder, config)
             }
             CodeKind::ImportWrapper => {
-                translate::import_wrapper(self.module, job.index, function, builder, config)
+                translate::import_wrapper(self.source, job.index, function, builder, config)
             }
             CodeKind::Adapter => {
-                translate::adapter(self.module, job.index, function, builder, config)
+                translate::adapter(self.source.module, job.index, function, builder, config)
             }
             CodeKind::ImportStub | CodeKind::HelperStub | CodeKind::TypedStub => {
                 Err(Error::Internal("stubs are not compiled".to_owned()))

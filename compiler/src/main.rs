@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 use lucet_format::contract::{GUARD, RESERVATION, UNCHECKED_OFFSET_LIMIT};
 use lucet_format::{ABI_REVISION, FORMAT_REVISION, PAGE_SIZE};
 use lucetc::object::names::printable;
-use lucetc::options::{Emit, OptLevel, Options, TargetCpu};
+use lucetc::options::{Emit, OptLevel, Options, RelaxedSimd, TargetCpu};
 use lucetc::{Error, object};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,9 @@ struct Arguments {
     /// How hard to optimise.
     #[arg(long, value_enum, default_value = "speed")]
     opt_level: OptArgument,
+    /// What the operators of relaxed SIMD do.
+    #[arg(long, value_enum, default_value = "deterministic")]
+    relaxed_simd: RelaxedArgument,
     /// Threads to compile with; 0 means one for each CPU. The output does not depend on it.
     #[arg(long, default_value = "0", value_parser = clap::value_parser!(u16).range(0..=256))]
     threads: u16,
@@ -73,6 +76,14 @@ enum CpuArgument {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum RelaxedArgument {
+    /// The same on every CPU.
+    Deterministic,
+    /// What the CPU has an instruction for.
+    Fast,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum OptArgument {
     None,
     Speed,
@@ -97,6 +108,10 @@ impl Arguments {
                 EmitArgument::So => Emit::SharedObject,
                 EmitArgument::Clif => Emit::Clif,
                 EmitArgument::Asm => Emit::Asm,
+            },
+            relaxed_simd: match self.relaxed_simd {
+                RelaxedArgument::Deterministic => RelaxedSimd::Deterministic,
+                RelaxedArgument::Fast => RelaxedSimd::Fast,
             },
             threads: usize::from(self.threads),
             verify: false,

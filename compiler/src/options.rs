@@ -24,6 +24,16 @@ pub enum TargetCpu {
     Native,
 }
 
+/// What the operators of relaxed SIMD do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RelaxedSimd {
+    /// The same on every CPU.
+    #[default]
+    Deterministic,
+    /// What the CPU has an instruction for.
+    Fast,
+}
+
 /// What `--emit` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Emit {
@@ -43,6 +53,8 @@ pub struct Options {
     pub opt_level: OptLevel,
     /// The CPU to compile for.
     pub target_cpu: TargetCpu,
+    /// What the operators of relaxed SIMD do.
+    pub relaxed_simd: RelaxedSimd,
     /// Whether to run Cranelift's own verifier on every function; tests do.
     pub verify: bool,
     /// Which text listings to keep; `SharedObject` keeps none.

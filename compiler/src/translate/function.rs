@@ -6,6 +6,7 @@ use crate::abi::{self, Results, clif_type};
 use crate::code::Target;
 use crate::error::{Error, Result};
 use crate::module::{FunctionType, Module};
+use crate::options::RelaxedSimd;
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
 use cranelift_codegen::ir::{
     self, AliasRegionData, Endianness, ExtFuncData, ExternalName, FuncRef, GlobalValue,
@@ -18,9 +19,23 @@ use lucet_format::contract::RESERVATION;
 use lucet_format::trap;
 use std::collections::HashMap;
 
+/// What all functions of a compilation are translated from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The module.
+    pub module: &'a Module,
+    /// Its bytes, which hold the bodies.
+    pub wasm: &'a [u8],
+    /// What relaxed operators become.
+    pub relaxed_simd: RelaxedSimd,
+    /// Whether the CPU multiplies and adds with one rounding.
+    pub fma: bool,
+}
+
 /// The state of one function's translation.
 pub(super) struct Translator<'a> {
     pub(super) builder: FunctionBuilder<'a>,
+    pub(super) source: Source<'a>,
     pub(super) module: &'a Module,
     pub(super) function_type: &'a FunctionType,
     /// The base of linear memory 0; state lies below it.
@@ -94,13 +109,13 @@ pub(super) fn trap_code(code: trap::TrapCode) -> TrapCode {
 
 /// Translates the defined function with this number (not counting imports) into `function`.
 pub fn guest_function(
-    module: &Module,
-    wasm: &[u8],
+    source: Source<'_>,
     defined: usize,
     function: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
 ) -> Result<()> {
+    let module = source.module;
     let index = module.imported_functions as usize + defined;
     let (Some(declared), Some(body)) = (module.functions.get(index), module.bodies.get(defined))
     else {
@@ -113,11 +128,11 @@ pub fn guest_function(
     function.name = UserFuncName::user(0, index as u32);
     function.signature = abi::guest_signature(function_type);
     let mut translator = Translator::new(
-        module,
+        source,
         function_type,
         FunctionBuilder::new(function, context),
     )?;
-    translator.body(wasm, body)?;
+    translator.body(source.wasm, body)?;
     translator.builder.seal_all_blocks();
     translator.builder.finalize(config);
     Ok(())
@@ -126,7 +141,7 @@ pub fn guest_function(
 impl<'a> Translator<'a> {
     /// A translator that stands at the entry of a function, with its parameters in locals.
     pub(super) fn new(
-        module: &'a Module,
+        source: Source<'a>,
         function_type: &'a FunctionType,
         mut builder: FunctionBuilder<'a>,
     ) -> Result<Translator<'a>> {
@@ -154,7 +169,8 @@ impl<'a> Translator<'a> {
         let flags = Flags::new(builder.func);
         Ok(Translator {
             builder,
-            module,
+            source,
+            module: source.module,
             function_type,
             vmctx,
             results_pointer,
@@ -222,6 +238,7 @@ impl<'a> Translator<'a> {
         match kind {
             F32 => self.ins().f32const(0.0),
             F64 => self.ins().f64const(0.0),
+            vector if vector.is_vector() => self.zero_vector(),
             integer => self.ins().iconst(integer, 0),
         }
     }

@@ -7,7 +7,7 @@
 //! It does not decide which of them a module needs: that is `compile`'s.
 
 use super::call::Callee;
-use super::function::{Translator, missing};
+use super::function::{Source, Translator, missing};
 use crate::abi::{self, Results, clif_type};
 use crate::code::Target;
 use crate::error::Result;
@@ -25,12 +25,13 @@ const RESULT_CELL_ALIGN: u8 = 4;
 
 /// Builds the wrapper of an imported function: a guest function that calls the import's stub.
 pub fn import_wrapper(
-    module: &Module,
+    source: Source<'_>,
     index: u32,
     function: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
 ) -> Result<()> {
+    let module = source.module;
     let declared = module
         .functions
         .get(index as usize)
@@ -42,7 +43,7 @@ pub fn import_wrapper(
     function.name = UserFuncName::user(1, index);
     function.signature = abi::guest_signature(function_type);
     let mut translator = Translator::new(
-        module,
+        source,
         function_type,
         FunctionBuilder::new(function, context),
     )?;
@@ -154,7 +155,7 @@ impl Adapter<'_> {
         results
     }
 
-    /// Stores each result as eight bytes, so that nothing of an argument is left beside a narrow result.
+    /// Stores each result as eight bytes at least, so that nothing of an argument is left beside a narrow result.
     fn store_results(&mut self, results: &[Value]) {
         for (index, result) in results.iter().enumerate() {
             let ins = &mut self.builder;
@@ -173,9 +174,12 @@ impl Adapter<'_> {
     }
 }
 
-/// The array and the cells are the runtime's and the adapter's own: accesses cannot fault.
+/// The array and the cells are the runtime's and the adapter's own: accesses cannot fault. The array's values are
+/// aligned to eight bytes only, whatever their type.
 fn trusted() -> MemFlagsData {
-    MemFlagsData::trusted().with_endianness(Endianness::Little)
+    MemFlagsData::new()
+        .with_notrap()
+        .with_endianness(Endianness::Little)
 }
 
 /// Where the payload of a value in the array lies; wasm allows at most 1000 parameters or results.

@@ -109,7 +109,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn load_whole(&mut self, memarg: &MemArg, kind: Type) -> Result<bool> {
+    pub(super) fn load_whole(&mut self, memarg: &MemArg, kind: Type) -> Result<bool> {
         let index = self.pop()?;
         if let Some((address, offset)) = self.address(index, memarg, kind.bytes()) {
             let flags = self.flags.memory;
@@ -129,7 +129,12 @@ impl<'a> Translator<'a> {
         Ok(true)
     }
 
-    fn store_with(&mut self, memarg: &MemArg, bytes: u32, store: Store<'a>) -> Result<bool> {
+    pub(super) fn store_with(
+        &mut self,
+        memarg: &MemArg,
+        bytes: u32,
+        store: Store<'a>,
+    ) -> Result<bool> {
         let (index, value) = self.pop2()?;
         if let Some((address, offset)) = self.address(index, memarg, bytes) {
             let flags = self.flags.memory;
@@ -139,7 +144,12 @@ impl<'a> Translator<'a> {
     }
 
     /// Base and offset of an access of `bytes` bytes; `None` when it can only trap, which ends the block.
-    fn address(&mut self, index: Value, memarg: &MemArg, bytes: u32) -> Option<(Value, i32)> {
+    pub(super) fn address(
+        &mut self,
+        index: Value,
+        memarg: &MemArg,
+        bytes: u32,
+    ) -> Option<(Value, i32)> {
         let end = memarg.offset.saturating_add(u64::from(bytes));
         if end > self.most_memory_bytes() {
             self.trap(TrapCode::Memory);

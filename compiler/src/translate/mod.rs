@@ -1,11 +1,11 @@
 //! From the body of one WebAssembly function to Cranelift's intermediate representation (CLIF).
 //!
-//! The crate `cranelift-wasm` is no longer maintained, so this translation is our own. It covers WebAssembly
-//! 2.0 without SIMD and is split by what operators touch:
+//! The crate `cranelift-wasm` is no longer maintained, so this translation is our own. It is split by what
+//! operators touch:
 //!
 //! * [`operators`]: the loop over a body, and which family an operator belongs to;
 //! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning;
-//! * [`numeric`], [`convert`]: operators on values; [`memory`], [`bulk`], [`table`], [`variable`]: on state;
+//! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`bulk`], [`table`], [`variable`]: on state;
 //! * [`function`]: what all of them share.
 //!
 //! Invariants. The module has been validated: operand types and indices are right, so a failure to find
@@ -28,6 +28,7 @@ mod numeric;
 mod operators;
 mod table;
 mod variable;
+mod vector;
 
-pub use function::guest_function;
+pub use function::{Source, guest_function};
 pub use glue::{adapter, import_wrapper};

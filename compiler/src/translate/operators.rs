@@ -61,6 +61,7 @@ impl Translator<'_> {
             || self.comparison(operator)?
             || self.float(operator)?
             || self.conversion(operator)?
+            || self.vector(operator)?
             || self.call_operator(operator)?
             || self.bulk(operator)?
             || self.table(operator)?

@@ -8,7 +8,7 @@ use crate::abi::clif_type;
 use crate::error::Result;
 use crate::module::{Constant, Global};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
-use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::types::{I8X16, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 use lucet_format::value::ValueType;
 use wasmparser::Operator;
@@ -67,6 +67,9 @@ impl<'a> Translator<'a> {
             }
             (Some(Constant::Bits(bits)), ValueType::F64) => {
                 self.ins().f64const(Ieee64::with_bits(bits as u64))
+            }
+            (Some(Constant::Bits(bits)), ValueType::V128) => {
+                self.vector_constant(I8X16, bits.to_le_bytes())
             }
             (Some(Constant::Function(function)), _) => self.function_reference(function)?,
             (Some(Constant::Null), _) => self.zero(I64),
