@@ -58,8 +58,9 @@ suite() {
   [ "$f" = 0 ] || verdict=FAIL
   printf '%-4s  %-16s %6d passed %4d failed %5d skipped %6d s\n' "$verdict" "$name" "$p" "$f" "$s" $((SECONDS - started))
   if [ "$f" != 0 ] && [ -z "${VERBOSE:-}" ]; then
-    grep -E '^(FAIL|---- |error|warning: unused|test .* FAILED)|panicked at' "$log" | head -30 | sed 's/^/      | /'
-    tail -40 "$log" | sed 's/^/      | /'
+    grep -E -A3 '^(FAIL|---- |error|test .* FAILED)|panicked at' "$log" | head -40 | sed 's/^/      | /'
+    echo '      | ...'
+    tail -20 "$log" | sed 's/^/      | /'
     echo "      | all of it: $log"
   fi
 }
