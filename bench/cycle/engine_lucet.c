@@ -1,0 +1,238 @@
+/* engine_lucet.c: Lucet through its public API, as a server would use it: results checked, statuses looked at. */
+#define _GNU_SOURCE
+#include "engine.h"
+#include <lucet.h>
+
+static char directory_of[512];
+static lucet_linker *linker;
+static lucet_module *module;
+static lucet_region *region;
+static lucet_instance *resident; /* stays alive for the rows that only call */
+static const lucet_func *add_function;
+LUCET_ENTRY(add_entry, int32_t, int32_t, int32_t);
+LUCET_ENTRY(touch_entry, int32_t, int32_t);
+LUCET_ENTRY(out_entry, int32_t, int32_t);
+LUCET_ENTRY(leaf_entry, int32_t, int32_t);
+LUCET_ENTRY(hello_entry, int32_t);
+LUCET_ENTRY(grow_entry, int32_t);
+LUCET_ENTRY(trap_entry, void);
+
+#define NEED(call)                                                                                           \
+  do {                                                                                                       \
+    if (call) bench_fail("lucet: %s: %s", #call, lucet_last_error());                                        \
+  } while (0)
+#define RETURNED(call)                                                                                       \
+  do {                                                                                                       \
+    if ((call) != LUCET_RETURNED) bench_fail("lucet: %s: %s", #call, lucet_last_error());                    \
+  } while (0)
+
+static uint32_t host(lucet_call *call, uint32_t left, uint32_t right) {
+  (void)call;
+  return host_answer(left, right);
+}
+
+static lucet_region *make_region(uint32_t instances) {
+  lucet_region *made = NULL;
+  lucet_region_config config = lucet_region_config_default();
+  config.instances = instances;
+  NEED(lucet_region_new(&config, &made));
+  return made;
+}
+
+static void find_entries(void) {
+  bool found = LUCET_FIND(add_entry, module, "add", int32_t, int32_t, int32_t) &&
+               LUCET_FIND(touch_entry, module, "touch", int32_t, int32_t) &&
+               LUCET_FIND(out_entry, module, "out", int32_t, int32_t) &&
+               LUCET_FIND(leaf_entry, module, "out_leaf", int32_t, int32_t) &&
+               LUCET_FIND(hello_entry, module, "hello", int32_t) &&
+               LUCET_FIND(grow_entry, module, "grow", int32_t) && LUCET_FIND(trap_entry, module, "trap", void);
+  if (!found) bench_fail("lucet: %s", lucet_last_error());
+  NEED(lucet_module_func(module, "add", &add_function));
+}
+
+static void load(const char *directory) {
+  snprintf(directory_of, sizeof directory_of, "%s", directory);
+  char path[600];
+  snprintf(path, sizeof path, "%s/guest.so", directory);
+  NEED(lucet_signals_install(0));
+  NEED(lucet_linker_new(&linker));
+  NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("host", host, uint32_t, uint32_t, uint32_t),
+                    LUCET_HOST_LEAF("leaf", host, uint32_t, uint32_t, uint32_t)));
+  NEED(lucet_module_load_file(path, linker, NULL, &module));
+  find_entries();
+}
+
+static void open_engine(const struct engine *self, const char *directory, unsigned slots) {
+  (void)self;
+  load(directory);
+  region = make_region(slots);
+  NEED(lucet_instance_new(region, module, NULL, NULL, &resident));
+}
+
+static uint64_t call_handle(uint64_t argument, void *context, uint64_t count) {
+  (void)context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    lucet_outcome outcome;
+    lucet_value arguments[2] = {lucet_value_i32((int32_t)argument), lucet_value_i32(2)};
+    NEED(lucet_instance_call(resident, add_function, arguments, 2, &outcome));
+    if (outcome.kind != LUCET_RETURNED) bench_fail("lucet: the guest did not return");
+    sum += (uint32_t)outcome.values[0].of.i32;
+  }
+  return sum;
+}
+
+static uint64_t call_entry(uint64_t argument, void *context, uint64_t count) {
+  (void)context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    int32_t result;
+    RETURNED(add_entry(resident, &result, (int32_t)argument, 2));
+    sum += (uint32_t)result;
+  }
+  return sum;
+}
+
+static uint64_t call_out(uint64_t leaf, void *context, uint64_t count) {
+  (void)context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    int32_t result;
+    RETURNED((leaf ? leaf_entry : out_entry)(resident, &result, OUT_CALLS));
+    sum += (uint32_t)result;
+  }
+  return sum;
+}
+
+static uint64_t cycle(uint64_t pages, void *context, uint64_t count) {
+  (void)context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    lucet_instance *guest;
+    int32_t result;
+    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+    RETURNED(touch_entry(guest, &result, (int32_t)pages));
+    NEED(lucet_instance_release(guest));
+    sum += (uint32_t)result;
+  }
+  return sum;
+}
+
+static uint64_t reset(uint64_t pages, void *context, uint64_t count) {
+  (void)context;
+  uint64_t sum = 0;
+  lucet_instance *guest;
+  NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+  for (; count; count--) {
+    int32_t result;
+    RETURNED(touch_entry(guest, &result, (int32_t)pages));
+    NEED(lucet_instance_reset(guest));
+    sum += (uint32_t)result;
+  }
+  NEED(lucet_instance_release(guest));
+  return sum;
+}
+
+static uint64_t grow(uint64_t argument, void *context, uint64_t count) {
+  (void)argument, (void)context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    lucet_instance *guest;
+    int32_t result;
+    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+    RETURNED(grow_entry(guest, &result));
+    NEED(lucet_instance_release(guest));
+    sum += (uint32_t)result;
+  }
+  return sum;
+}
+
+static uint64_t trap(uint64_t argument, void *context, uint64_t count) {
+  (void)context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    lucet_instance *guest;
+    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+    if (trap_entry(guest, NULL) != LUCET_TRAPPED) bench_fail("lucet: no trap");
+    NEED(lucet_instance_release(guest));
+    sum += argument;
+  }
+  return sum;
+}
+
+/* Many slots in turn, so that each is cold in the caches when it is used. They stay alive between batches. */
+static uint64_t in_turn(uint64_t pages, void *context, uint64_t count) {
+  (void)context;
+  static lucet_instance *guests[SLOTS];
+  static size_t next;
+  uint64_t sum = 0;
+  for (uint64_t i = 0; i < count; i++, next = (next + 1) % SLOTS) {
+    int32_t result;
+    if (guests[next]) NEED(lucet_instance_release(guests[next]));
+    NEED(lucet_instance_new(region, module, NULL, NULL, &guests[next]));
+    RETURNED(touch_entry(guests[next], &result, (int32_t)pages));
+    sum += (uint32_t)result;
+  }
+  return sum;
+}
+
+static uint64_t copy(uint64_t bytes, void *context, uint64_t count) {
+  static uint8_t buffer[1 << 20];
+  (void)context;
+  for (uint64_t i = 0; i < count; i++) {
+    NEED(lucet_instance_read(resident, 0, 65536 * (i & 1), buffer, bytes));
+    NEED(lucet_instance_write(resident, 0, 65536, buffer, bytes));
+  }
+  return bytes * count;
+}
+
+static uint64_t load_module(uint64_t in_place, void *name, uint64_t count) {
+  char path[600];
+  snprintf(path, sizeof path, "%s/%s.so", directory_of, (const char *)name);
+  lucet_load_options options = lucet_load_options_default();
+  if (in_place) options.flags = LUCET_LOAD_IN_PLACE;
+  for (uint64_t i = 0; i < count; i++) {
+    lucet_module *loaded;
+    NEED(lucet_module_load_file(path, linker, &options, &loaded));
+    lucet_module_release(loaded);
+  }
+  return count;
+}
+
+static void add(const struct engine *self, struct bench_list *list) {
+  (void)self;
+  bench_add(list, "call_in", "lucet", call_handle, 40, NULL, 1);
+  bench_add(list, "call_in_stub", "lucet", call_entry, 40, NULL, 1);
+  bench_add(list, "call_out", "lucet", call_out, 0, NULL, OUT_CALLS);
+  bench_add(list, "call_out_leaf", "lucet", call_out, 1, NULL, OUT_CALLS);
+#define ROW(row, pages) bench_add(list, row, "lucet", cycle, pages, NULL, 1);
+  CYCLE_ROWS(ROW)
+#undef ROW
+#define ROW(row, pages) bench_add(list, row, "lucet_reset", reset, pages, NULL, 1);
+  CYCLE_ROWS(ROW)
+#undef ROW
+  bench_add(list, "grow", "lucet", grow, 0, NULL, 1);
+  bench_add(list, "trap", "lucet", trap, 1, NULL, 1);
+  bench_add(list, "in_turn/16", "lucet", in_turn, 16, NULL, 1);
+  bench_add(list, "copy/16", "lucet", copy, 16, NULL, 1);
+  bench_add(list, "copy/4096", "lucet", copy, 4096, NULL, 1);
+  bench_add(list, "copy/1000000", "lucet", copy, 1000000, NULL, 1);
+  bench_add(list, "load/100k", "lucet", load_module, 1, "load100k", 1);
+  bench_add(list, "load/100k", "lucet_sealed", load_module, 0, "load100k", 1);
+  bench_add(list, "load/1m", "lucet", load_module, 1, "load1m", 1);
+  bench_add(list, "load/1m", "lucet_sealed", load_module, 0, "load1m", 1);
+}
+
+static void idle(const struct engine *self, unsigned count, bool release) {
+  (void)self;
+  static lucet_instance *guests[IDLE_SLOTS];
+  static unsigned made;
+  for (unsigned end = made + count; made < end; made++) {
+    int32_t result;
+    NEED(lucet_instance_new(region, module, NULL, NULL, &guests[made]));
+    RETURNED(hello_entry(guests[made], &result));
+  }
+  while (release && made) NEED(lucet_instance_release(guests[--made]));
+}
+
+const struct engine engine_lucet = {"lucet", NULL, open_engine, add, cycle, idle};

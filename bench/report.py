@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""report.py WORK PART [OUT]: makes the report from what the benchmark programs have measured.
+
+WORK is the directory with cycle.json and exec.json. PART is `before` (notes the state of the machine), `cycle` or
+`exec` (prints a table), or `all` (prints both, and writes report.json, report.txt and the plots to OUT).
+
+Invariants: figures are minima over all repetitions; a peer with several settings is given its best one, row by row;
+a row whose minimum was not found again in the other half of the repetitions, within NOISE, is called noisy and said
+to be so. Not here: measuring.
+"""
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+
+import plots
+
+NOISE = 1.10  # how far the minima of the two halves of a run may lie apart
+PEERS = ("lucet", "wasmtime", "wasm2c")
+CYCLE_PAGES = ("0", "1", "16", "64", "256")
+# What Lucet's figure may be at most, as a part of wasmtime's.
+TARGETS = {
+    "call_in": 0.5, "call_in_stub": 0.3, "call_out": 0.6, "call_out_leaf": 0.35,
+    "cycle/0": 0.2, "cycle/1": 0.1, "cycle/16": 0.1, "cycle/64": 0.2, "cycle/256": 0.4,
+    "load/100k": 0.3, "load/1m": 0.6,
+}
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
+
+
+def state():
+    """What else the machine was doing: load, and time that the hypervisor took away."""
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(word) for word in file.readline().split()[1:]]
+    return {"time": time.time(), "load": os.getloadavg()[0], "steal": ticks[7], "busy": sum(ticks) - ticks[3] - ticks[4],
+            "ticks": sum(ticks)}
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "?")
+    return {"cpu": model, "cpus": len(os.sched_getaffinity(0)), "kernel": platform.release(),
+            "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime())}
+
+
+def versions():
+    found = {}
+    prefix = os.environ.get("LUCET_PREFIX", "build/prefix")
+    commands = {"lucet": [f"{prefix}/bin/lucetc", "--version"], "clang": ["clang-16", "--version"],
+                "revision": ["git", "rev-parse", "--short", "HEAD"]}
+    for name, command in commands.items():
+        try:
+            found[name] = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")[0]
+        except OSError:
+            found[name] = "?"
+    peers = os.environ.get("BENCH_PEERS", "build/bench-peers")
+    if os.path.exists(f"{peers}/versions"):
+        with open(f"{peers}/versions", encoding="utf-8") as file:
+            found["peers"] = file.read().strip()
+    return found
+
+
+# ---- rows ----
+
+
+def family(engine):
+    """The engine that a setting belongs to; None for floors and for variants that are only shown."""
+    if engine.startswith("wasmtime"):
+        return "wasmtime"
+    return engine if engine in PEERS else None
+
+
+def best(row, scale=1.0):
+    """{"lucet": x, "wasmtime": y, "wasm2c": z}: for each peer the best of its settings."""
+    result = {}
+    for engine, figures in row.items():
+        name = family(engine)
+        if name and (name not in result or figures["min"] * scale < result[name]):
+            result[name] = round(figures["min"] * scale, 4)
+    return result
+
+
+def noisy(row):
+    """The engines of a row whose minima were not found again. Floors and settings that lost do not matter."""
+    chosen = {}
+    for engine, figures in row.items():
+        name = family(engine)
+        if name and (name not in chosen or figures["min"] < row[chosen[name]]["min"]):
+            chosen[name] = engine
+    return sorted(engine for engine in chosen.values() if row[engine]["halves"] > NOISE)
+
+
+def keyed(cycle):
+    """The figures under the names of the report."""
+    rows = cycle.get("rows", {})
+    report = {}
+    for row in ("call_in", "call_in_stub", "call_out", "call_out_leaf"):
+        if row in rows:
+            report[f"{row}_ns"] = best(rows[row])
+    pages = {number: best(rows[f"cycle/{number}"], 1e-3) for number in CYCLE_PAGES if f"cycle/{number}" in rows}
+    if pages:
+        report["cycle_us"] = pages
+        report["reset_us"] = {number: {"lucet": round(rows[f"cycle/{number}"]["lucet_reset"]["min"] * 1e-3, 4)}
+                              for number in pages}
+    for size, name in (("100k", "load_us"), ("1m", "load_1mb_us")):
+        if f"load/{size}" in rows:
+            report[name] = best(rows[f"load/{size}"], 1e-3)
+            report[name.replace("load_", "load_sealed_")] = {
+                "lucet": round(rows[f"load/{size}"]["lucet_sealed"]["min"] * 1e-3, 4)}
+    for row, name in (("grow", "grow_us"), ("trap", "trap_us"), ("in_turn/16", "in_turn_us")):
+        if row in rows:
+            report[name] = best(rows[row], 1e-3)
+    copies = {row.split("/")[1]: best(rows[row]) for row in rows if row.startswith("copy/")}
+    if copies:
+        report["copy_in_and_out_ns"] = copies
+    report.update(memory_and_threads(cycle))
+    floors = {row: {engine[6:]: round(figures["min"], 4) for engine, figures in figures_of.items()
+                    if engine.startswith("floor_")} for row, figures_of in rows.items()}
+    report["floors_ns"] = {row: found for row, found in floors.items() if found}
+    return report
+
+
+def memory_and_threads(cycle):
+    report = {}
+    if "idle" in cycle:
+        for key, name in (("live", "idle_instance_bytes"), ("released", "released_slot_bytes")):
+            report[name] = {}
+            for engine, figures in cycle["idle"].items():
+                peer, value = family(engine), figures[key]
+                report[name][peer] = min(value, report[name].get(peer, value))
+    if "threads" in cycle:
+        threads = cycle["threads"]
+        report["threads_scaling"] = {"memcpy": threads["memcpy"]["scaling"]}
+        for peer in PEERS:
+            settings = [figures for engine, figures in threads.items() if family(engine) == peer]
+            if settings:
+                report["threads_scaling"][peer] = max(settings, key=lambda figures: figures["two"])["scaling"]
+    return report
+
+
+# ---- text ----
+
+
+def ratio(left, right):
+    return f"{left / right:.2f}" if left and right else "-"
+
+
+def number(value):
+    return "-" if value is None else f"{value:.4g}"
+
+
+def cycle_table(cycle, report):
+    rows = cycle.get("rows", {})
+    lines = [f"{'row':22} {'lucet':>10} {'wasmtime':>10} {'wasm2c':>10}  {'/wasmtime':>9} {'target':>7}  noise"]
+
+    def line(label, figures, target=None, note=""):
+        lucet, wasmtime, wasm2c = (figures.get(peer) for peer in PEERS)
+        goal = "" if target is None else f"{target:.2f}"
+        lines.append(f"{label:22} {number(lucet):>10} {number(wasmtime):>10} {number(wasm2c):>10}  "
+                     f"{ratio(lucet, wasmtime):>9} {goal:>7}  {note}")
+
+    for row, figures in rows.items():
+        unit, scale = ("us", 1e-3) if max(f["min"] for f in figures.values()) > 1000 else ("ns", 1.0)
+        culprits = noisy(figures)
+        line(f"{row} {unit}", best(figures, scale), TARGETS.get(row),
+             f"MEANINGLESS: {', '.join(culprits)} varied" if culprits else "")
+        for engine, found in figures.items():
+            if engine.startswith("floor_") or engine in ("lucet_reset", "lucet_sealed", "wasm2c_no_recovery"):
+                lines.append(f"  {engine:20} {number(found['min'] * scale):>10}")
+    for name in ("idle_instance_bytes", "released_slot_bytes"):
+        if name in report:
+            line(name, report[name])
+    if "threads_scaling" in report:
+        line("threads_scaling", report["threads_scaling"], None, f"memcpy {report['threads_scaling']['memcpy']:.2f}")
+    return lines
+
+
+def mean(values):
+    values = [value for value in values if value]
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else None
+
+
+def exec_table(kernels, raw):
+    columns = ("lucet", "lucet_native", "wasmtime", "wasm2c", "native_novec", "native")
+    lines = ["ms".ljust(14) + "".join(f"{name:>13}" for name in columns) + f"{'/wasmtime':>11}{'/wasm2c':>9}{'/novec':>8}{'/native':>9}"]
+    against = ("wasmtime", "wasm2c", "native_novec", "native")
+    for name, figures in kernels.items():
+        culprits = noisy(raw[name])
+        lines.append(name.ljust(14) + "".join(f"{number(figures.get(column)):>13}" for column in columns) + "".join(
+            f"{ratio(figures.get('lucet'), figures.get(peer)):>{width}}" for peer, width in zip(against, (11, 9, 8, 9)))
+            + (f"  MEANINGLESS: {', '.join(culprits)} varied" if culprits else ""))
+    means = [mean(figures["lucet"] / figures[peer] for figures in kernels.values() if figures.get(peer)) for peer in against]
+    lines.append("geometric mean".ljust(14 + 13 * len(columns)) + "".join(
+        f"{number(value)[:5]:>{width}}" for value, width in zip(means, (11, 9, 8, 9))))
+    return lines
+
+
+def disturbance(before, after):
+    ticks = max(1, after["ticks"] - before["ticks"])
+    return {"load_before": before["load"], "load_after": after["load"],
+            "steal_percent": round(100 * (after["steal"] - before["steal"]) / ticks, 2),
+            "busy_cpus": round((after["busy"] - before["busy"]) / ticks * len(os.sched_getaffinity(0)), 2)}
+
+
+def main():
+    work, part = sys.argv[1], sys.argv[2]
+    if part == "before":
+        with open(f"{work}/before.json", "w", encoding="utf-8") as file:
+            json.dump(state(), file)
+        return
+    cycle = read(f"{work}/cycle.json") if part in ("cycle", "all") else {}
+    raw = read(f"{work}/exec.json").get("rows", {}) if part in ("exec", "all") else {}
+    report = keyed(cycle) if cycle else {}
+    lines = cycle_table(cycle, report) if cycle else []
+    if raw:
+        report["exec"] = {name: {engine: round(figures["min"] * 1e-6, 4) for engine, figures in row.items()}
+                          for name, row in raw.items()}
+        lines += ([""] if lines else []) + exec_table(report["exec"], raw)
+    if part == "all":
+        noise = disturbance(read(f"{work}/before.json"), state())
+        noise["meaningless"] = {row: noisy(figures) for row, figures in {**cycle["rows"], **raw}.items() if noisy(figures)}
+        report.update(machine=machine(), versions=versions(), noise=noise,
+                      details={"cycle": cycle, "exec": raw})
+        lines.append("")
+        lines.append(f"{report['machine']}; {noise['busy_cpus']} CPUs busy, steal {noise['steal_percent']} %; "
+                     f"{len(noise['meaningless'])} rows too noisy to mean anything")
+        out = sys.argv[3]
+        with open(f"{out}/report.json", "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1)
+        with open(f"{out}/report.txt", "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        plots.write_all(report, out)
+    print("\n".join(lines))
+
+
+main()

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# run.sh [PART [ROW]] [OPTION...]: measures Lucet against its peers and writes bench/out/.
+#
+#   run.sh                 everything: bench/out/report.json, report.txt and the plots
+#   run.sh cycle           only calls, cycles, loading, memory and threads
+#   run.sh cycle call_in   only the rows of that name or beginning
+#   run.sh exec [KERNEL]   only the execution of kernels
+#
+#   LUCET_PREFIX   where Lucet is installed [build/prefix]
+#   BENCH_ROUNDS   repetitions of each row [200 and 15]
+#
+# A run of a part prints its figures and leaves report.json alone. Not here: the peers (setup.sh), the figures
+# (cycle/, exec/) and what they are compared to (report.py).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export LUCET_PREFIX=${LUCET_PREFIX:-$PWD/build/prefix}
+export BENCH_PEERS=${BENCH_PEERS:-$PWD/build/bench-peers}
+export BENCH_WORK=${BENCH_WORK:-$PWD/build/bench}
+part=${1:-all}
+row=${2:-}
+[ -e "$LUCET_PREFIX/include/lucet.h" ] || {
+  echo "bench: Lucet is not installed in $LUCET_PREFIX (LUCET_PREFIX)" >&2
+  exit 2
+}
+bench/setup.sh
+mkdir -p "$BENCH_WORK" bench/out
+
+run_cycle() {
+  bench/cycle/build.sh
+  "$BENCH_WORK/cycle" "$BENCH_WORK" ${row:+--only "$row"} ${BENCH_ROUNDS:+--rounds "$BENCH_ROUNDS"} \
+    >"$BENCH_WORK/cycle.json"
+}
+run_exec() {
+  bench/exec/build.sh ${row:+"$row"}
+  "$BENCH_WORK/exec" "$BENCH_WORK/kernels" ${row:+--only "$row"} ${BENCH_ROUNDS:+--rounds "$BENCH_ROUNDS"} \
+    >"$BENCH_WORK/exec.json"
+}
+
+case $part in
+cycle)
+  run_cycle
+  python3 bench/report.py "$BENCH_WORK" cycle
+  ;;
+exec)
+  run_exec
+  python3 bench/report.py "$BENCH_WORK" exec
+  ;;
+all)
+  python3 bench/report.py "$BENCH_WORK" before
+  run_cycle
+  run_exec
+  python3 bench/report.py "$BENCH_WORK" all bench/out
+  ;;
+*)
+  echo "usage: run.sh [cycle|exec [ROW]]" >&2
+  exit 2
+  ;;
+esac
