@@ -143,6 +143,13 @@ pub struct ControlBlock {
     pub call_index: Cell<u32>,
     /// How many entries are nested: 1 in a plain run.
     pub depth: Cell<u32>,
+    /// The token of the region's process while the instance may be entered the short way, that is, has been instantiated;
+    /// else 0, which is no process's.
+    pub token: Cell<u64>,
+    /// Where the module's file is mapped.
+    pub image: Cell<usize>,
+    /// 1: the latest entry was a short one, and returned.
+    pub quiet: Cell<u32>,
 
     // -- read by the signal handler --
     /// The module's text: first address and length.
@@ -204,6 +211,9 @@ impl ControlBlock {
             stop: AtomicU32::new(0),
             call_index: Cell::new(u32::MAX),
             depth: Cell::new(0),
+            token: Cell::new(0),
+            image: Cell::new(0),
+            quiet: Cell::new(0),
             text: Cell::new(0),
             text_length: Cell::new(0),
             code: Cell::new(std::ptr::null()),

@@ -21,16 +21,16 @@ use lucet_format::PAGE_SIZE;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-const NUMBER_BITS: u32 = 20;
+pub(crate) const NUMBER_BITS: u32 = 20;
 /// Blocks that a process can have.
 const CAPACITY: u32 = 1 << NUMBER_BITS;
 /// The first generation that no handle can express.
 const GENERATIONS: u64 = 1 << (64 - NUMBER_BITS);
 
 /// Where block 0 is; 0 before the first region.
-static BASE: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static BASE: AtomicUsize = AtomicUsize::new(0);
 /// Numbers below this are initialised.
-static READY: AtomicU32 = AtomicU32::new(0);
+pub(crate) static READY: AtomicU32 = AtomicU32::new(0);
 
 struct Numbers {
     mapping: Option<Mapping>,

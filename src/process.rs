@@ -9,7 +9,7 @@ use lucet_format::PAGE_SIZE;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-static PAGE: AtomicUsize = AtomicUsize::new(0);
+pub(crate) static PAGE: AtomicUsize = AtomicUsize::new(0);
 static NEXT: AtomicU64 = AtomicU64::new(1);
 static MAKING: Mutex<()> = Mutex::new(());
 

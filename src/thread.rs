@@ -1,11 +1,11 @@
 //! What a thread needs before it can run guests: an alternate signal stack, and the three signals unblocked.
 //! A fault while its signal is blocked would kill the process.
 //!
-//! Invariants: `ATTACHED` is set only while the thread's preparation stands; it needs no destructor, so looking at
-//! it is one load. What was prepared is undone by [`detach`] or at the thread's end.
+//! Invariants: `context::is_attached` holds only while the thread's preparation stands; looking at it is two loads. What was prepared is undone by [`detach`] or at the thread's end.
 //!
 //! Not here: whether the handlers are installed; that is the region's concern.
 
+use crate::context;
 use crate::error::{Result, Status, error};
 use crate::signal::SIGNALS;
 use crate::signal::altstack::{self, Afterwards, Provided};
@@ -21,7 +21,6 @@ struct Attachment {
 }
 
 thread_local! {
-    static ATTACHED: Cell<bool> = const { Cell::new(false) };
     static ATTACHMENT: RefCell<Option<Attachment>> = const { RefCell::new(None) };
     /// Lowest address of this thread's stack, 0 when unknown, `None` before anybody asked.
     static STACK_LOW: Cell<Option<usize>> = const { Cell::new(None) };
@@ -35,7 +34,11 @@ thread_local! {
 /// and while the thread is ending.
 #[inline]
 pub fn ensure_attached() -> Result<()> {
-    if ATTACHED.get() { Ok(()) } else { attach() }
+    if context::is_attached() {
+        Ok(())
+    } else {
+        attach()
+    }
 }
 
 #[cold]
@@ -63,7 +66,7 @@ fn attach() -> Result<()> {
             // On failure the drop of `attachment` gives the stack back.
             attachment.blocked = unblock()?;
             *slot = Some(attachment);
-            ATTACHED.set(true);
+            context::set_attached(true);
             Ok(())
         })
         .unwrap_or_else(|at_exit| Err(ending(at_exit)))
@@ -72,7 +75,7 @@ fn attach() -> Result<()> {
 /// Undoes the preparation, for a thread that goes on without guests: alternate stack and signal mask are as they were.
 /// Without effect on a thread that is not prepared. Not to be called from a host function.
 pub fn detach() {
-    ATTACHED.set(false);
+    context::set_attached(false);
     // At the thread's end the destructor has done it.
     let _ = ATTACHMENT.try_with(|slot| {
         let Some(mut attachment) = slot.try_borrow_mut().ok().and_then(|mut slot| slot.take())
@@ -92,7 +95,7 @@ pub fn detach() {
 impl Drop for Attachment {
     fn drop(&mut self) {
         if let Some(stack) = self.stack.take() {
-            ATTACHED.set(false);
+            context::set_attached(false);
             stack.take_back(Afterwards::Nothing);
         }
     }

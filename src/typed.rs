@@ -1,11 +1,14 @@
 //! Typed entries: what `LUCET_FIND` gives out. C calls a stub in the module with the guest function's own parameters;
 //! the stub names its export and jumps to `context::typed_entry`, which brings the registers here.
 //!
-//! The types were compared when the entry was looked up, so here only the instance is checked.
+//! The types were compared when the entry was looked up, so here only the instance is checked. Functions whose arguments all
+//! travel in registers do not even come here: `typed_fast` in `context` enters them by itself, and only asks [`left`] what to
+//! make of a guest that did not return.
 
 use crate::abi::{LUCET_NOT_RUN, LUCET_RETURNED, lucet_value};
 use crate::arguments::Arguments;
 use crate::context::Spill;
+use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::guard;
 use crate::instance::{Handle, live, run};
@@ -32,6 +35,25 @@ pub unsafe extern "C" fn enter(
         unsafe { call(spill, stack, export, image) }
     });
     match done {
+        Ok(Ok(kind)) => u64::from(kind),
+        Ok(Err(_)) => u64::from(LUCET_NOT_RUN),
+        Err(_) => {
+            let _ = error!(Status::Poisoned, "an internal error in a typed call");
+            u64::from(LUCET_NOT_RUN)
+        }
+    }
+}
+
+/// The end of a short typed call that did not return: trapped or stopped, as `code` ([`crate::control::exit`]) says.
+/// Answers the outcome's kind.
+///
+/// # Safety
+///
+/// Called by `typed_fast` only, with the block that it entered.
+pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32) -> u64 {
+    // SAFETY: the caller's promise; blocks live for ever.
+    let block: &'static ControlBlock = unsafe { &*block };
+    match guard::catch(|| run::settle_short(block, code)) {
         Ok(Ok(kind)) => u64::from(kind),
         Ok(Err(_)) => u64::from(LUCET_NOT_RUN),
         Err(_) => {

@@ -151,17 +151,18 @@ fn used_helpers(code: &[Code]) -> Vec<Helper> {
 
 /// Appends import stubs, the stubs of the helpers in use, and typed stubs by export.
 fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Result<()> {
-    for (index, function) in (0..module.imported_functions).zip(&module.functions) {
-        let function_type = module
-            .types
-            .get(function.function_type as usize)
-            .ok_or_else(|| Error::Internal(format!("no type for import {index}")))?;
-        code.push(stubs::import_stub(index, function_type));
+    let type_of = |function: u32| {
+        let declared = module.functions.get(function as usize);
+        let function_type = declared.and_then(|declared| module.types.get(declared.function_type as usize));
+        function_type.ok_or_else(|| Error::Internal(format!("no type for function {function}")))
+    };
+    for index in 0..module.imported_functions {
+        code.push(stubs::import_stub(index, type_of(index)?));
     }
     code.extend(helpers.iter().map(|helper| stubs::helper_stub(*helper)));
     for (index, export) in (0u32..).zip(&module.exports) {
         if export.kind == lucet_format::image::records::ExternKind::Function {
-            code.push(stubs::typed_stub(index));
+            code.push(stubs::typed_stub(index, export.index, type_of(export.index)?));
         }
     }
     Ok(())

@@ -31,6 +31,15 @@
 //! ```text
 //!   typed stub of export e:   mov r10d, e ; lea r11, [rip - start of the image] ; jmp [rip + TYPED_ENTRY]
 //! ```
+//!
+//! Where all parameters travel in registers (at most [`FAST_INTEGERS`] and [`FAST_FLOATS`]) and there is at most one result,
+//! no v128 among them, the stub clears the parameter registers that are not used and jumps to a shorter way in:
+//!
+//! ```text
+//!   pxor xmmN, xmmN ... ; xor edx, edx ...     for unused parameter registers
+//!   mov r10d, e | FastResult << 24 ; lea r11, [rip - start of the image] ; lea rax, [rip - the function's code]
+//!   jmp [rip + TYPED_FAST]
+//! ```
 
 /// Bytes between two values of the array an adapter reads and writes (`lucet_value`).
 pub const VALUE_STRIDE: u32 = 24;
@@ -45,8 +54,34 @@ pub const HOST_CALL: u32 = 0;
 pub const HELPER_CALL: u32 = 1;
 /// Runtime table: the entry that typed stubs jump to.
 pub const TYPED_ENTRY: u32 = 2;
+/// Runtime table: the entry of typed stubs whose parameters all travel in registers.
+pub const TYPED_FAST: u32 = 3;
 /// Entries of the runtime table, 8 bytes each.
-pub const RUNTIME_TABLE_ENTRIES: u32 = 3;
+pub const RUNTIME_TABLE_ENTRIES: u32 = 4;
+
+/// The most integer parameters of a function that [`TYPED_FAST`] enters: what is left of C's registers after instance and result.
+pub const FAST_INTEGERS: usize = 4;
+/// The most float parameters of such a function.
+pub const FAST_FLOATS: usize = 8;
+
+/// What a function that [`TYPED_FAST`] enters returns, in bits 24 and up of r10; the export is in the bits below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum FastResult {
+    /// Nothing.
+    Nothing = 0,
+    /// The low half of rax.
+    Word32 = 1,
+    /// rax.
+    Word64 = 2,
+    /// The low quarter of xmm0.
+    Float32 = 3,
+    /// The low half of xmm0.
+    Float64 = 4,
+}
+
+/// Where a [`FastResult`] begins.
+pub const FAST_RESULT_SHIFT: u32 = 24;
 
 /// Operations that guest code leaves to the runtime. They run on the host's stack; the parameters and the
 /// result are listed here as System V sees them, after vmctx.

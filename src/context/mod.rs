@@ -1,11 +1,15 @@
 //! Changing between the host's stack and a guest's. The assembly is in [`x86_64`]; here is what the rest of
 //! the crate needs to know of it.
 
+mod attached;
 mod x86_64;
 
 use crate::control::ControlBlock;
-use lucet_format::runtime::{HELPER_CALL, HOST_CALL, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY};
+use lucet_format::runtime::{
+    HELPER_CALL, HOST_CALL, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY, TYPED_FAST,
+};
 
+pub use attached::{is_attached, set_attached};
 pub use x86_64::{Spill, dynamic_thunk, missing_import};
 
 /// Enters a guest: runs `adapter(vmctx, code, values)` on the guest's stack from `block.entry_sp` down, and
@@ -27,6 +31,7 @@ pub fn runtime_table() -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
     table[HOST_CALL as usize] = x86_64::host_call as *const () as usize;
     table[HELPER_CALL as usize] = x86_64::helper_call as *const () as usize;
     table[TYPED_ENTRY as usize] = x86_64::typed_entry as *const () as usize;
+    table[TYPED_FAST as usize] = x86_64::typed_fast as *const () as usize;
     table
 }
 

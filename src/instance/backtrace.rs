@@ -6,7 +6,7 @@
 //!
 //! Valid until the next entry, since that reuses the stack.
 
-use super::outcome::{NO_IMPORT, Record};
+use super::outcome::{NO_IMPORT, Record, latest};
 use super::{Handle, Inner, live};
 use crate::abi::{
     LUCET_NOT_RUN, LUCET_RETURNED, LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_TERMINATED,
@@ -114,7 +114,7 @@ pub fn backtrace(handle: Handle) -> Result<(*const lucet_frame, usize)> {
 pub fn describe(handle: Handle, out: &mut dyn Write) -> Result<()> {
     let (block, inner) = live(handle)?;
     // The writer of the C API cuts; nothing else can fail.
-    let _ = line(block, inner, inner.outcome.get(), out);
+    let _ = line(block, inner, latest(block, inner), out);
     Ok(())
 }
 

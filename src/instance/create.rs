@@ -3,7 +3,7 @@
 //! Cleaning happens when an instance is reset or released, before the call returns, so that nothing of a
 //! guest stays in an idle slot.
 
-use super::outcome::Record;
+use super::outcome::{Record, remember};
 use super::{Handle, Inner, Limits, idle, publish_memory_bytes, write_state};
 use crate::control::{ControlBlock, Request, Trap, state};
 use crate::counted::Counted;
@@ -13,6 +13,7 @@ use crate::module::{Link, Module, unlinked};
 use crate::region::Region;
 use crate::region::slot::{self, Stack};
 use crate::region::stats::Counters;
+use lucet_format::image::NONE;
 use lucet_format::vmctx;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
@@ -97,8 +98,14 @@ fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
     slot::resize_memory(&inner.region, block, link.memory_minimum)?;
     fill_state(block, inner, link);
     fill_memory(block, inner, link);
-    inner.started.set(false);
-    inner.outcome.set(Record::default());
+    let nothing_to_do = link.trap.is_none() && inner.image().header().start_function == NONE;
+    inner.started.set(nothing_to_do);
+    block.token.set(if nothing_to_do {
+        inner.region.process()
+    } else {
+        0
+    });
+    remember(block, inner, Record::default());
     Ok(())
 }
 
@@ -107,6 +114,7 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     block.text.set(text);
     block.text_length.set(length);
     block.code.set(Counted::as_ptr(&inner.module.code).cast());
+    block.image.set(inner.module.code.base());
     block.imports.set(link.imports);
     block.host_sp.set(0);
     block.guest_sp.set(0);

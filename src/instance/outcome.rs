@@ -89,15 +89,32 @@ pub(super) fn conclude(block: &ControlBlock, inner: &Inner, left: u32, results: 
             },
         ),
         // The nested run's outcome stands for the outer one as well; it has been counted.
-        (_, Request::Unwind | Request::None) => return inner.outcome.get(),
+        (_, Request::Unwind | Request::None) => return latest(block, inner),
     };
     match record.kind {
         LUCET_TRAPPED => inner.region.counters.count_trap(record.detail),
         LUCET_TERMINATED => Counters::count(&inner.region.counters.terminated),
         _ => {}
     }
-    inner.outcome.set(record);
+    remember(block, inner, record);
     record
+}
+
+/// Makes a record the latest.
+pub(super) fn remember(block: &ControlBlock, inner: &Inner, record: Record) {
+    inner.outcome.set(record);
+    block.quiet.set(0);
+}
+
+/// The record of the latest entry. Short typed entries that return leave only a mark: their result has been handed over.
+pub(super) fn latest(block: &ControlBlock, inner: &Inner) -> Record {
+    if block.quiet.get() == 0 {
+        return inner.outcome.get();
+    }
+    Record {
+        kind: LUCET_RETURNED,
+        ..Record::default()
+    }
 }
 
 /// Notes where the guest called the host function or helper that stopped it: `host_call` has left rbx, rbp and the return
@@ -136,7 +153,7 @@ pub(super) fn trapped(code: u32) -> Record {
 /// `Stale`, `WrongProcess`.
 pub fn outcome(handle: Handle) -> Result<lucet_outcome> {
     let (block, inner) = live(handle)?;
-    Ok(inner.outcome.get().to_abi(block, inner))
+    Ok(latest(block, inner).to_abi(block, inner))
 }
 
 /// Lets an instance go on after a trap or termination, with its state as it is. In a host function: lets the

@@ -12,7 +12,7 @@ use lucet_format::WASM_PAGE_SIZE;
 use lucet_format::image::Image;
 use lucet_format::image::records::{
     ElementSegment, FLAG_DYNAMIC_DATA, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, ITEM_GLOBAL, Initial,
-    InitialKind, SegmentMode, Span,
+    InitialKind, Operation, SegmentMode, Span,
 };
 use lucet_format::trap::TrapCode;
 use lucet_format::vmctx::TABLE_LENGTH;
@@ -200,8 +200,44 @@ impl Source<'_> {
                 .imported(initial.low)
                 .map(lucet_value::bits)
                 .ok_or_else(contradiction),
+            Some(InitialKind::Expression) => self.evaluate(initial).map(u128::from),
             None => Err(contradiction()),
         }
+    }
+
+    /// The value of an expression, whose steps have been checked when the module was loaded.
+    fn evaluate(&self, initial: &Initial) -> Result<u64> {
+        let contradiction = || {
+            error!(
+                Status::BadModule,
+                "damaged module: an expression lacks an operand"
+            )
+        };
+        let steps = self.image.expressions();
+        let mut values: Vec<u64> = Vec::new();
+        for index in initial.low..initial.low.saturating_add(initial.high) {
+            let step = usize::try_from(index).ok();
+            let step = step.and_then(|index| steps.get(index));
+            let step = step.ok_or_else(contradiction)?;
+            let value = match Operation::from_number(step.operation) {
+                Some(Operation::Constant) => Some(step.operand),
+                Some(Operation::ImportedGlobal) => {
+                    let global = self.imported(step.operand);
+                    global.map(|value| value.bits() as u64)
+                }
+                Some(operation) => {
+                    let (second, first) = (values.pop(), values.pop());
+                    first
+                        .zip(second)
+                        .and_then(|(first, second)| operation.apply(first, second))
+                }
+                None => None,
+            };
+            let room = values.try_reserve(1);
+            room.map_err(|_| Error::no_memory("a constant expression"))?;
+            values.push(value.ok_or_else(contradiction)?);
+        }
+        values.pop().ok_or_else(contradiction)
     }
 
     fn imported(&self, index: u64) -> Option<&lucet_value> {

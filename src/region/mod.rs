@@ -174,6 +174,11 @@ impl Region {
         }
     }
 
+    /// The token of the process that the region belongs to.
+    pub fn process(&self) -> u64 {
+        self.process
+    }
+
     /// Takes a free slot.
     pub fn take_slot(&self) -> Result<&'static ControlBlock> {
         let taken = self
