@@ -153,7 +153,8 @@ fn used_helpers(code: &[Code]) -> Vec<Helper> {
 fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Result<()> {
     let type_of = |function: u32| {
         let declared = module.functions.get(function as usize);
-        let function_type = declared.and_then(|declared| module.types.get(declared.function_type as usize));
+        let function_type =
+            declared.and_then(|declared| module.types.get(declared.function_type as usize));
         function_type.ok_or_else(|| Error::Internal(format!("no type for function {function}")))
     };
     for index in 0..module.imported_functions {
@@ -162,7 +163,11 @@ fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Re
     code.extend(helpers.iter().map(|helper| stubs::helper_stub(*helper)));
     for (index, export) in (0u32..).zip(&module.exports) {
         if export.kind == lucet_format::image::records::ExternKind::Function {
-            code.push(stubs::typed_stub(index, export.index, type_of(export.index)?));
+            code.push(stubs::typed_stub(
+                index,
+                export.index,
+                type_of(export.index)?,
+            ));
         }
     }
     Ok(())

@@ -2,14 +2,15 @@
 //!
 //! Everything but exports is in the module's own order; indices are those of the specification's index spaces
 //! (<https://webassembly.github.io/spec/core/syntax/modules.html#indices>), imports first. Function types
-//! are renumbered so that structurally equal types have one index: equal index means equal type.
+//! are renumbered so that equivalent types have one index: equal index means equal type.
 //!
 //! It does not hold function bodies' code: [`FunctionBody`] is a range of the input.
 
-use lucet_format::image::records::{ExternKind, SegmentMode};
+use lucet_format::image::records::{ExternKind, Operation, SegmentMode};
 use lucet_format::value::ValueType;
+use std::collections::BTreeMap;
 
-/// A function type, structurally unique within the module.
+/// A function type, unique within the module: the same types after every reference to a type has been resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FunctionType {
     /// The parameters.
@@ -65,6 +66,22 @@ pub enum Constant {
     Function(u32),
     /// The null reference.
     Null,
+    /// Steps of [`Module::expressions`].
+    Expression {
+        /// The first one.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+}
+
+/// A step of an expression in postfix order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What it does.
+    pub operation: Operation,
+    /// The bits of a constant, or the index of an imported global.
+    pub operand: u64,
 }
 
 /// A global, imported or defined.
@@ -176,6 +193,10 @@ pub struct Module {
     pub elements: Vec<ElementSegment>,
     /// Data segments.
     pub data: Vec<DataSegment>,
+    /// The steps of constant expressions that are not known before the imports are.
+    pub expressions: Vec<Step>,
+    /// By function index and distance from the start of its body: whether a branch is likely to be taken.
+    pub branch_hints: BTreeMap<u32, BTreeMap<u32, bool>>,
     /// The start function.
     pub start: Option<u32>,
     /// The module's name from the name section.

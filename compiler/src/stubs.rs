@@ -9,7 +9,8 @@ use crate::code::{Code, Relocation, Target};
 use crate::module::FunctionType;
 use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::{
-    FAST_FLOATS, FAST_INTEGERS, FAST_RESULT_SHIFT, FastResult, HELPER_CALL, HOST_CALL, Helper, TYPED_ENTRY, TYPED_FAST,
+    FAST_FLOATS, FAST_INTEGERS, FAST_RESULT_SHIFT, FastResult, HELPER_CALL, HOST_CALL, Helper,
+    TYPED_ENTRY, TYPED_FAST,
 };
 use lucet_format::value::ValueType;
 
@@ -74,7 +75,10 @@ fn fast_result(function_type: &FunctionType) -> Option<FastResult> {
 /// Integer and float parameters.
 fn register_counts(function_type: &FunctionType) -> (usize, usize) {
     let parameters = &function_type.parameters;
-    let floats = parameters.iter().filter(|kind| kind.is_float_class()).count();
+    let floats = parameters
+        .iter()
+        .filter(|kind| kind.is_float_class())
+        .count();
     (parameters.len() - floats, floats)
 }
 
@@ -101,12 +105,20 @@ impl Stub {
     /// `pxor xmmN, xmmN`: a guest starts with nothing of the host's in them.
     fn clear_unused_parameters(&mut self, function_type: &FunctionType) {
         /// rdx, rcx, r8 and r9.
-        const CLEAR: [&[u8]; FAST_INTEGERS] =
-            [&[0x31, 0xd2], &[0x31, 0xc9], &[0x45, 0x31, 0xc0], &[0x45, 0x31, 0xc9]];
+        const CLEAR: [&[u8]; FAST_INTEGERS] = [
+            &[0x31, 0xd2],
+            &[0x31, 0xc9],
+            &[0x45, 0x31, 0xc0],
+            &[0x45, 0x31, 0xc9],
+        ];
         let (integers, floats) = register_counts(function_type);
-        CLEAR.iter().skip(integers).for_each(|clear| self.bytes.extend_from_slice(clear));
+        CLEAR
+            .iter()
+            .skip(integers)
+            .for_each(|clear| self.bytes.extend_from_slice(clear));
         for register in floats as u8..FAST_FLOATS as u8 {
-            self.bytes.extend_from_slice(&[0x66, 0x0f, 0xef, 0xc0 | register << 3 | register]);
+            self.bytes
+                .extend_from_slice(&[0x66, 0x0f, 0xef, 0xc0 | register << 3 | register]);
         }
     }
 
@@ -183,22 +195,54 @@ mod tests {
 
     #[test]
     fn a_typed_stub_passes_the_export_and_the_image() {
-        let function_type = FunctionType { parameters: vec![ValueType::I32; 5], results: vec![] };
+        let function_type = FunctionType {
+            parameters: vec![ValueType::I32; 5],
+            results: vec![],
+        };
         let stub = typed_stub(0x0102, 7, &function_type);
-        assert_eq!(stub.bytes, [0x41, 0xba, 2, 1, 0, 0, 0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0]);
-        let targets: Vec<_> = stub.relocations.iter().map(|at| (at.offset, at.target)).collect();
-        assert_eq!(targets, [(9, Target::ImageStart), (15, Target::RuntimeTable(TYPED_ENTRY))]);
+        assert_eq!(
+            stub.bytes,
+            [
+                0x41, 0xba, 2, 1, 0, 0, 0x4c, 0x8d, 0x1d, 0, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0
+            ]
+        );
+        let targets: Vec<_> = stub
+            .relocations
+            .iter()
+            .map(|at| (at.offset, at.target))
+            .collect();
+        assert_eq!(
+            targets,
+            [
+                (9, Target::ImageStart),
+                (15, Target::RuntimeTable(TYPED_ENTRY))
+            ]
+        );
     }
 
     #[test]
     fn a_short_typed_stub_clears_what_the_function_does_not_take() {
         let mut parameters = vec![ValueType::I64; 3];
         parameters.extend([ValueType::F64; 7]);
-        let stub = typed_stub(5, 7, &FunctionType { parameters, results: vec![ValueType::F32] });
+        let stub = typed_stub(
+            5,
+            7,
+            &FunctionType {
+                parameters,
+                results: vec![ValueType::F32],
+            },
+        );
         let clear = [0x45, 0x31, 0xc9, 0x66, 0x0f, 0xef, 0xff]; // xor r9d, r9d ; pxor xmm7, xmm7
         assert_eq!(stub.bytes[..7], clear);
         assert_eq!(stub.bytes[7..13], [0x41, 0xba, 5, 0, 0, 3]);
         let targets: Vec<_> = stub.relocations.iter().map(|at| at.target).collect();
-        assert_eq!(targets, [Target::ImageStart, Target::Function(7), Target::RuntimeTable(TYPED_FAST)]);
+        assert_eq!(
+            targets,
+            [
+                Target::ImageStart,
+                Target::Function(7),
+                Target::RuntimeTable(TYPED_FAST)
+            ]
+        );
     }
 }

@@ -78,9 +78,7 @@ fn specification() {
         "suite", "passed", "failed", "skipped"
     );
     for (name, files) in suites() {
-        if only.as_ref().is_some_and(|only| *only != name)
-            || !SUITES.iter().any(|suite| suite.0 == name)
-        {
+        if only.as_ref().is_some_and(|only| *only != name) {
             continue;
         }
         let tally = run(&library, &name, files);

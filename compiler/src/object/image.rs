@@ -193,6 +193,14 @@ impl Assembler<'_> {
     }
 
     fn names_and_entities(&mut self) {
+        for step in &self.module.expressions {
+            let record = records::ExpressionStep {
+                operation: step.operation as u32,
+                reserved: 0,
+                operand: step.operand,
+            };
+            self.writer.push(Section::Expressions, &record);
+        }
         self.imports_and_exports();
         self.functions();
         self.globals();
@@ -367,6 +375,9 @@ pub fn initial_value(constant: Constant, module: &Module) -> records::Initial {
         Constant::ImportedGlobal(index) => record(InitialKind::ImportedGlobal, u64::from(index), 0),
         Constant::Function(index) => record(InitialKind::Funcref, funcref_number(index, module), 0),
         Constant::Null => record(InitialKind::Constant, 0, 0),
+        Constant::Expression { first, count } => {
+            record(InitialKind::Expression, u64::from(first), u64::from(count))
+        }
     }
 }
 

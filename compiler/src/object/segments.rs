@@ -40,7 +40,7 @@ fn item(constant: Constant, module: &Module) -> u64 {
         Constant::Function(index) => funcref_number(index, module),
         Constant::ImportedGlobal(index) => u64::from(index) | records::ITEM_GLOBAL,
         // References have no other constants.
-        Constant::Null | Constant::Bits(_) => 0,
+        Constant::Null | Constant::Bits(_) | Constant::Expression { .. } => 0,
     }
 }
 

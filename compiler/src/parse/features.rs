@@ -6,7 +6,8 @@
 use crate::error::{self, Error};
 use wasmparser::{Validator, WasmFeatures};
 
-/// WebAssembly 2.0 (<https://webassembly.github.io/spec/versions/core/WebAssembly-2.0.pdf>) and relaxed SIMD.
+/// WebAssembly 2.0 (<https://webassembly.github.io/spec/versions/core/WebAssembly-2.0.pdf>) and, of what came after it, the
+/// proposals listed here.
 pub const SUPPORTED: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
@@ -14,38 +15,30 @@ pub const SUPPORTED: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::BULK_MEMORY)
     .union(WasmFeatures::REFERENCE_TYPES)
     .union(WasmFeatures::SIMD)
-    .union(WasmFeatures::RELAXED_SIMD);
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::WIDE_ARITHMETIC)
+    .union(WasmFeatures::FUNCTION_REFERENCES);
 
-/// Every proposal that a module may need and that we refuse, by the name its repository has, together with
-/// the proposals it builds on. The smaller ones come first.
-const PROPOSALS: [(&str, WasmFeatures); 15] = [
+/// Every proposal that a module may need and that we refuse, by the name its repository has. One that builds on others
+/// comes after them.
+const PROPOSALS: [(&str, WasmFeatures); 12] = [
+    ("compact-import-section", WasmFeatures::COMPACT_IMPORTS),
+    ("memory-control", WasmFeatures::MEMORY_CONTROL),
     ("threads", WasmFeatures::THREADS),
-    ("tail-call", WasmFeatures::TAIL_CALL),
     ("multi-memory", WasmFeatures::MULTI_MEMORY),
     ("memory64", WasmFeatures::MEMORY64),
-    ("extended-const", WasmFeatures::EXTENDED_CONST),
     ("custom-page-sizes", WasmFeatures::CUSTOM_PAGE_SIZES),
-    ("wide-arithmetic", WasmFeatures::WIDE_ARITHMETIC),
-    ("exception-handling", WasmFeatures::EXCEPTIONS),
     ("legacy exception-handling", WasmFeatures::LEGACY_EXCEPTIONS),
-    ("function-references", WasmFeatures::FUNCTION_REFERENCES),
-    (
-        "gc",
-        WasmFeatures::GC.union(WasmFeatures::FUNCTION_REFERENCES),
-    ),
-    (
-        "stack-switching",
-        WasmFeatures::STACK_SWITCHING
-            .union(WasmFeatures::GC)
-            .union(WasmFeatures::FUNCTION_REFERENCES)
-            .union(WasmFeatures::EXCEPTIONS),
-    ),
-    ("memory-control", WasmFeatures::MEMORY_CONTROL),
+    ("exception-handling", WasmFeatures::EXCEPTIONS),
+    ("gc", WasmFeatures::GC),
+    ("stack-switching", WasmFeatures::STACK_SWITCHING),
     (
         "shared-everything-threads",
-        WasmFeatures::SHARED_EVERYTHING_THREADS.union(WasmFeatures::THREADS),
+        WasmFeatures::SHARED_EVERYTHING_THREADS,
     ),
-    ("compact-import-section", WasmFeatures::COMPACT_IMPORTS),
+    ("custom-descriptors", WasmFeatures::CUSTOM_DESCRIPTORS),
 ];
 
 /// The error for a module that the validator refused.
@@ -69,29 +62,38 @@ pub fn component() -> Error {
     }
 }
 
-/// The proposal whose support would have changed the verdict on the module.
+/// The proposal without which validation would end earlier even if all others were supported; of several, the one that
+/// builds on the others.
 fn proposal_behind(wasm: &[u8], error: &wasmparser::Error) -> Option<&'static str> {
     if error.missing_wasm_feature() == Some(WasmFeatures::COMPONENT_MODEL) {
         return Some("component-model");
     }
-    let accepting = PROPOSALS
+    let everything = PROPOSALS
         .iter()
-        .find(|(_, features)| accepts(wasm, SUPPORTED.union(*features)));
-    if let Some((name, _)) = accepting {
-        return Some(name);
-    }
-    // Several proposals at once, or a feature in a module that is invalid anyway: the validator's own word.
-    let missing = error.missing_wasm_feature()?;
-    PROPOSALS
-        .iter()
-        .find(|(_, features)| features.contains(missing))
-        .map(|(name, _)| *name)
+        .fold(SUPPORTED, |all, (_, features)| all.union(*features));
+    let furthest = reached(wasm, everything);
+    let found = if furthest > error.offset() {
+        let needed = |features| reached(wasm, everything.difference(features)) < furthest;
+        let helps = |features| reached(wasm, SUPPORTED.union(features)) > error.offset();
+        let mut last_first = PROPOSALS.iter().rev();
+        last_first
+            .find(|(_, features)| needed(*features))
+            .or_else(|| PROPOSALS.iter().find(|(_, features)| helps(*features)))
+    } else {
+        // The validator's own word on a module that no proposal helps.
+        let missing = error.missing_wasm_feature();
+        PROPOSALS.iter().find(|(name, features)| {
+            missing.is_some_and(|flag| features.contains(flag))
+                || error.message().starts_with(&format!("{name} proposal "))
+        })
+    };
+    found.map(|(name, _)| *name)
 }
 
-fn accepts(wasm: &[u8], features: WasmFeatures) -> bool {
-    Validator::new_with_features(features)
-        .validate_all(wasm)
-        .is_ok()
+/// Where validation ends; beyond every offset when the module is valid.
+fn reached(wasm: &[u8], features: WasmFeatures) -> u64 {
+    let verdict = Validator::new_with_features(features).validate_all(wasm);
+    verdict.map_or_else(|error| error.offset(), |_| u64::MAX)
 }
 
 #[cfg(test)]

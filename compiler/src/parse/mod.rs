@@ -66,7 +66,7 @@ fn parse_sections(wasm: &[u8]) -> wasmparser::Result<Result<ModuleBuilder>> {
         }
         // The first problem that is not the validator's is kept: an invalid module is reported as invalid.
         if problem.is_ok() {
-            problem = builder.section(payload)?;
+            problem = builder.section(payload, validator.types(0))?;
         }
     }
     Ok(problem.map(|()| builder))

@@ -1,18 +1,34 @@
-//! The name section: <https://webassembly.github.io/spec/core/appendix/custom.html#name-section>.
+//! Custom sections: names (<https://webassembly.github.io/spec/core/appendix/custom.html#name-section>) and branch hints
+//! (<https://github.com/WebAssembly/branch-hinting>).
 //!
-//! Names are for people. Nothing depends on them, so damage is ignored: reading stops where it begins.
+//! Nothing depends on them, so damage is ignored: reading stops where it begins.
 
 use super::sections::ModuleBuilder;
-use wasmparser::{CustomSectionReader, KnownCustom, Name, NameSectionReader};
+use wasmparser::{
+    BranchHintSectionReader, CustomSectionReader, KnownCustom, Name, NameSectionReader,
+};
 
 /// The longest name that is kept, in bytes; longer ones are cut at a character.
 const MAX_NAME_BYTES: usize = 1024;
 
 impl ModuleBuilder {
-    /// Takes the names of the module and of functions, when this is the name section.
+    /// Takes the names of the module and of functions, or the branch hints, when this is such a section.
     pub(super) fn custom(&mut self, section: &CustomSectionReader<'_>) {
-        if let KnownCustom::Name(names) = section.as_known() {
-            self.names(names);
+        match section.as_known() {
+            KnownCustom::Name(names) => self.names(names),
+            KnownCustom::BranchHints(hints) => self.branch_hints(hints),
+            _ => {}
+        }
+    }
+
+    fn branch_hints(&mut self, functions: BranchHintSectionReader<'_>) {
+        for function in functions {
+            let Ok(function) = function else { return };
+            let known = self.module.branch_hints.entry(function.func).or_default();
+            for hint in function.hints {
+                let Ok(hint) = hint else { return };
+                known.insert(hint.func_offset, hint.taken);
+            }
         }
     }
 

@@ -12,9 +12,10 @@ use crate::module::{
 use lucet_format::image::records::{ExternKind, SegmentMode};
 use lucet_format::value::ValueType;
 use std::collections::{BTreeMap, HashMap};
+use wasmparser::types::{CoreTypeId, TypesRef};
 use wasmparser::{
-    Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FuncType, Payload, TypeRef,
-    ValType,
+    Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FuncType, HeapType, Payload,
+    TableInit, TypeRef, ValType,
 };
 
 /// A module that is being collected.
@@ -23,17 +24,21 @@ pub(super) struct ModuleBuilder {
     pub(super) module: Module,
     /// Names from the name section, which may come before the functions that they name.
     pub(super) function_names: BTreeMap<u32, String>,
-    /// The index in `module.types` of each type seen so far.
-    known_types: HashMap<FunctionType, u32>,
+    /// The index in `module.types` of each type seen so far, by the validator's name of all equivalent ones.
+    known_types: HashMap<CoreTypeId, u32>,
 }
 
 impl ModuleBuilder {
     /// Takes one section. The outer error is the parser's, the inner one ours.
-    pub(super) fn section(&mut self, payload: Payload<'_>) -> wasmparser::Result<Result<()>> {
+    pub(super) fn section(
+        &mut self,
+        payload: Payload<'_>,
+        types: Option<TypesRef<'_>>,
+    ) -> wasmparser::Result<Result<()>> {
         match payload {
             Payload::TypeSection(reader) => {
                 for function_type in reader.into_iter_err_on_gc_types() {
-                    if let Err(error) = self.function_type(&function_type?) {
+                    if let Err(error) = self.function_type(&function_type?, types) {
                         return Ok(Err(error));
                     }
                 }
@@ -62,7 +67,15 @@ impl ModuleBuilder {
         match payload {
             Payload::TableSection(reader) => {
                 for table in reader {
-                    result = result.and(self.table(&table?.ty, false));
+                    let table = table?;
+                    let initial = match &table.init {
+                        TableInit::RefNull => Ok(Constant::Null),
+                        TableInit::Expr(expression) => {
+                            constant(expression, &mut self.module.expressions)
+                        }
+                    };
+                    result = result
+                        .and(initial.and_then(|initial| self.table(&table.ty, false, initial)));
                 }
             }
             Payload::MemorySection(reader) => {
@@ -73,7 +86,8 @@ impl ModuleBuilder {
             Payload::GlobalSection(reader) => {
                 for global in reader {
                     let global = global?;
-                    let initial = constant(&global.init_expr).map(Some);
+                    let initial =
+                        constant(&global.init_expr, &mut self.module.expressions).map(Some);
                     result =
                         result.and(initial.and_then(|initial| self.global(global.ty, initial)));
                 }
@@ -100,7 +114,13 @@ impl ModuleBuilder {
         Ok(result)
     }
 
-    fn function_type(&mut self, function_type: &FuncType) -> Result<()> {
+    fn function_type(
+        &mut self,
+        function_type: &FuncType,
+        types: Option<TypesRef<'_>>,
+    ) -> Result<()> {
+        let types = types.ok_or_else(|| unexpected("type section"))?;
+        let canonical = types.core_type_at_in_module(self.module.type_indices.len() as u32);
         let convert = |types: &[ValType]| {
             types
                 .iter()
@@ -112,10 +132,7 @@ impl ModuleBuilder {
             results: convert(function_type.results())?,
         };
         let next = self.module.types.len() as u32;
-        let index = *self
-            .known_types
-            .entry(function_type.clone())
-            .or_insert(next);
+        let index = *self.known_types.entry(canonical).or_insert(next);
         if index == next {
             self.module.types.push(function_type);
         }
@@ -131,7 +148,7 @@ impl ModuleBuilder {
                 (ExternKind::Function, self.module.functions.len())
             }
             TypeRef::Table(table) => {
-                self.table(&table, true)?;
+                self.table(&table, true, Constant::Null)?;
                 (ExternKind::Table, self.module.tables.len())
             }
             TypeRef::Memory(memory) => {
@@ -169,13 +186,18 @@ impl ModuleBuilder {
         Ok(())
     }
 
-    fn table(&mut self, table: &wasmparser::TableType, imported: bool) -> Result<()> {
+    fn table(
+        &mut self,
+        table: &wasmparser::TableType,
+        imported: bool,
+        initial: Constant,
+    ) -> Result<()> {
         self.module.tables.push(Table {
             element_type: value_type(ValType::Ref(table.element_type))?,
             minimum: table.initial,
             maximum: table.maximum,
             imported,
-            initial: Constant::Null,
+            initial,
             state_offset: 0,
         });
         Ok(())
@@ -227,7 +249,7 @@ impl ModuleBuilder {
             }
             ElementItems::Expressions(element_type, expressions) => {
                 for expression in expressions {
-                    items.push(constant(&expression?));
+                    items.push(constant(&expression?, &mut self.module.expressions));
                 }
                 value_type(ValType::Ref(element_type))
             }
@@ -241,7 +263,7 @@ impl ModuleBuilder {
             } => (
                 SegmentMode::Active,
                 table_index.unwrap_or(0),
-                constant(&offset_expr),
+                constant(&offset_expr, &mut self.module.expressions),
             ),
         };
         Ok((|| {
@@ -265,7 +287,11 @@ impl ModuleBuilder {
             DataKind::Active {
                 memory_index,
                 offset_expr,
-            } => (SegmentMode::Active, *memory_index, constant(offset_expr)?),
+            } => (
+                SegmentMode::Active,
+                *memory_index,
+                constant(offset_expr, &mut self.module.expressions)?,
+            ),
         };
         // The bytes are the last part of the segment.
         let end = range(&data.range).end;
@@ -305,10 +331,14 @@ fn number_funcrefs(module: &mut Module) {
         .globals
         .iter()
         .filter_map(|global| global.initial.as_ref());
-    let constants = items.chain(initials).filter_map(|constant| match constant {
-        Constant::Function(index) => Some(*index),
-        _ => None,
-    });
+    let tables = module.tables.iter().map(|table| &table.initial);
+    let constants = items
+        .chain(initials)
+        .chain(tables)
+        .filter_map(|constant| match constant {
+            Constant::Function(index) => Some(*index),
+            _ => None,
+        });
     for index in exported.map(|export| export.index).chain(constants) {
         if let Some(mark) = referable.get_mut(index as usize) {
             *mark = true;
@@ -331,9 +361,12 @@ pub(crate) fn value_type(kind: ValType) -> Result<ValueType> {
         ValType::F32 => ValueType::F32,
         ValType::F64 => ValueType::F64,
         ValType::V128 => ValueType::V128,
-        ValType::Ref(reference) if reference.is_func_ref() => ValueType::Funcref,
-        ValType::Ref(reference) if reference.is_extern_ref() => ValueType::Externref,
-        ValType::Ref(_) => return Err(unexpected("reference type")),
+        ValType::Ref(reference) => match reference.heap_type() {
+            // All types that can be declared are those of functions.
+            HeapType::FUNC | HeapType::Concrete(_) => ValueType::Funcref,
+            HeapType::EXTERN => ValueType::Externref,
+            _ => return Err(unexpected("reference type")),
+        },
     })
 }
 

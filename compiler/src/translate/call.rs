@@ -30,7 +30,14 @@ pub(super) enum Callee {
     Indirect(SigRef, Value),
 }
 
-impl Translator<'_> {
+/// What an indirect call enters.
+struct Indirect<'a> {
+    function_type: &'a FunctionType,
+    code: Value,
+    signature: SigRef,
+}
+
+impl<'a> Translator<'a> {
     /// Operators that call.
     pub(super) fn call_operator(&mut self, operator: &Operator<'_>) -> Result<bool> {
         match operator {
@@ -38,7 +45,26 @@ impl Translator<'_> {
             Operator::CallIndirect {
                 type_index,
                 table_index,
-            } => self.call_indirect(*type_index, *table_index)?,
+            } => {
+                let target = self.indirect(*type_index, *table_index)?;
+                self.call_target(&target)?;
+            }
+            Operator::CallRef { type_index } => {
+                let target = self.referred(*type_index)?;
+                self.call_target(&target)?;
+            }
+            Operator::ReturnCall { function_index } => self.return_call(*function_index)?,
+            Operator::ReturnCallIndirect {
+                type_index,
+                table_index,
+            } => {
+                let target = self.indirect(*type_index, *table_index)?;
+                self.return_call_target(&target)?;
+            }
+            Operator::ReturnCallRef { type_index } => {
+                let target = self.referred(*type_index)?;
+                self.return_call_target(&target)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -66,31 +92,85 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn call_indirect(&mut self, type_index: u32, table: u32) -> Result<()> {
-        let unique = *self
-            .module
-            .type_indices
-            .get(type_index as usize)
-            .ok_or_else(|| missing("type"))?;
-        let function_type = self.unique_type(unique)?;
+    /// Replaces this function by another one. An imported function runs while this one's frame is still there, which
+    /// makes no difference: it calls nothing back into the frame's place.
+    fn return_call(&mut self, function: u32) -> Result<()> {
+        if function < self.module.imported_functions {
+            self.call(function)?;
+            let results = self.pop_many(self.function_type.results.len())?;
+            return self.return_values(&results);
+        }
+        let function_type = self.type_of_function(function)?;
+        let signature = || abi::guest_signature(function_type);
+        let callee = self.callee(Target::Function(function), signature);
+        let arguments = self.tail_arguments(function_type)?;
+        self.ins().return_call(callee, &arguments);
+        self.reachable = false;
+        Ok(())
+    }
+
+    /// What an element of a table refers to.
+    fn indirect(&mut self, type_index: u32, table: u32) -> Result<Indirect<'a>> {
+        let unique = self.unique_index(type_index)?;
         let index = self.pop()?;
         let reference = self.element(table, index)?;
-        let code = self.checked_code(reference, unique);
-        let signature = self.guest_signature(unique)?;
+        self.indirect_target(reference, unique, TrapCode::NullCall)
+    }
+
+    /// What the topmost operand refers to. Validation knows its type; the comparison is made all the same, since a host
+    /// can hand any reference in and since it costs nothing beside the load of the code's place.
+    fn referred(&mut self, type_index: u32) -> Result<Indirect<'a>> {
+        let unique = self.unique_index(type_index)?;
+        let reference = self.pop()?;
+        self.indirect_target(reference, unique, TrapCode::NullReference)
+    }
+
+    fn unique_index(&self, type_index: u32) -> Result<u32> {
+        let unique = self.module.type_indices.get(type_index as usize);
+        unique.copied().ok_or_else(|| missing("type"))
+    }
+
+    fn indirect_target(
+        &mut self,
+        reference: Value,
+        unique: u32,
+        null: TrapCode,
+    ) -> Result<Indirect<'a>> {
+        Ok(Indirect {
+            function_type: self.unique_type(unique)?,
+            code: self.checked_code(reference, unique, null),
+            signature: self.guest_signature(unique)?,
+        })
+    }
+
+    fn call_target(&mut self, target: &Indirect<'a>) -> Result<()> {
+        let function_type = target.function_type;
         let arguments = self.pop_many(function_type.parameters.len())?;
         let results = abi::guest_results(function_type);
-        let values = self.invoke(
-            &Callee::Indirect(signature, code),
-            function_type,
-            results,
-            &arguments,
-        )?;
+        let callee = Callee::Indirect(target.signature, target.code);
+        let values = self.invoke(&callee, function_type, results, &arguments)?;
         self.stack.extend(values);
         Ok(())
     }
 
+    fn return_call_target(&mut self, target: &Indirect<'a>) -> Result<()> {
+        let arguments = self.tail_arguments(target.function_type)?;
+        self.ins()
+            .return_call_indirect(target.signature, target.code, &arguments);
+        self.reachable = false;
+        Ok(())
+    }
+
+    /// The arguments of a call that replaces this function. Its results are this function's, so where those go through
+    /// a pointer it is handed on.
+    fn tail_arguments(&mut self, function_type: &FunctionType) -> Result<Vec<Value>> {
+        let arguments = self.pop_many(function_type.parameters.len())?;
+        let hidden = [Some(self.vmctx), self.results_pointer];
+        Ok(hidden.into_iter().flatten().chain(arguments).collect())
+    }
+
     /// The address of the code of a function reference, which traps unless its type is the expected one.
-    fn checked_code(&mut self, reference: Value, expected: u32) -> Value {
+    fn checked_code(&mut self, reference: Value, expected: u32, null_trap: TrapCode) -> Value {
         let count = self.module.funcrefs.len() as i64;
         let unknown = self
             .ins()
@@ -113,7 +193,7 @@ impl Translator<'_> {
         self.builder.seal_block(go_on);
         self.builder.seal_block(mismatch);
         self.builder.switch_to_block(mismatch);
-        self.ins().trapz(reference, trap_code(TrapCode::NullCall));
+        self.ins().trapz(reference, trap_code(null_trap));
         self.ins().trap(trap_code(TrapCode::CallType));
         self.builder.switch_to_block(go_on);
         let code = self.ins().uload32(flags, record, 0);

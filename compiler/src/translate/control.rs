@@ -72,6 +72,8 @@ impl Translator<'_> {
                 let results = self.pop_many(self.function_type.results.len())?;
                 self.return_values(&results)?;
             }
+            Operator::BrOnNull { relative_depth } => self.branch_on_null(*relative_depth)?,
+            Operator::BrOnNonNull { relative_depth } => self.branch_on_non_null(*relative_depth)?,
             Operator::Unreachable => self.trap(TrapCode::Unreachable),
             _ => return Ok(false),
         }
@@ -120,6 +122,11 @@ impl Translator<'_> {
         let (then, other) = (self.builder.create_block(), self.builder.create_block());
         let exit = self.block_with(&results);
         self.ins().brif(condition, then, &[], other, &[]);
+        match self.branch_hint() {
+            Some(true) => self.builder.set_cold_block(other),
+            Some(false) => self.builder.set_cold_block(then),
+            None => {}
+        }
         self.builder.seal_block(then);
         self.builder.seal_block(other);
         let copies = self.top(parameters.len())?.to_vec();
@@ -203,9 +210,50 @@ impl Translator<'_> {
         let (target, count) = self.target(depth)?;
         let arguments = self.arguments(count)?;
         let next = self.builder.create_block();
-        self.ins().brif(condition, target, &arguments, next, &[]);
+        match self.branch_hint() {
+            Some(false) => {
+                // The target may be reached from elsewhere, so the jump to it is what is unlikely.
+                let unlikely = self.builder.create_block();
+                self.builder.set_cold_block(unlikely);
+                self.ins().brif(condition, unlikely, &[], next, &[]);
+                self.builder.switch_to_block(unlikely);
+                self.builder.seal_block(unlikely);
+                self.ins().jump(target, &arguments);
+            }
+            hint => {
+                self.ins().brif(condition, target, &arguments, next, &[]);
+                if hint.is_some() {
+                    self.builder.set_cold_block(next);
+                }
+            }
+        }
         self.builder.switch_to_block(next);
         self.builder.seal_block(next);
+        Ok(())
+    }
+
+    /// What the module says of the branch that is being translated.
+    fn branch_hint(&self) -> Option<bool> {
+        self.hints?.get(&self.position).copied()
+    }
+
+    /// Branches without the reference when it is null, else goes on with it.
+    fn branch_on_null(&mut self, depth: u32) -> Result<()> {
+        let reference = self.pop()?;
+        let is_null = self.is_null(reference);
+        self.push(is_null);
+        self.branch_if(depth)?;
+        self.push(reference);
+        Ok(())
+    }
+
+    /// Branches with the reference when it is not null, else goes on without it.
+    fn branch_on_non_null(&mut self, depth: u32) -> Result<()> {
+        let reference = *self.top(1)?.first().ok_or_else(|| missing("operand"))?;
+        // Null is zero, and every other reference is not.
+        self.push(reference);
+        self.branch_if(depth)?;
+        self.pop()?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FuncInstBuilder, FunctionBuilder, FunctionBuilderContext, Variable};
 use lucet_format::contract::RESERVATION;
 use lucet_format::trap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What all functions of a compilation are translated from.
 #[derive(Clone, Copy)]
@@ -49,6 +49,10 @@ pub(super) struct Translator<'a> {
     pub(super) reachable: bool,
     /// Blocks opened since code became unreachable.
     pub(super) unreachable_depth: usize,
+    /// What the module says of the function's branches, by distance from the start of its body.
+    pub(super) hints: Option<&'a BTreeMap<u32, bool>>,
+    /// How far from the start of the body the current operator is.
+    pub(super) position: u32,
     /// The cells for results of calls that do not return in registers.
     pub(super) result_cells: Option<StackSlot>,
     pub(super) flags: Flags,
@@ -132,6 +136,7 @@ pub fn guest_function(
         function_type,
         FunctionBuilder::new(function, context),
     )?;
+    translator.hints = module.branch_hints.get(&(index as u32));
     translator.body(source.wasm, body)?;
     translator.builder.seal_all_blocks();
     translator.builder.finalize(config);
@@ -179,6 +184,8 @@ impl<'a> Translator<'a> {
             frames: Vec::new(),
             reachable: true,
             unreachable_depth: 0,
+            hints: None,
+            position: 0,
             result_cells: None,
             flags,
             functions: HashMap::new(),

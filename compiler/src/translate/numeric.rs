@@ -6,7 +6,7 @@
 use super::function::{Translator, trap_code};
 use crate::error::Result;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::types::{I32, I64, I128};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use cranelift_frontend::FuncInstBuilder;
 use lucet_format::trap::TrapCode;
@@ -36,6 +36,39 @@ impl<'a> Translator<'a> {
             Op::I32RemU | Op::I64RemU => self.division(|ins, x, y| ins.urem(x, y)),
             _ => Ok(false),
         }
+    }
+
+    /// Arithmetic on pairs of i64 that are the halves of a 128-bit integer, the low half first.
+    pub(super) fn wide(&mut self, operator: &Op<'_>) -> Result<bool> {
+        let whole = match operator {
+            Op::I64Add128 | Op::I64Sub128 => {
+                let (low, high) = self.pop2()?;
+                let second = self.ins().iconcat(low, high);
+                let (low, high) = self.pop2()?;
+                let first = self.ins().iconcat(low, high);
+                match operator {
+                    Op::I64Add128 => self.ins().iadd(first, second),
+                    _ => self.ins().isub(first, second),
+                }
+            }
+            Op::I64MulWideS => {
+                let (first, second) = self.pop2()?;
+                let first = self.ins().sextend(I128, first);
+                let second = self.ins().sextend(I128, second);
+                self.ins().imul(first, second)
+            }
+            Op::I64MulWideU => {
+                let (first, second) = self.pop2()?;
+                let first = self.ins().uextend(I128, first);
+                let second = self.ins().uextend(I128, second);
+                self.ins().imul(first, second)
+            }
+            _ => return Ok(false),
+        };
+        let (low, high) = self.ins().isplit(whole);
+        self.push(low);
+        self.push(high);
+        Ok(true)
     }
 
     /// Comparisons.

@@ -1,12 +1,14 @@
 //! The loop over a function's body, and which family each operator belongs to.
 
-use super::function::Translator;
+use super::function::{Translator, missing, trap_code};
 use crate::abi::clif_type;
 use crate::error::{Error, Result};
 use crate::module::FunctionBody;
 use crate::parse::{self, value_type};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, SourceLoc, Type, Value};
+use lucet_format::trap::TrapCode;
 use std::collections::HashMap;
 use wasmparser::{BinaryReader, Operator};
 
@@ -16,7 +18,8 @@ impl Translator<'_> {
         let bytes = wasm
             .get(body.range.clone())
             .ok_or_else(|| Error::Internal("a body lies outside".to_owned()))?;
-        let reader = BinaryReader::new_features(bytes, body.range.start as u64, parse::SUPPORTED);
+        let start = body.range.start as u64;
+        let reader = BinaryReader::new_features(bytes, start, parse::SUPPORTED);
         let body = wasmparser::FunctionBody::new(reader);
         self.declare_locals(&body)?;
         self.open_function_frame();
@@ -25,6 +28,7 @@ impl Translator<'_> {
             let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
             // Offsets fit: the input is at most MAX_INPUT_BYTES long.
             self.builder.set_srcloc(SourceLoc::new(offset as u32));
+            self.position = offset.saturating_sub(start) as u32;
             self.operator(&operator)?;
         }
         Ok(())
@@ -58,6 +62,7 @@ impl Translator<'_> {
             || self.load(operator)?
             || self.store(operator)?
             || self.integer(operator)?
+            || self.wide(operator)?
             || self.comparison(operator)?
             || self.float(operator)?
             || self.conversion(operator)?
@@ -71,6 +76,11 @@ impl Translator<'_> {
         } else {
             Err(Error::Internal(format!("no translation for {operator:?}")))
         }
+    }
+
+    /// Whether a reference is null, as Cranelift's 8-bit truth value.
+    pub(super) fn is_null(&mut self, reference: Value) -> Value {
+        self.ins().icmp_imm_u(IntCC::Equal, reference, 0)
     }
 
     fn miscellaneous(&mut self, operator: &Operator<'_>) -> Result<bool> {
@@ -90,12 +100,13 @@ impl Translator<'_> {
             }
             Operator::RefIsNull => {
                 let reference = self.pop()?;
-                let is_null = self.ins().icmp_imm_u(
-                    cranelift_codegen::ir::condcodes::IntCC::Equal,
-                    reference,
-                    0,
-                );
+                let is_null = self.is_null(reference);
                 self.push_boolean(is_null);
+            }
+            Operator::RefAsNonNull => {
+                let reference = *self.top(1)?.first().ok_or_else(|| missing("operand"))?;
+                self.ins()
+                    .trapz(reference, trap_code(TrapCode::NullReference));
             }
             Operator::RefFunc { function_index } => {
                 let reference = self.function_reference(*function_index)?;

@@ -1,11 +1,14 @@
 //! What every record of an image must satisfy. One function a section; each failure names its field.
 
-use super::records::{self, CodeKind, ExternKind, Initial, InitialKind, SegmentMode, Span};
+use super::records::{
+    self, CodeKind, ExternKind, Initial, InitialKind, Operation, SegmentMode, Span,
+};
 use super::{Image, ImageError, NONE, Section};
 use crate::contract::MemoryContract;
 use crate::trap::TrapCode;
 use crate::value::ValueType;
 use crate::{PAGE_SIZE, WASM_PAGE_SIZE, vmctx};
+use std::cell::Cell;
 
 type Check = Result<(), ImageError>;
 
@@ -49,6 +52,7 @@ pub(super) fn records(image: &Image<'_>) -> Check {
     let checker = Checker {
         image,
         text: image.header().text.length,
+        steps: Cell::new(0),
     };
     checker.value_types()?;
     checker.function_types()?;
@@ -70,6 +74,9 @@ pub(super) fn records(image: &Image<'_>) -> Check {
 struct Checker<'a> {
     image: &'a Image<'a>,
     text: u32,
+    /// Steps of the expressions seen so far. Together they have no more than there are, so that the work of checking and of
+    /// evaluating them is bounded by the file's size.
+    steps: Cell<u64>,
 }
 
 /// A record under inspection.
@@ -135,8 +142,47 @@ impl Checker<'_> {
         match kind {
             Some(InitialKind::ImportedGlobal) => self.imported_global(at, initial.low),
             Some(InitialKind::Funcref) => self.funcref(at, initial.low),
+            Some(InitialKind::Expression) => self.expression(at, initial),
             _ => Ok(()),
         }
+    }
+
+    /// That the steps exist, never lack an operand, and leave one value.
+    fn expression(&self, at: At, initial: &Initial) -> Check {
+        let steps = self.image.expressions();
+        let end = initial.low.checked_add(initial.high);
+        let inside = end.is_some_and(|end| end <= steps.len() as u64);
+        at.holds(inside, "the end of the expression", initial.high)?;
+        let all = self.steps.get().saturating_add(initial.high);
+        self.steps.set(all);
+        at.holds(
+            all <= steps.len() as u64,
+            "the steps of all expressions",
+            all,
+        )?;
+        let mut values = 0u64;
+        for index in initial.low as usize..(initial.low + initial.high) as usize {
+            let at = At {
+                section: Section::Expressions,
+                index,
+            };
+            let Some(step) = steps.get(index) else {
+                return at.holds(false, "the step", index as u64);
+            };
+            match Operation::from_number(step.operation) {
+                None => at.holds(false, "the operation", step.operation)?,
+                Some(Operation::Constant) => values += 1,
+                Some(Operation::ImportedGlobal) => {
+                    self.imported_global(at, step.operand)?;
+                    values += 1;
+                }
+                Some(_) => {
+                    at.holds(values >= 2, "the number of operands", values)?;
+                    values -= 1;
+                }
+            }
+        }
+        at.holds(values == 1, "the expression's values", values)
     }
 
     fn imported_global(&self, at: At, index: u64) -> Check {

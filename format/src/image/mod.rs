@@ -70,11 +70,13 @@ pub enum Section {
     CodeRanges = 16,
     /// [`records::Funcref`]; number 0 is null.
     Funcrefs = 17,
+    /// [`records::ExpressionStep`]: the constant expressions that need an instance's imports, one after the other.
+    Expressions = 18,
 }
 
 impl Section {
     /// Sections in an image.
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 19;
 
     /// Every section in order.
     pub const ALL: [Section; Section::COUNT] = [
@@ -96,6 +98,7 @@ impl Section {
         Section::SourceMap,
         Section::CodeRanges,
         Section::Funcrefs,
+        Section::Expressions,
     ];
 
     /// The name in error messages.
@@ -119,6 +122,7 @@ impl Section {
             Section::SourceMap => "source map",
             Section::CodeRanges => "code ranges",
             Section::Funcrefs => "function references",
+            Section::Expressions => "expressions",
         }
     }
 }

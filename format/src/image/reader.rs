@@ -263,6 +263,8 @@ impl<'a> Image<'a> {
         code_ranges: CodeRanges of records::CodeRange;
         /// Functions that can be referred to.
         funcrefs: Funcrefs of records::Funcref;
+        /// Steps of expressions.
+        expressions: Expressions of records::ExpressionStep;
         /// Text offsets of instructions that may trap.
         trap_offsets: TrapOffsets of u32;
     }

@@ -160,6 +160,8 @@ pub enum InitialKind {
     ImportedGlobal = 1,
     /// `low` is a number in [`Section::Funcrefs`]; 0 is null.
     Funcref = 2,
+    /// `low` is the index of the first step in [`Section::Expressions`], `high` how many there are.
+    Expression = 3,
 }
 
 impl InitialKind {
@@ -169,6 +171,7 @@ impl InitialKind {
             0 => InitialKind::Constant,
             1 => InitialKind::ImportedGlobal,
             2 => InitialKind::Funcref,
+            3 => InitialKind::Expression,
             _ => return None,
         })
     }
@@ -185,6 +188,71 @@ record! {
         pub low: u64,
         /// The high bits of a v128.
         pub high: u64,
+    }
+}
+
+/// What a step of an expression does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Operation {
+    /// Pushes the operand.
+    Constant = 0,
+    /// Pushes the imported global whose index is the operand.
+    ImportedGlobal = 1,
+    /// Replaces two i32 by their sum.
+    Add32 = 2,
+    /// Replaces two i32 by their difference.
+    Subtract32 = 3,
+    /// Replaces two i32 by their product.
+    Multiply32 = 4,
+    /// Replaces two i64 by their sum.
+    Add64 = 5,
+    /// Replaces two i64 by their difference.
+    Subtract64 = 6,
+    /// Replaces two i64 by their product.
+    Multiply64 = 7,
+}
+
+impl Operation {
+    /// The operation with this number.
+    pub const fn from_number(number: u32) -> Option<Operation> {
+        Some(match number {
+            0 => Operation::Constant,
+            1 => Operation::ImportedGlobal,
+            2 => Operation::Add32,
+            3 => Operation::Subtract32,
+            4 => Operation::Multiply32,
+            5 => Operation::Add64,
+            6 => Operation::Subtract64,
+            7 => Operation::Multiply64,
+            _ => return None,
+        })
+    }
+
+    /// What becomes of two operands; `None` for operations that have none.
+    pub const fn apply(self, first: u64, second: u64) -> Option<u64> {
+        let (low, other) = (first as u32, second as u32);
+        Some(match self {
+            Operation::Constant | Operation::ImportedGlobal => return None,
+            Operation::Add32 => low.wrapping_add(other) as u64,
+            Operation::Subtract32 => low.wrapping_sub(other) as u64,
+            Operation::Multiply32 => low.wrapping_mul(other) as u64,
+            Operation::Add64 => first.wrapping_add(second),
+            Operation::Subtract64 => first.wrapping_sub(second),
+            Operation::Multiply64 => first.wrapping_mul(second),
+        })
+    }
+}
+
+record! {
+    /// A step of an expression, in postfix order: a stack of values is empty at first and holds the result at the end.
+    pub struct ExpressionStep {
+        /// An [`Operation`].
+        pub operation: u32,
+        /// Zero.
+        pub reserved: u32,
+        /// See [`Operation`].
+        pub operand: u64,
     }
 }
 
@@ -411,5 +479,6 @@ pub(crate) fn record_bytes(section: Section) -> usize {
         Section::SourceMap => SourcePosition::SIZE,
         Section::CodeRanges => CodeRange::SIZE,
         Section::Funcrefs => Funcref::SIZE,
+        Section::Expressions => ExpressionStep::SIZE,
     }
 }
