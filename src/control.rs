@@ -148,8 +148,12 @@ pub struct ControlBlock {
     pub token: Cell<u64>,
     /// Where the module's file is mapped.
     pub image: Cell<usize>,
-    /// 1: the latest entry was a short one, and returned.
+    /// 1: the latest entry was a short one, and returned; the two below say what.
     pub quiet: Cell<u32>,
+    /// How many values it has left in the array below.
+    pub quiet_values: Cell<usize>,
+    /// The array through which values go in and out.
+    pub values: Cell<*mut crate::abi::lucet_value>,
 
     // -- read by the signal handler --
     /// The module's text: first address and length.
@@ -214,6 +218,8 @@ impl ControlBlock {
             token: Cell::new(0),
             image: Cell::new(0),
             quiet: Cell::new(0),
+            quiet_values: Cell::new(0),
+            values: Cell::new(std::ptr::null_mut()),
             text: Cell::new(0),
             text_length: Cell::new(0),
             code: Cell::new(std::ptr::null()),

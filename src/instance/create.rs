@@ -115,6 +115,7 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     block.text_length.set(length);
     block.code.set(Counted::as_ptr(&inner.module.code).cast());
     block.image.set(inner.module.code.base());
+    block.values.set(inner.region.values_of(block));
     block.imports.set(link.imports);
     block.host_sp.set(0);
     block.guest_sp.set(0);

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod memory;
 pub mod outcome;
 pub mod run;
+pub mod short;
 pub mod table;
 
 pub use backtrace::{backtrace, describe};

@@ -1,6 +1,6 @@
 //! How an entry into a guest ended, as the host sees it.
 
-use super::{Handle, Inner, live};
+use super::{Handle, Inner, Live, live};
 use crate::abi::{LUCET_NOT_RUN, LUCET_RETURNED, LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome};
 use crate::control::{ControlBlock, Request, Trap, exit, state};
 use crate::error::{Result, Status, error};
@@ -111,10 +111,20 @@ pub(super) fn latest(block: &ControlBlock, inner: &Inner) -> Record {
     if block.quiet.get() == 0 {
         return inner.outcome.get();
     }
+    let values = block.quiet_values.get() as u32;
     Record {
         kind: LUCET_RETURNED,
+        values,
         ..Record::default()
     }
+}
+
+/// The latest outcome of a block that has an instance.
+pub(super) fn of(block: &'static ControlBlock) -> lucet_outcome {
+    let outcome = Live { block }
+        .inner()
+        .map(|inner| latest(block, inner).to_abi(block, inner));
+    outcome.unwrap_or(NOT_RUN)
 }
 
 /// Notes where the guest called the host function or helper that stopped it: `host_call` has left rbx, rbp and the return

@@ -6,7 +6,7 @@
 
 use super::outcome::{Record, conclude, remember, trapped};
 use super::{Handle, Inner, Live, live};
-use crate::abi::{LUCET_RETURNED, lucet_funcref, lucet_outcome, lucet_value};
+use crate::abi::{LUCET_RETURNED, lucet_funcref, lucet_outcome, lucet_v128, lucet_value};
 use crate::control::{ControlBlock, Trap, state};
 use crate::error::{Result, Status, error};
 use crate::module::{Func, signature};
@@ -254,29 +254,22 @@ pub(crate) fn enter(
     target: &Target,
     arguments: &[lucet_value],
 ) -> Result<Record> {
-    let Some(adapter) = offset(target.function_type.adapter) else {
+    let adapter = target.function_type.adapter;
+    if adapter == NONE {
         return Err(error!(
             Status::NotFound,
             "the module has no way into functions of this type"
         ));
-    };
+    }
     let values = inner.region.values_of(block);
     // SAFETY: parsing has checked that functions with an adapter have at most the contract's number of values, and
     // `admit` that the region offers as many; nobody else uses the slot's array during an entry.
     unsafe { values.copy_from(arguments.as_ptr(), arguments.len()) };
     block.trap.set(Trap::NONE);
     block.set_state(state::ENTERING);
-    let text = block.text.get();
     // SAFETY: adapter and code lie in the module's text, as parsing has checked; the control block describes the instance
     // since `create`; the callers have attached the thread and hold the instance.
-    let left = unsafe {
-        context::enter(
-            block,
-            text + adapter,
-            text + target.code as usize,
-            values as usize,
-        )
-    };
+    let left = unsafe { enter_adapter(block, adapter, target.code, values) };
     let record = conclude(block, inner, left, target.function_type.results);
     if record.kind == LUCET_RETURNED {
         write_types(inner, &target.function_type, values);
@@ -284,35 +277,61 @@ pub(crate) fn enter(
     Ok(record)
 }
 
-fn offset(text_offset: u32) -> Option<usize> {
-    (text_offset != NONE).then_some(text_offset as usize)
+/// Changes to the guest.
+///
+/// # Safety
+///
+/// As [`context::enter`]; the offsets are of the adapter and the code of a function of the instance's module.
+pub(super) unsafe fn enter_adapter(
+    block: &ControlBlock,
+    adapter: u32,
+    code: u32,
+    values: *mut lucet_value,
+) -> u32 {
+    let text = block.text.get();
+    // SAFETY: the caller's promise.
+    unsafe {
+        context::enter(
+            block,
+            text + adapter as usize,
+            text + code as usize,
+            values as usize,
+        )
+    }
 }
 
 /// Adapters store contents only.
 fn write_types(inner: &Inner, function_type: &FunctionType, values: *mut lucet_value) {
     for (index, result) in inner.image().results(function_type).enumerate() {
         // SAFETY: there is room for every result, see `enter`.
-        let value = unsafe { &mut *values.add(index) };
-        value.r#type = u32::from(result.number());
-        value.reserved = 0;
-        value.of.v128 = narrow(result, value.bits());
+        write_type(
+            unsafe { &mut *values.add(index) },
+            u32::from(result.number()),
+        );
     }
 }
 
-/// The bits that belong to a type, the rest zero.
-fn narrow(value_type: ValueType, bits: u128) -> crate::abi::lucet_v128 {
+/// Makes a value of what an adapter has stored: its type, and the bits that belong to it, the rest zero.
+#[inline]
+pub(super) fn write_type(value: &mut lucet_value, number: u32) {
+    const VECTOR: u32 = ValueType::V128 as u32;
+    const INTEGER: u32 = ValueType::I32 as u32;
+    const FLOAT: u32 = ValueType::F32 as u32;
+    value.r#type = number;
+    value.reserved = 0;
+    let bits = value.bits();
     let low = bits as u64;
-    match value_type {
-        ValueType::I32 | ValueType::F32 => crate::abi::lucet_v128 {
-            lo: low & 0xffff_ffff,
-            hi: 0,
-        },
-        ValueType::V128 => crate::abi::lucet_v128 {
+    value.of.v128 = match number {
+        VECTOR => lucet_v128 {
             lo: low,
             hi: (bits >> 64) as u64,
         },
-        _ => crate::abi::lucet_v128 { lo: low, hi: 0 },
-    }
+        INTEGER | FLOAT => lucet_v128 {
+            lo: low & 0xffff_ffff,
+            hi: 0,
+        },
+        _ => lucet_v128 { lo: low, hi: 0 },
+    };
 }
 
 /// That arguments have the types that a function wants.

@@ -12,6 +12,7 @@
 //! at any time. Signal handlers call [`CodeImage::image`], so it neither allocates nor locks.
 
 use super::cpu;
+use super::short::Short;
 use crate::context;
 use crate::counted::try_collect;
 use crate::error::{Result, Status, error};
@@ -37,6 +38,8 @@ pub struct Func {
     pub function: u32,
     /// Its index among the exports.
     pub export: u32,
+    /// What the short way in needs; `None`: there is none.
+    pub short: Option<Short>,
 }
 
 /// See the file's header.
@@ -170,6 +173,11 @@ impl CodeImage {
                     base,
                     function: if is_function { export.index } else { NONE },
                     export: index as u32,
+                    short: if is_function {
+                        Short::of(self, export.index)
+                    } else {
+                        None
+                    },
                 }
             });
         try_collect(funcs, "the list of exported functions")

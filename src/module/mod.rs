@@ -16,6 +16,7 @@ pub mod code;
 mod cpu;
 pub mod link;
 pub mod load;
+pub mod short;
 pub mod signature;
 mod template;
 
