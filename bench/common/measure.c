@@ -70,30 +70,36 @@ static void select_cases(struct bench_list *list, const char *only) {
   list->length = kept;
 }
 
-/* The same answer from all engines, and how often to repeat. */
+/* Runs a case once; its answer must be that of the others in its row, which come before it in the list. */
+static void check_answer(const struct bench_list *list, struct bench_case *one) {
+  one->answer = one->work(one->argument, one->context, 1);
+  for (const struct bench_case *other = list->cases; other < one; other++)
+    if (!strcmp(other->row, one->row) && other->answer != one->answer)
+      bench_fail("%s: %s answers %llu, %s answered %llu", one->row, one->engine, (unsigned long long)one->answer,
+                 other->engine, (unsigned long long)other->answer);
+}
+
+/* How often to repeat in one batch. */
+static void calibrate(struct bench_case *one, double batch_ns) {
+  double took = 0;
+  for (one->count = 1; one->count < (1u << 30); one->count *= 2) {
+    double start = bench_now();
+    if (one->work(one->argument, one->context, one->count) != one->answer * one->count)
+      bench_fail("%s: %s answers differently when repeated", one->row, one->engine);
+    took = bench_now() - start;
+    if (took > batch_ns / 4) break;
+  }
+  double fitting = (double)one->count * batch_ns / took;
+  one->count = fitting < 1 ? 1 : (uint64_t)fitting;
+}
+
 static void prepare(struct bench_list *list, const struct bench_plan *plan) {
-  for (size_t i = 0; i < list->length; i++) {
-    struct bench_case *one = &list->cases[i];
-    uint64_t answer = one->work(one->argument, one->context, 1), wanted = answer;
-    for (size_t j = 0; j < i; j++)
-      if (!strcmp(list->cases[j].row, one->row))
-        wanted = list->cases[j].work(list->cases[j].argument, list->cases[j].context, 1);
-    if (answer != wanted)
-      bench_fail("%s: %s answers %llu, expected %llu", one->row, one->engine, (unsigned long long)answer,
-                 (unsigned long long)wanted);
+  for (struct bench_case *one = list->cases; one < list->cases + list->length; one++) {
+    check_answer(list, one);
+    calibrate(one, plan->batch_ns);
     one->rounds = plan->rounds;
     one->samples = calloc(plan->rounds, sizeof *one->samples);
     if (!one->samples) bench_fail("no memory");
-    double took = 0;
-    for (one->count = 1; one->count < (1u << 30); one->count *= 2) {
-      double start = bench_now();
-      if (one->work(one->argument, one->context, one->count) != answer * one->count)
-        bench_fail("%s: %s answers differently when repeated", one->row, one->engine);
-      took = bench_now() - start;
-      if (took > plan->batch_ns / 4) break;
-    }
-    double fitting = (double)one->count * plan->batch_ns / took;
-    one->count = fitting < 1 ? 1 : (uint64_t)fitting;
   }
 }
 
@@ -104,9 +110,9 @@ static int ascending(const void *left, const void *right) {
 
 static void time_once(struct bench_case *one, unsigned round, unsigned rounds) {
   double start = bench_now();
-  volatile uint64_t sum = one->work(one->argument, one->context, one->count);
+  uint64_t sum = one->work(one->argument, one->context, one->count);
   double each = (bench_now() - start) / ((double)one->count * one->units);
-  (void)sum;
+  if (sum != one->answer * one->count) bench_fail("%s: %s answered differently", one->row, one->engine);
   one->samples[round] = each;
   double *half = round < rounds / 2 ? &one->first_half : &one->second_half;
   if (*half == 0 || each < *half) *half = each;

@@ -25,7 +25,7 @@ struct bench_case {
   /* How many units one execution counts for: a guest that calls the host 1000 times counts for 1000. */
   double units;
   /* Filled in by measure(). */
-  uint64_t count;
+  uint64_t count, answer;
   unsigned rounds;
   double *samples; /* nanoseconds for a unit, one a round; sorted at the end */
   double first_half, second_half; /* the minima */

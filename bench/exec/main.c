@@ -1,0 +1,179 @@
+/* main.c: runs each kernel as WebAssembly by Lucet and its peers, and natively, and prints the times as JSON.
+ *
+ *   exec DIRECTORY [--only PREFIX] [--rounds N]
+ *
+ * DIRECTORY has for each kernel NAME.wasm, NAME.so and NAME.cpu.so (from lucetc, the second for this machine's CPU),
+ * and shared objects with a function `run`: NAME.w2c.so, NAME.native.so, NAME.novec.so.
+ *
+ * Invariants: one kernel does the same number of rounds everywhere; checksums are compared before and during the
+ * measurement. Not here: compiling (build.sh) and the report. */
+#define _GNU_SOURCE
+#include "../common/measure.h"
+#include <dlfcn.h>
+#include <glob.h>
+#include <lucet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wasm.h>
+#include <wasmtime.h>
+
+enum { MOST_KERNELS = 31 };
+#define SHORTEST_NS 6e6 /* what a kernel's native twin is given to do, at least */
+
+struct native {
+  uint32_t (*run)(uint32_t rounds);
+};
+struct lucet {
+  lucet_instance *instance;
+  LUCET_ENTRY(run, uint32_t, uint32_t);
+};
+struct wasmtime {
+  wasmtime_context_t *context;
+  wasmtime_func_t run;
+};
+
+static const char *directory;
+static lucet_region *region;
+static lucet_linker *linker;
+static wasm_engine_t *engine;
+
+static void *make(size_t size) {
+  void *made = calloc(1, size);
+  if (!made) bench_fail("no memory");
+  return made;
+}
+
+static const char *path_of(const char *kernel, const char *ending) {
+  static char path[4096];
+  snprintf(path, sizeof path, "%s/%s%s", directory, kernel, ending);
+  return path;
+}
+
+static uint64_t run_native(uint64_t rounds, void *context, uint64_t count) {
+  struct native *self = context;
+  uint64_t sum = 0;
+  for (; count; count--) sum += self->run((uint32_t)rounds);
+  return sum;
+}
+
+static uint64_t run_lucet(uint64_t rounds, void *context, uint64_t count) {
+  struct lucet *self = context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    uint32_t result = 0;
+    if (self->run(self->instance, &result, (uint32_t)rounds) != LUCET_RETURNED) {
+      char line[512];
+      lucet_instance_describe(self->instance, line, sizeof line);
+      bench_fail("lucet: %s", line);
+    }
+    sum += result;
+  }
+  return sum;
+}
+
+static uint64_t run_wasmtime(uint64_t rounds, void *context, uint64_t count) {
+  struct wasmtime *self = context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    wasmtime_val_raw_t value = {.i32 = (int32_t)rounds};
+    wasm_trap_t *trap = NULL;
+    if (wasmtime_func_call_unchecked(self->context, &self->run, &value, 1, &trap) || trap) bench_fail("wasmtime: a trap");
+    sum += (uint32_t)value.i32;
+  }
+  return sum;
+}
+
+static struct native *open_native(const char *kernel, const char *ending) {
+  struct native *self = make(sizeof *self);
+  void *library = dlopen(path_of(kernel, ending), RTLD_NOW | RTLD_LOCAL);
+  void *symbol = library ? dlsym(library, "run") : NULL;
+  if (!symbol) bench_fail("%s", dlerror());
+  memcpy(&self->run, &symbol, sizeof symbol);
+  return self;
+}
+
+static struct lucet *open_lucet(const char *kernel, const char *ending) {
+  struct lucet *self = make(sizeof *self);
+  lucet_module *module;
+  if (lucet_module_load_file(path_of(kernel, ending), linker, NULL, &module) ||
+      lucet_instance_new(region, module, NULL, NULL, &self->instance) ||
+      !LUCET_FIND(self->run, module, "run", uint32_t, uint32_t))
+    bench_fail("lucet: %s: %s", kernel, lucet_last_error());
+  return self;
+}
+
+static struct wasmtime *open_wasmtime(const char *kernel) {
+  struct wasmtime *self = make(sizeof *self);
+  size_t length;
+  uint8_t *bytes = bench_read(path_of(kernel, ".wasm"), &length);
+  wasmtime_module_t *module;
+  wasmtime_instance_t instance;
+  wasmtime_extern_t item;
+  wasm_trap_t *trap = NULL;
+  self->context = wasmtime_store_context(wasmtime_store_new(engine, NULL, NULL));
+  if (wasmtime_module_new(engine, bytes, length, &module) ||
+      wasmtime_instance_new(self->context, module, NULL, 0, &instance, &trap) || trap ||
+      !wasmtime_instance_export_get(self->context, &instance, "run", 3, &item) || item.kind != WASMTIME_EXTERN_FUNC)
+    bench_fail("wasmtime: %s cannot be loaded", kernel);
+  free(bytes);
+  self->run = item.of.func;
+  return self;
+}
+
+/* A power of two, so that it is usually the same from run to run. */
+static uint64_t rounds_for(struct native *twin) {
+  uint64_t rounds = 1;
+  for (;; rounds *= 2) {
+    double start = bench_now();
+    (void)twin->run((uint32_t)rounds);
+    if (bench_now() - start > SHORTEST_NS) return rounds;
+  }
+}
+
+static void add_kernel(struct bench_list *list, const char *kernel) {
+  struct native *novec = open_native(kernel, ".novec.so");
+  uint64_t rounds = rounds_for(novec);
+  bench_add(list, kernel, "native_novec", run_native, rounds, novec, 1);
+  bench_add(list, kernel, "native", run_native, rounds, open_native(kernel, ".native.so"), 1);
+  bench_add(list, kernel, "wasm2c", run_native, rounds, open_native(kernel, ".w2c.so"), 1);
+  bench_add(list, kernel, "wasmtime", run_wasmtime, rounds, open_wasmtime(kernel), 1);
+  bench_add(list, kernel, "lucet", run_lucet, rounds, open_lucet(kernel, ".so"), 1);
+  bench_add(list, kernel, "lucet_native", run_lucet, rounds, open_lucet(kernel, ".cpu.so"), 1);
+}
+
+static void open_engines(void) {
+  lucet_region_config config = lucet_region_config_default();
+  config.instances = 2 * MOST_KERNELS;
+  engine = wasm_engine_new();
+  if (!engine || lucet_signals_install(0) || lucet_linker_new(&linker) || lucet_region_new(&config, &region))
+    bench_fail("cannot start: %s", lucet_last_error());
+}
+
+int main(int count, char **words) {
+  struct bench_plan plan = {.rounds = 15, .batch_ns = 1};
+  static struct bench_list list;
+  glob_t found;
+  if (count < 2) bench_fail("usage: exec DIRECTORY [--only PREFIX] [--rounds N]");
+  directory = words[1];
+  for (int i = 2; i + 1 < count; i += 2) {
+    if (!strcmp(words[i], "--only")) plan.only = words[i + 1];
+    else if (!strcmp(words[i], "--rounds")) plan.rounds = (unsigned)strtoul(words[i + 1], NULL, 10);
+    else bench_fail("what is %s?", words[i]);
+  }
+  if (plan.rounds < 2) bench_fail("at least two rounds");
+  if (glob(path_of("*", ".wasm"), 0, NULL, &found) || found.gl_pathc > MOST_KERNELS) bench_fail("no kernels, or too many");
+  bench_pin(1);
+  open_engines();
+  for (size_t i = 0; i < found.gl_pathc; i++) {
+    const char *slash = strrchr(found.gl_pathv[i], '/');
+    char *kernel = strdup(slash ? slash + 1 : found.gl_pathv[i]);
+    if (!kernel) bench_fail("no memory");
+    kernel[strlen(kernel) - strlen(".wasm")] = 0;
+    if (bench_wanted(kernel, plan.only)) add_kernel(&list, kernel);
+  }
+  bench_measure(&list, &plan);
+  printf("{\"rows\": ");
+  bench_write(&list, stdout);
+  printf("}\n");
+  return 0;
+}
