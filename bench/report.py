@@ -116,7 +116,9 @@ def keyed(cycle):
             report[name] = best(rows[f"load/{size}"], 1e-3)
             report[name.replace("load_", "load_sealed_")] = {
                 "lucet": round(rows[f"load/{size}"]["lucet_sealed"]["min"] * 1e-3, 4)}
-    for row, name in (("grow", "grow_us"), ("trap", "trap_us"), ("in_turn/16", "in_turn_us")):
+    for row, name in (("grow", "grow_us"), ("trap", "trap_us"), ("in_turn/16", "in_turn_us"),
+                      ("two_tenants/16", "two_tenants_us"), ("scatter/16", "scatter_us"), ("data/1m", "data_1mb_us"),
+                      ("data/16m", "data_16mb_us"), ("table/10000", "table_10000_us")):
         if row in rows:
             report[name] = best(rows[row], 1e-3)
     copies = {row.split("/")[1]: best(rows[row]) for row in rows if row.startswith("copy/")}
@@ -132,7 +134,7 @@ def keyed(cycle):
 def memory_and_threads(cycle):
     report = {}
     if "idle" in cycle:
-        for key, name in (("live", "idle_instance_bytes"), ("released", "released_slot_bytes")):
+        for key, name in (("live", "idle_instance_bytes"), ("released", "released_slot_bytes"), ("cold_us", "cold_slot_us")):
             report[name] = {}
             for engine, figures in cycle["idle"].items():
                 peer, value = family(engine), figures[key]
@@ -176,7 +178,7 @@ def cycle_table(cycle, report):
         for engine, found in figures.items():
             if engine.startswith("floor_") or engine in ("lucet_reset", "lucet_sealed", "wasm2c_no_recovery"):
                 lines.append(f"  {engine:20} {number(found['min'] * scale):>10}")
-    for name in ("idle_instance_bytes", "released_slot_bytes"):
+    for name in ("idle_instance_bytes", "released_slot_bytes", "cold_slot_us"):
         if name in report:
             line(name, report[name])
     if "threads_scaling" in report:

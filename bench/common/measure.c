@@ -1,5 +1,5 @@
-/* measure.c: see measure.h. The samples of a case are means over one batch; a batch is long against the clock's
- * resolution and short against the machine's disturbances. */
+/* measure.c: see measure.h. The samples of a case are means over one batch; a batch is long against the
+ * clock's resolution and short against the machine's disturbances. */
 #define _GNU_SOURCE
 #include "measure.h"
 #include <sched.h>
@@ -55,12 +55,8 @@ void bench_pin(unsigned position) {
 void bench_add(struct bench_list *list, const char *row, const char *engine, bench_work work,
                uint64_t argument, void *context, double units) {
   if (list->length == sizeof list->cases / sizeof *list->cases) bench_fail("too many cases");
-  list->cases[list->length++] = (struct bench_case){.row = row,
-                                                    .engine = engine,
-                                                    .work = work,
-                                                    .argument = argument,
-                                                    .context = context,
-                                                    .units = units};
+  list->cases[list->length++] = (struct bench_case){
+      .row = row, .engine = engine, .work = work, .argument = argument, .context = context, .units = units};
 }
 
 static void select_cases(struct bench_list *list, const char *only) {
@@ -75,8 +71,8 @@ static void check_answer(const struct bench_list *list, struct bench_case *one) 
   one->answer = one->work(one->argument, one->context, 1);
   for (const struct bench_case *other = list->cases; other < one; other++)
     if (!strcmp(other->row, one->row) && other->answer != one->answer)
-      bench_fail("%s: %s answers %llu, %s answered %llu", one->row, one->engine, (unsigned long long)one->answer,
-                 other->engine, (unsigned long long)other->answer);
+      bench_fail("%s: %s answers %llu, %s answered %llu", one->row, one->engine,
+                 (unsigned long long)one->answer, other->engine, (unsigned long long)other->answer);
 }
 
 /* How often to repeat in one batch. */
@@ -123,7 +119,8 @@ void bench_measure(struct bench_list *list, const struct bench_plan *plan) {
   prepare(list, plan);
   for (unsigned round = 0; round < plan->rounds; round++)
     for (size_t i = 0; i < list->length; i++)
-      time_once(&list->cases[(i + round) % list->length], round, plan->rounds); /* another one first each time */
+      time_once(&list->cases[(i + round) % list->length], round,
+                plan->rounds); /* another one first each time */
   for (size_t i = 0; i < list->length; i++)
     qsort(list->cases[i].samples, plan->rounds, sizeof(double), ascending);
 }
@@ -131,9 +128,9 @@ void bench_measure(struct bench_list *list, const struct bench_plan *plan) {
 static void write_case(const struct bench_case *one, FILE *out) {
   unsigned rounds = one->rounds;
   double halves = one->first_half / one->second_half;
-  fprintf(out, "\"%s\": {\"min\": %.4f, \"p10\": %.4f, \"p50\": %.4f, \"p90\": %.4f, \"p99\": %.4f, ", one->engine,
-          one->samples[0], one->samples[rounds / 10], one->samples[rounds / 2], one->samples[rounds * 9 / 10],
-          one->samples[rounds * 99 / 100]);
+  fprintf(out, "\"%s\": {\"min\": %.4f, \"p10\": %.4f, \"p50\": %.4f, \"p90\": %.4f, \"p99\": %.4f, ",
+          one->engine, one->samples[0], one->samples[rounds / 10], one->samples[rounds / 2],
+          one->samples[rounds * 9 / 10], one->samples[rounds * 99 / 100]);
   fprintf(out, "\"halves\": %.4f}", halves < 1 ? 1 / halves : halves);
 }
 
@@ -142,7 +139,8 @@ void bench_write(const struct bench_list *list, FILE *out) {
   fputs("{", out);
   for (size_t i = 0; i < list->length; i++) {
     bool seen = false;
-    for (size_t j = 0; j < i; j++) seen = seen || !strcmp(list->cases[j].row, list->cases[i].row);
+    for (size_t j = 0; j < i; j++)
+      seen = seen || !strcmp(list->cases[j].row, list->cases[i].row);
     if (seen) continue;
     fprintf(out, "%s\n  \"%s\": {", separator, list->cases[i].row);
     separator = ",";

@@ -1,9 +1,9 @@
-/* measure.h: how everything in bench/ is timed. A case is one engine doing one row's work; all cases of a row are
- * timed in turn, round after round, so that what disturbs the machine disturbs all of them; what counts is the
- * minimum, with percentiles to judge it by.
+/* measure.h: how everything in bench/ is timed. A case is one engine doing one row's work; all cases of a row
+ * are timed in turn, round after round, so that what disturbs the machine disturbs all of them; what counts
+ * is the minimum, with percentiles to judge it by.
  *
- * Invariants: the work answers `count` times the same number, whatever the engine; a case whose sum is another ends
- * the program, since the time of a wrong result says nothing.
+ * Invariants: the work answers `count` times the same number, whatever the engine; a case whose sum is
+ * another ends the program, since the time of a wrong result says nothing.
  *
  * Not here: what is measured, and any engine. */
 #ifndef MEASURE_H
@@ -27,13 +27,13 @@ struct bench_case {
   /* Filled in by measure(). */
   uint64_t count, answer;
   unsigned rounds;
-  double *samples; /* nanoseconds for a unit, one a round; sorted at the end */
+  double *samples;                /* nanoseconds for a unit, one a round; sorted at the end */
   double first_half, second_half; /* the minima */
 };
 
 struct bench_plan {
   unsigned rounds;
-  double batch_ns; /* about how long one batch of one case takes */
+  double batch_ns;  /* about how long one batch of one case takes */
   const char *only; /* if not NULL: only rows whose name starts with this */
 };
 

@@ -1,4 +1,5 @@
-/* engine_lucet.c: Lucet through its public API, as a server would use it: results checked, statuses looked at. */
+/* engine_lucet.c: Lucet through its public API, as a server would use it: results checked, statuses looked
+ * at. */
 #define _GNU_SOURCE
 #include "engine.h"
 #include <lucet.h>
@@ -16,6 +17,16 @@ LUCET_ENTRY(leaf_entry, int32_t, int32_t);
 LUCET_ENTRY(hello_entry, int32_t);
 LUCET_ENTRY(grow_entry, int32_t);
 LUCET_ENTRY(trap_entry, void);
+LUCET_ENTRY(scatter_entry, int32_t, int32_t);
+
+/* Guests of other shapes, with a function touch(pages). */
+struct other {
+  const char *name;
+  lucet_module *module;
+  LUCET_ENTRY(touch, int32_t, int32_t);
+};
+static struct other data_1m = {.name = "data1m"}, data_16m = {.name = "data16m"},
+                    table = {.name = "table10k"}, tenant = {.name = "tenant"};
 
 #define NEED(call)                                                                                           \
   do {                                                                                                       \
@@ -35,6 +46,7 @@ static lucet_region *make_region(uint32_t instances) {
   lucet_region *made = NULL;
   lucet_region_config config = lucet_region_config_default();
   config.instances = instances;
+  config.memory_bytes = 32u << 20;
   NEED(lucet_region_new(&config, &made));
   return made;
 }
@@ -45,7 +57,9 @@ static void find_entries(void) {
                LUCET_FIND(out_entry, module, "out", int32_t, int32_t) &&
                LUCET_FIND(leaf_entry, module, "out_leaf", int32_t, int32_t) &&
                LUCET_FIND(hello_entry, module, "hello", int32_t) &&
-               LUCET_FIND(grow_entry, module, "grow", int32_t) && LUCET_FIND(trap_entry, module, "trap", void);
+               LUCET_FIND(grow_entry, module, "grow", int32_t) &&
+               LUCET_FIND(trap_entry, module, "trap", void) &&
+               LUCET_FIND(scatter_entry, module, "scatter", int32_t, int32_t);
   if (!found) bench_fail("lucet: %s", lucet_last_error());
   NEED(lucet_module_func(module, "add", &add_function));
 }
@@ -60,6 +74,14 @@ static void load(const char *directory) {
                     LUCET_HOST_LEAF("leaf", host, uint32_t, uint32_t, uint32_t)));
   NEED(lucet_module_load_file(path, linker, NULL, &module));
   find_entries();
+}
+
+static void load_other(struct other *other) {
+  char path[600];
+  snprintf(path, sizeof path, "%s/%s.so", directory_of, other->name);
+  NEED(lucet_module_load_file(path, linker, NULL, &other->module));
+  if (!LUCET_FIND(other->touch, other->module, "touch", int32_t, int32_t))
+    bench_fail("lucet: %s", lucet_last_error());
 }
 
 static void open_engine(const struct engine *self, const char *directory, unsigned slots) {
@@ -130,6 +152,45 @@ static uint64_t reset(uint64_t pages, void *context, uint64_t count) {
     sum += (uint32_t)result;
   }
   NEED(lucet_instance_release(guest));
+  return sum;
+}
+
+/* A new instance of another guest, one call, its end. */
+static uint64_t cycle_other(uint64_t pages, void *context, uint64_t count) {
+  struct other *other = context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    lucet_instance *guest;
+    int32_t result;
+    NEED(lucet_instance_new(region, other->module, NULL, NULL, &guest));
+    RETURNED(other->touch(guest, &result, (int32_t)pages));
+    NEED(lucet_instance_release(guest));
+    sum += (uint32_t)result;
+  }
+  return sum;
+}
+
+/* Two tenants by turns; one unit is a cycle of each. */
+static uint64_t alternate(uint64_t pages, void *context, uint64_t count) {
+  uint64_t sum = 0;
+  for (; count; count--)
+    sum += cycle(pages, NULL, 1) + cycle_other(pages, context, 1);
+  return sum;
+}
+
+/* Other pages every time. */
+static uint64_t scatter(uint64_t argument, void *context, uint64_t count) {
+  static uint32_t seed;
+  (void)argument, (void)context;
+  uint64_t sum = 0;
+  for (; count; count--) {
+    lucet_instance *guest;
+    int32_t result;
+    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+    RETURNED(scatter_entry(guest, &result, (int32_t)(seed += 2)));
+    NEED(lucet_instance_release(guest));
+    sum += (uint32_t)result;
+  }
   return sum;
 }
 
@@ -213,6 +274,12 @@ static void add(const struct engine *self, struct bench_list *list) {
 #undef ROW
   bench_add(list, "grow", "lucet", grow, 0, NULL, 1);
   bench_add(list, "trap", "lucet", trap, 1, NULL, 1);
+  load_other(&data_1m), load_other(&data_16m), load_other(&table), load_other(&tenant);
+  bench_add(list, "data/1m", "lucet", cycle_other, 1, &data_1m, 1);
+  bench_add(list, "data/16m", "lucet", cycle_other, 1, &data_16m, 1);
+  bench_add(list, "table/10000", "lucet", cycle_other, 1, &table, 1);
+  bench_add(list, "two_tenants/16", "lucet", alternate, 16, &tenant, 2);
+  bench_add(list, "scatter/16", "lucet", scatter, 0, NULL, 1);
   bench_add(list, "in_turn/16", "lucet", in_turn, 16, NULL, 1);
   bench_add(list, "copy/16", "lucet", copy, 16, NULL, 1);
   bench_add(list, "copy/4096", "lucet", copy, 4096, NULL, 1);
@@ -232,7 +299,8 @@ static void idle(const struct engine *self, unsigned count, bool release) {
     NEED(lucet_instance_new(region, module, NULL, NULL, &guests[made]));
     RETURNED(hello_entry(guests[made], &result));
   }
-  while (release && made) NEED(lucet_instance_release(guests[--made]));
+  while (release && made)
+    NEED(lucet_instance_release(guests[--made]));
 }
 
 const struct engine engine_lucet = {"lucet", NULL, open_engine, add, cycle, idle};

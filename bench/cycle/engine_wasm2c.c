@@ -1,9 +1,9 @@
 /* engine_wasm2c.c: the same guest as C from wasm2c, with wasm2c's own runtime. `wasm2c` catches traps, as its
- * runtime does it for its embedders (a sigsetjmp for each entry); `wasm2c_no_recovery` calls the function as it is,
- * so a trap would end the process: the lower bound of what a call can cost there.
+ * runtime does it for its embedders (a sigsetjmp for each entry); `wasm2c_no_recovery` calls the function as
+ * it is, so a trap would end the process: the lower bound of what a call can cost there.
  *
- * The runtime's signal handlers replace all others, so this engine is opened before the others, which put theirs
- * on top; nothing traps here. */
+ * The runtime's signal handlers replace all others, so this engine is opened before the others, which put
+ * theirs on top; nothing traps here. */
 #define _GNU_SOURCE
 #include "engine.h"
 #include "wasm-rt-impl.h"
@@ -37,7 +37,8 @@ static void open_engine(const struct engine *self, const char *directory, unsign
 }
 
 /* Debian's version of the runtime unmaps only the memory's size and leaves the rest of the 8 GiB that it has
- * reserved, so a server would run out of address space after some thousand instances. The rest is unmapped here. */
+ * reserved, so a server would run out of address space after some thousand instances. The rest is unmapped
+ * here. */
 static void end(Z_guest_instance_t *guest) {
   uint8_t *data = guest->w2c_memory.data;
   size_t size = guest->w2c_memory.size;
@@ -54,14 +55,16 @@ static void end(Z_guest_instance_t *guest) {
 static uint64_t call(uint64_t argument, void *context, uint64_t count) {
   (void)context;
   uint64_t sum = 0;
-  for (volatile uint64_t left = count; left; left--) RECOVERING(sum += Z_guestZ_add(&resident, (u32)argument, 2));
+  for (volatile uint64_t left = count; left; left--)
+    RECOVERING(sum += Z_guestZ_add(&resident, (u32)argument, 2));
   return sum;
 }
 
 static uint64_t call_bare(uint64_t argument, void *context, uint64_t count) {
   (void)context;
   uint64_t sum = 0;
-  for (; count; count--) sum += Z_guestZ_add(&resident, (u32)argument, 2);
+  for (; count; count--)
+    sum += Z_guestZ_add(&resident, (u32)argument, 2);
   return sum;
 }
 

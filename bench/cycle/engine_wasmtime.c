@@ -1,12 +1,19 @@
-/* engine_wasmtime.c: wasmtime through its C API as fast as that can be used: pooling allocator, imports resolved
- * once (instance_pre), unchecked calls in both directions. Three engines, which differ in how much memory a slot
- * keeps resident; the report takes the best of them for each row. */
+/* engine_wasmtime.c: wasmtime through its C API as fast as that can be used: pooling allocator, imports
+ * resolved once (instance_pre), unchecked calls in both directions. Three engines, which differ in how much
+ * memory a slot keeps resident; the report takes the best of them for each row. */
 #define _GNU_SOURCE
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
 #include <wasm.h>
 #include <wasmtime.h>
+
+/* Guests of other shapes, with a function touch(pages). */
+struct other {
+  struct state *state;
+  wasmtime_module_t *module;
+  wasmtime_instance_pre_t *pre;
+};
 
 struct state {
   size_t keep_resident;
@@ -18,14 +25,17 @@ struct state {
   wasmtime_func_t add, out, leaf;
   wasmtime_store_t *stores[SLOTS]; /* for the row that uses them in turn */
   size_t next;
+  struct other data_1m, data_16m, table, tenant;
   char directory[512];
 };
 
 static void need(wasmtime_error_t *error, wasm_trap_t *trap, const char *what) {
   if (!error && !trap) return;
   wasm_byte_vec_t message;
-  if (error) wasmtime_error_message(error, &message);
-  else wasm_trap_message(trap, &message);
+  if (error)
+    wasmtime_error_message(error, &message);
+  else
+    wasm_trap_message(trap, &message);
   bench_fail("wasmtime: %s: %.*s", what, (int)message.size, message.data);
 }
 
@@ -36,8 +46,10 @@ static wasm_trap_t *host(void *data, wasmtime_caller_t *caller, wasmtime_val_raw
 }
 
 static void define(struct state *state, const char *name) {
-  wasm_functype_t *type = wasm_functype_new_2_1(wasm_valtype_new_i32(), wasm_valtype_new_i32(), wasm_valtype_new_i32());
-  need(wasmtime_linker_define_func_unchecked(state->linker, "env", 3, name, strlen(name), type, host, NULL, NULL),
+  wasm_functype_t *type =
+      wasm_functype_new_2_1(wasm_valtype_new_i32(), wasm_valtype_new_i32(), wasm_valtype_new_i32());
+  need(wasmtime_linker_define_func_unchecked(state->linker, "env", 3, name, strlen(name), type, host, NULL,
+                                             NULL),
        NULL, name);
   wasm_functype_delete(type);
 }
@@ -49,7 +61,8 @@ static wasm_engine_t *make_engine(size_t keep_resident, unsigned slots) {
   wasmtime_pooling_allocation_config_total_memories_set(pool, slots + 1);
   wasmtime_pooling_allocation_config_total_tables_set(pool, slots + 1);
   wasmtime_pooling_allocation_config_max_unused_warm_slots_set(pool, slots + 1);
-  wasmtime_pooling_allocation_config_max_memory_size_set(pool, 16u << 20);
+  wasmtime_pooling_allocation_config_max_memory_size_set(pool, 32u << 20);
+  wasmtime_pooling_allocation_config_table_elements_set(pool, 10000);
   wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(pool, keep_resident);
   wasmtime_pooling_allocation_config_table_keep_resident_set(pool, keep_resident);
   wasmtime_pooling_allocation_strategy_set(config, pool);
@@ -59,50 +72,65 @@ static wasm_engine_t *make_engine(size_t keep_resident, unsigned slots) {
   return engine;
 }
 
-static wasmtime_func_t find(wasmtime_context_t *context, const wasmtime_instance_t *instance, const char *name) {
+static wasmtime_func_t find(wasmtime_context_t *context, const wasmtime_instance_t *instance,
+                            const char *name) {
   wasmtime_extern_t item;
-  if (!wasmtime_instance_export_get(context, instance, name, strlen(name), &item) || item.kind != WASMTIME_EXTERN_FUNC)
+  if (!wasmtime_instance_export_get(context, instance, name, strlen(name), &item) ||
+      item.kind != WASMTIME_EXTERN_FUNC)
     bench_fail("wasmtime: no function %s", name);
   return item.of.func;
 }
 
-static wasmtime_store_t *instantiate(struct state *state, wasmtime_instance_t *instance) {
+static wasmtime_store_t *instantiate_of(struct state *state, const wasmtime_instance_pre_t *pre,
+                                        wasmtime_instance_t *instance) {
   wasm_trap_t *trap = NULL;
   wasmtime_store_t *store = wasmtime_store_new(state->engine, NULL, NULL);
   wasmtime_error_t *error =
-      wasmtime_instance_pre_instantiate(state->pre, wasmtime_store_context(store), instance, &trap);
+      wasmtime_instance_pre_instantiate(pre, wasmtime_store_context(store), instance, &trap);
   if (error || trap) need(error, trap, "instantiate");
   return store;
+}
+
+static wasmtime_store_t *instantiate(struct state *state, wasmtime_instance_t *instance) {
+  return instantiate_of(state, state->pre, instance);
+}
+
+static wasmtime_module_t *compile(struct state *state, const char *name) {
+  char path[600];
+  size_t length;
+  wasmtime_module_t *module;
+  snprintf(path, sizeof path, "%s/%s.wasm", state->directory, name);
+  uint8_t *bytes = bench_read(path, &length);
+  need(wasmtime_module_new(state->engine, bytes, length, &module), NULL, path);
+  free(bytes);
+  return module;
+}
+
+static void load_other(struct state *state, struct other *other, const char *name) {
+  other->state = state;
+  other->module = compile(state, name);
+  need(wasmtime_linker_instantiate_pre(state->linker, other->module, &other->pre), NULL, name);
 }
 
 /* Compiles the modules of the load rows, and stores what deserialize_file wants. */
 static void serialize(struct state *state, const char *name) {
   char path[600];
-  size_t length;
-  snprintf(path, sizeof path, "%s/%s.wasm", state->directory, name);
-  uint8_t *bytes = bench_read(path, &length);
-  wasmtime_module_t *module;
+  wasmtime_module_t *module = compile(state, name);
   wasm_byte_vec_t image;
-  need(wasmtime_module_new(state->engine, bytes, length, &module), NULL, path);
   need(wasmtime_module_serialize(module, &image), NULL, path);
   snprintf(path, sizeof path, "%s/%s.cwasm", state->directory, name);
   FILE *file = fopen(path, "wb");
-  if (!file || fwrite(image.data, 1, image.size, file) != image.size || fclose(file)) bench_fail("cannot write %s", path);
+  if (!file || fwrite(image.data, 1, image.size, file) != image.size || fclose(file))
+    bench_fail("cannot write %s", path);
   wasm_byte_vec_delete(&image);
   wasmtime_module_delete(module);
-  free(bytes);
 }
 
 static void open_engine(const struct engine *self, const char *directory, unsigned slots) {
   struct state *state = self->context;
   snprintf(state->directory, sizeof state->directory, "%s", directory);
   state->engine = make_engine(state->keep_resident, slots);
-  char path[600];
-  size_t length;
-  snprintf(path, sizeof path, "%s/guest.wasm", directory);
-  uint8_t *bytes = bench_read(path, &length);
-  need(wasmtime_module_new(state->engine, bytes, length, &state->module), NULL, path);
-  free(bytes);
+  state->module = compile(state, "guest");
   state->linker = wasmtime_linker_new(state->engine);
   define(state, "host");
   define(state, "leaf");
@@ -115,7 +143,8 @@ static void open_engine(const struct engine *self, const char *directory, unsign
   state->leaf = find(context, &instance, "out_leaf");
 }
 
-static int32_t call(wasmtime_context_t *context, const wasmtime_func_t *function, int32_t first, int32_t second) {
+static int32_t call(wasmtime_context_t *context, const wasmtime_func_t *function, int32_t first,
+                    int32_t second) {
   wasmtime_val_raw_t values[2];
   wasm_trap_t *trap = NULL;
   values[0].i32 = first;
@@ -129,7 +158,8 @@ static uint64_t call_in(uint64_t argument, void *self, uint64_t count) {
   struct state *state = self;
   wasmtime_context_t *context = wasmtime_store_context(state->store);
   uint64_t sum = 0;
-  for (; count; count--) sum += (uint32_t)call(context, &state->add, (int32_t)argument, 2);
+  for (; count; count--)
+    sum += (uint32_t)call(context, &state->add, (int32_t)argument, 2);
   return sum;
 }
 
@@ -137,15 +167,18 @@ static uint64_t call_out(uint64_t leaf, void *self, uint64_t count) {
   struct state *state = self;
   wasmtime_context_t *context = wasmtime_store_context(state->store);
   uint64_t sum = 0;
-  for (; count; count--) sum += (uint32_t)call(context, leaf ? &state->leaf : &state->out, OUT_CALLS, 0);
+  for (; count; count--)
+    sum += (uint32_t)call(context, leaf ? &state->leaf : &state->out, OUT_CALLS, 0);
   return sum;
 }
 
-static uint64_t fresh(struct state *state, const char *name, int32_t argument, uint64_t count) {
+/* A new instance, one call of touch, its end. */
+static uint64_t fresh_of(struct state *state, const wasmtime_instance_pre_t *pre, const char *name,
+                         int32_t argument, uint64_t count) {
   uint64_t sum = 0;
   for (; count; count--) {
     wasmtime_instance_t instance;
-    wasmtime_store_t *store = instantiate(state, &instance);
+    wasmtime_store_t *store = instantiate_of(state, pre, &instance);
     wasmtime_context_t *context = wasmtime_store_context(store);
     wasmtime_func_t function = find(context, &instance, name);
     sum += (uint32_t)call(context, &function, argument, 0);
@@ -154,7 +187,35 @@ static uint64_t fresh(struct state *state, const char *name, int32_t argument, u
   return sum;
 }
 
-static uint64_t cycle(uint64_t pages, void *state, uint64_t count) { return fresh(state, "touch", (int32_t)pages, count); }
+static uint64_t fresh(struct state *state, const char *name, int32_t argument, uint64_t count) {
+  return fresh_of(state, state->pre, name, argument, count);
+}
+
+static uint64_t cycle_other(uint64_t pages, void *context, uint64_t count) {
+  struct other *other = context;
+  return fresh_of(other->state, other->pre, "touch", (int32_t)pages, count);
+}
+
+static uint64_t alternate(uint64_t pages, void *context, uint64_t count) {
+  struct other *other = context;
+  uint64_t sum = 0;
+  for (; count; count--)
+    sum += fresh(other->state, "touch", (int32_t)pages, 1) + cycle_other(pages, other, 1);
+  return sum;
+}
+
+static uint64_t scatter(uint64_t argument, void *state, uint64_t count) {
+  static uint32_t seed;
+  (void)argument;
+  uint64_t sum = 0;
+  for (; count; count--)
+    sum += fresh(state, "scatter", (int32_t)(seed += 2), 1);
+  return sum;
+}
+
+static uint64_t cycle(uint64_t pages, void *state, uint64_t count) {
+  return fresh(state, "touch", (int32_t)pages, count);
+}
 
 static uint64_t grow(uint64_t argument, void *state, uint64_t count) {
   (void)argument;
@@ -170,7 +231,8 @@ static uint64_t trap_and_end(uint64_t argument, void *self, uint64_t count) {
     wasmtime_func_t function = find(wasmtime_store_context(store), &instance, "trap");
     wasmtime_val_raw_t value;
     wasm_trap_t *trap = NULL;
-    wasmtime_error_t *error = wasmtime_func_call_unchecked(wasmtime_store_context(store), &function, &value, 1, &trap);
+    wasmtime_error_t *error =
+        wasmtime_func_call_unchecked(wasmtime_store_context(store), &function, &value, 1, &trap);
     if (error || !trap) bench_fail("wasmtime: no trap");
     wasm_trap_delete(trap);
     wasmtime_store_delete(store);
@@ -218,6 +280,15 @@ static void add(const struct engine *self, struct bench_list *list) {
 #undef ROW
   bench_add(list, "grow", self->name, grow, 0, state, 1);
   bench_add(list, "trap", self->name, trap_and_end, 1, state, 1);
+  load_other(state, &state->data_1m, "data1m");
+  load_other(state, &state->data_16m, "data16m");
+  load_other(state, &state->table, "table10k");
+  load_other(state, &state->tenant, "tenant");
+  bench_add(list, "data/1m", self->name, cycle_other, 1, &state->data_1m, 1);
+  bench_add(list, "data/16m", self->name, cycle_other, 1, &state->data_16m, 1);
+  bench_add(list, "table/10000", self->name, cycle_other, 1, &state->table, 1);
+  bench_add(list, "two_tenants/16", self->name, alternate, 16, &state->tenant, 2);
+  bench_add(list, "scatter/16", self->name, scatter, 0, state, 1);
   bench_add(list, "in_turn/16", self->name, in_turn, 16, state, 1);
   if (state->keep_resident) return; /* the rest does not depend on it */
   bench_add(list, "call_in", "wasmtime", call_in, 40, state, 1);
@@ -244,7 +315,8 @@ static void idle(const struct engine *self, unsigned count, bool release) {
     wasmtime_func_t function = find(context, &instance, "hello");
     (void)call(context, &function, 0, 0);
   }
-  while (release && made) wasmtime_store_delete(stores[--made]);
+  while (release && made)
+    wasmtime_store_delete(stores[--made]);
 }
 
 static struct state keep_0 = {.keep_resident = 0}, keep_64k = {.keep_resident = 64u << 10},

@@ -1,19 +1,22 @@
-/* floor.c: what no engine can be faster than: a call of a C function through a pointer, a bare change of stacks
- * and back, and a copy of the pages that a guest has
- * changed, or their clearing, which is what resetting pages without initial data needs. */
+/* floor.c: what no engine can be faster than: a call of a C function through a pointer, a bare change of
+ * stacks and back, and a copy of the pages that a guest has changed, or their clearing, which is what
+ * resetting pages without initial data needs. */
 #define _GNU_SOURCE
 #include "engine.h"
 #include <stdlib.h>
 #include <string.h>
 
 static __attribute__((noinline)) uint32_t add(uint32_t left, uint32_t right) { return left + right; }
-static __attribute__((noinline)) uint32_t answer(uint32_t left, uint32_t right) { return host_answer(left, right); }
+static __attribute__((noinline)) uint32_t answer(uint32_t left, uint32_t right) {
+  return host_answer(left, right);
+}
 
 static uint64_t call_pointer(uint64_t argument, void *context, uint64_t count) {
   (void)context;
   uint32_t (*volatile pointer)(uint32_t, uint32_t) = add;
   uint64_t sum = 0;
-  for (; count; count--) sum += pointer((uint32_t)argument, 2);
+  for (; count; count--)
+    sum += pointer((uint32_t)argument, 2);
   return sum;
 }
 
@@ -23,14 +26,16 @@ static uint64_t call_out_pointer(uint64_t argument, void *context, uint64_t coun
   uint64_t total = 0;
   for (; count; count--) {
     uint32_t sum = 0;
-    for (uint32_t left = OUT_CALLS; left; left--) sum = pointer(sum, left);
+    for (uint32_t left = OUT_CALLS; left; left--)
+      sum = pointer(sum, left);
     total += sum;
   }
   return total;
 }
 
-/* Calls function(left, right) on another stack, with nothing saved but what the C convention asks for: the stack
- * pointer lives in a callee-saved register. The compiler is told that the call changes what calls change. */
+/* Calls function(left, right) on another stack, with nothing saved but what the C convention asks for: the
+ * stack pointer lives in a callee-saved register. The compiler is told that the call changes what calls
+ * change. */
 static uint32_t on_stack(char *top, uint32_t (*function)(uint32_t, uint32_t), uint32_t left, uint32_t right) {
   uint32_t result;
 #if defined(__x86_64__)
@@ -38,8 +43,9 @@ static uint32_t on_stack(char *top, uint32_t (*function)(uint32_t, uint32_t), ui
   __asm__ volatile("xchg %%rbx, %%rsp\n\tcall *%[function]\n\tmov %%rbx, %%rsp"
                    : "=a"(result), "+r"(saved), "+D"(left), "+S"(right)
                    : [function] "r"(function)
-                   : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-                     "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+                   : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3",
+                     "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+                     "xmm14", "xmm15");
 #else
 #error "the floor of a stack switch is written for x86-64"
 #endif
@@ -51,7 +57,8 @@ static uint64_t call_on_stack(uint64_t argument, void *context, uint64_t count) 
   (void)context;
   uint32_t (*volatile pointer)(uint32_t, uint32_t) = add;
   uint64_t sum = 0;
-  for (; count; count--) sum += on_stack(stack + sizeof stack, pointer, (uint32_t)argument, 2);
+  for (; count; count--)
+    sum += on_stack(stack + sizeof stack, pointer, (uint32_t)argument, 2);
   return sum;
 }
 

@@ -27,6 +27,24 @@
 
   (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
 
+  ;; Reads and writes sixteen pages, others for each $seed, that are zero in a fresh instance: the answer is 0 unless
+  ;; something was left behind.
+  (func (export "scatter") (param $seed i32) (result i32)
+    (local $at i32) (local $left i32) (local $sum i32) (local $old i32) (local $tag i32)
+    (local.set $tag (i32.or (local.get $seed) (i32.const 1)))
+    (local.set $left (i32.const 16))
+    (loop $next
+      (local.set $seed (i32.add (i32.mul (local.get $seed) (i32.const 1664525)) (i32.const 1013904223)))
+      (local.set $at (i32.add (i32.const 16448)
+        (i32.shl (i32.rem_u (i32.shr_u (local.get $seed) (i32.const 8)) (i32.const 250)) (i32.const 12))))
+      ;; Either nothing, or what this run wrote, should it meet the page again.
+      (local.set $old (i32.load (local.get $at)))
+      (local.set $sum (i32.or (local.get $sum)
+        (i32.and (i32.ne (local.get $old) (i32.const 0)) (i32.ne (local.get $old) (local.get $tag)))))
+      (i32.store (local.get $at) (local.get $tag))
+      (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (local.get $sum))
+
   ;; Calls the host $count times.
   (func (export "out") (param $count i32) (result i32) (local $sum i32)
     (loop $next

@@ -1,5 +1,5 @@
-/* main.c: runs bench/cycle and prints its raw figures as JSON: times of all rows, memory of idle instances, and
- * how cycles scale over two threads.
+/* main.c: runs bench/cycle and prints its raw figures as JSON: times of all rows, memory of idle instances,
+ * and how cycles scale over two threads.
  *
  *   cycle DIRECTORY [--only PREFIX] [--rounds N] [--batch-us N]
  *
@@ -34,24 +34,27 @@ static double resident(unsigned *mappings) {
   if (file) fclose(file);
   *mappings = 0;
   file = fopen("/proc/self/maps", "r");
-  for (int byte; file && (byte = getc(file)) != EOF;) *mappings += byte == '\n';
+  for (int byte; file && (byte = getc(file)) != EOF;)
+    *mappings += byte == '\n';
   if (file) fclose(file);
   return total;
 }
 
 static void measure_idle(const struct engine *engine, const char *directory) {
-  enum { WARM = 64, MORE = 1024 };
+  enum { WARM = 64, MORE = IDLE_SLOTS - WARM - 1 };
   unsigned before, after, unused;
   engine->open(engine, directory, IDLE_SLOTS);
   double empty = resident(&unused);
   engine->idle(engine, WARM, false);
-  double start = resident(&before);
+  double start = resident(&before), began = bench_now();
   engine->idle(engine, MORE, false);
-  double live = resident(&after);
+  double took = bench_now() - began, live = resident(&after);
   engine->idle(engine, 0, true);
   double released = resident(&unused);
-  printf("\"%s\": {\"live\": %.0f, \"mappings\": %.2f, \"released\": %.0f}", engine->name, (live - start) / MORE,
-         ((double)after - before) / MORE, (released - empty) / (WARM + MORE));
+  printf("\"%s\": {\"instances\": %d, \"live\": %.0f, \"mappings\": %.2f, \"cold_us\": %.3f, \"released\": "
+         "%.0f}",
+         engine->name, MORE, (live - start) / MORE, ((double)after - before) / MORE, took / MORE * 1e-3,
+         (released - empty) / (WARM + MORE));
 }
 
 /* Each engine in a process of its own, before anything else has been opened. */
@@ -67,7 +70,8 @@ static void print_idle(const char *directory) {
       fflush(stdout);
       _exit(0);
     }
-    if (child < 0 || waitpid(child, &status, 0) < 0 || status) bench_fail("idle: %s failed", engines[i]->name);
+    if (child < 0 || waitpid(child, &status, 0) < 0 || status)
+      bench_fail("idle: %s failed", engines[i]->name);
   }
   printf("\n},\n");
 }
@@ -126,13 +130,15 @@ static void print_scaling(const char *name, bench_work work, void *context, cons
     rate = throughput(work, context, 2, count);
     if (rate > two) two = rate;
   }
-  printf("%s\n  \"%s\": {\"one\": %.0f, \"two\": %.0f, \"scaling\": %.4f}", separator, name, one, two, two / one);
+  printf("%s\n  \"%s\": {\"one\": %.0f, \"two\": %.0f, \"scaling\": %.4f}", separator, name, one, two,
+         two / one);
 }
 
 static void print_threads(void) {
   printf("\"threads\": {");
   print_scaling("memcpy", floor_memcpy, NULL, "");
-  for (size_t i = 0; i < ENGINES; i++) print_scaling(engines[i]->name, engines[i]->cycle, engines[i]->context, ",");
+  for (size_t i = 0; i < ENGINES; i++)
+    print_scaling(engines[i]->name, engines[i]->cycle, engines[i]->context, ",");
   printf("\n},\n");
 }
 
@@ -141,10 +147,14 @@ int main(int count, char **words) {
   static struct bench_list list;
   if (count < 2) bench_fail("usage: cycle DIRECTORY [--only PREFIX] [--rounds N] [--batch-us N]");
   for (int i = 2; i + 1 < count; i += 2) {
-    if (!strcmp(words[i], "--only")) plan.only = words[i + 1];
-    else if (!strcmp(words[i], "--rounds")) plan.rounds = (unsigned)strtoul(words[i + 1], NULL, 10);
-    else if (!strcmp(words[i], "--batch-us")) plan.batch_ns = strtod(words[i + 1], NULL) * 1e3;
-    else bench_fail("what is %s?", words[i]);
+    if (!strcmp(words[i], "--only"))
+      plan.only = words[i + 1];
+    else if (!strcmp(words[i], "--rounds"))
+      plan.rounds = (unsigned)strtoul(words[i + 1], NULL, 10);
+    else if (!strcmp(words[i], "--batch-us"))
+      plan.batch_ns = strtod(words[i + 1], NULL) * 1e3;
+    else
+      bench_fail("what is %s?", words[i]);
   }
   if (plan.rounds < 2) bench_fail("at least two rounds");
   printf("{");

@@ -2,11 +2,11 @@
  *
  *   exec DIRECTORY [--only PREFIX] [--rounds N]
  *
- * DIRECTORY has for each kernel NAME.wasm, NAME.so and NAME.cpu.so (from lucetc, the second for this machine's CPU),
- * and shared objects with a function `run`: NAME.w2c.so, NAME.native.so, NAME.novec.so.
+ * DIRECTORY has for each kernel NAME.wasm, NAME.so and NAME.cpu.so (from lucetc, the second for this
+ * machine's CPU), and shared objects with a function `run`: NAME.w2c.so, NAME.native.so, NAME.novec.so.
  *
- * Invariants: one kernel does the same number of rounds everywhere; checksums are compared before and during the
- * measurement. Not here: compiling (build.sh) and the report. */
+ * Invariants: one kernel does the same number of rounds everywhere; checksums are compared before and during
+ * the measurement. Not here: compiling (build.sh) and the report. */
 #define _GNU_SOURCE
 #include "../common/measure.h"
 #include <dlfcn.h>
@@ -52,7 +52,8 @@ static const char *path_of(const char *kernel, const char *ending) {
 static uint64_t run_native(uint64_t rounds, void *context, uint64_t count) {
   struct native *self = context;
   uint64_t sum = 0;
-  for (; count; count--) sum += self->run((uint32_t)rounds);
+  for (; count; count--)
+    sum += self->run((uint32_t)rounds);
   return sum;
 }
 
@@ -77,7 +78,8 @@ static uint64_t run_wasmtime(uint64_t rounds, void *context, uint64_t count) {
   for (; count; count--) {
     wasmtime_val_raw_t value = {.i32 = (int32_t)rounds};
     wasm_trap_t *trap = NULL;
-    if (wasmtime_func_call_unchecked(self->context, &self->run, &value, 1, &trap) || trap) bench_fail("wasmtime: a trap");
+    if (wasmtime_func_call_unchecked(self->context, &self->run, &value, 1, &trap) || trap)
+      bench_fail("wasmtime: a trap");
     sum += (uint32_t)value.i32;
   }
   return sum;
@@ -113,7 +115,8 @@ static struct wasmtime *open_wasmtime(const char *kernel) {
   self->context = wasmtime_store_context(wasmtime_store_new(engine, NULL, NULL));
   if (wasmtime_module_new(engine, bytes, length, &module) ||
       wasmtime_instance_new(self->context, module, NULL, 0, &instance, &trap) || trap ||
-      !wasmtime_instance_export_get(self->context, &instance, "run", 3, &item) || item.kind != WASMTIME_EXTERN_FUNC)
+      !wasmtime_instance_export_get(self->context, &instance, "run", 3, &item) ||
+      item.kind != WASMTIME_EXTERN_FUNC)
     bench_fail("wasmtime: %s cannot be loaded", kernel);
   free(bytes);
   self->run = item.of.func;
@@ -156,12 +159,16 @@ int main(int count, char **words) {
   if (count < 2) bench_fail("usage: exec DIRECTORY [--only PREFIX] [--rounds N]");
   directory = words[1];
   for (int i = 2; i + 1 < count; i += 2) {
-    if (!strcmp(words[i], "--only")) plan.only = words[i + 1];
-    else if (!strcmp(words[i], "--rounds")) plan.rounds = (unsigned)strtoul(words[i + 1], NULL, 10);
-    else bench_fail("what is %s?", words[i]);
+    if (!strcmp(words[i], "--only"))
+      plan.only = words[i + 1];
+    else if (!strcmp(words[i], "--rounds"))
+      plan.rounds = (unsigned)strtoul(words[i + 1], NULL, 10);
+    else
+      bench_fail("what is %s?", words[i]);
   }
   if (plan.rounds < 2) bench_fail("at least two rounds");
-  if (glob(path_of("*", ".wasm"), 0, NULL, &found) || found.gl_pathc > MOST_KERNELS) bench_fail("no kernels, or too many");
+  if (glob(path_of("*", ".wasm"), 0, NULL, &found) || found.gl_pathc > MOST_KERNELS)
+    bench_fail("no kernels, or too many");
   bench_pin(1);
   open_engines();
   for (size_t i = 0; i < found.gl_pathc; i++) {

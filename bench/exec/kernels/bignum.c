@@ -1,5 +1,5 @@
-/* bignum.c: products of numbers of 1024 bits from limbs of 32, as code for 32-bit machines has them, reduced by
- * Montgomery's method: multiplications with carries. */
+/* bignum.c: products of numbers of 1024 bits from limbs of 32, as code for 32-bit machines has them, reduced
+ * by Montgomery's method: multiplications with carries. */
 #include "kernel.h"
 
 enum { LIMBS = 32 };
@@ -28,15 +28,18 @@ static void multiply(uint32_t *result, const uint32_t *a, const uint32_t *b, uin
     t[LIMBS - 1] = (uint32_t)carry;
     t[LIMBS] = t[LIMBS + 1] + (uint32_t)(carry >> 32);
   }
-  for (int j = 0; j < LIMBS; j++) result[j] = t[j];
+  for (int j = 0; j < LIMBS; j++)
+    result[j] = t[j];
 }
 
 KERNEL uint32_t run(uint32_t rounds) {
   uint32_t state = 59, sum = 0, value[LIMBS], inverse = 1;
-  for (int i = 0; i < LIMBS; i++) modulus[i] = next_random(&state), base[i] = value[i] = next_random(&state);
+  for (int i = 0; i < LIMBS; i++)
+    modulus[i] = next_random(&state), base[i] = value[i] = next_random(&state);
   modulus[0] |= 1;
   modulus[LIMBS - 1] |= 1u << 31;
-  for (int i = 0; i < 5; i++) inverse *= 2 - modulus[0] * inverse;
+  for (int i = 0; i < 5; i++)
+    inverse *= 2 - modulus[0] * inverse;
   inverse = 0 - inverse;
   for (rounds *= 500; rounds; rounds--) {
     multiply(value, value, base, inverse);

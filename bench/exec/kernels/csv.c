@@ -17,7 +17,8 @@ static void write_text(void) {
       if (quoted) text[length++] = '"';
       for (uint32_t digits = 1 + next_random(&state) % 7; digits; digits--)
         text[length++] = (char)((column & 1 ? 'a' : '0') + next_random(&state) % 10);
-      if (quoted && !(next_random(&state) & 3)) text[length++] = '"', text[length++] = '"', text[length++] = ',';
+      if (quoted && !(next_random(&state) & 3))
+        text[length++] = '"', text[length++] = '"', text[length++] = ',';
       if (quoted) text[length++] = '"';
     }
     text[length++] = '\n';
@@ -39,7 +40,8 @@ static void read_text(void) {
   for (size_t i = 0; i < length; i++) {
     char byte = text[i];
     if (byte == '"') {
-      if (quoted && i + 1 < length && text[i + 1] == '"') i++;
+      if (quoted && i + 1 < length && text[i + 1] == '"')
+        i++;
       else {
         quoted = !quoted;
         continue;
@@ -59,8 +61,11 @@ static void read_text(void) {
 KERNEL uint32_t run(uint32_t rounds) {
   uint64_t sum = 0;
   write_text();
-  for (int column = 0; column < COLUMNS; column++) sums[column] = 0;
-  while (rounds--) read_text();
-  for (int column = 0; column < COLUMNS; column++) sum = sum * 31 + sums[column];
+  for (int column = 0; column < COLUMNS; column++)
+    sums[column] = 0;
+  while (rounds--)
+    read_text();
+  for (int column = 0; column < COLUMNS; column++)
+    sum = sum * 31 + sums[column];
   return (uint32_t)(sum ^ sum >> 32);
 }

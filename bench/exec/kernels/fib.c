@@ -5,6 +5,7 @@ static __attribute__((noinline)) uint32_t fib(uint32_t n) { return n < 2 ? n : f
 
 KERNEL uint32_t run(uint32_t rounds) {
   uint32_t sum = 0;
-  while (rounds--) sum = mix(sum, fib(27));
+  while (rounds--)
+    sum = mix(sum, fib(27));
   return sum;
 }

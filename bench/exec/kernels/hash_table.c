@@ -1,5 +1,5 @@
-/* hash_table.c: insertion, search and deletion in a table with chained buckets, nodes from a free list: pointers
- * that are followed. */
+/* hash_table.c: insertion, search and deletion in a table with chained buckets, nodes from a free list:
+ * pointers that are followed. */
 #include "kernel.h"
 
 enum { BUCKETS = 1 << 14, NODES = 1 << 15 };
@@ -11,13 +11,16 @@ static struct node nodes[NODES], *buckets[BUCKETS], *free_nodes;
 
 static void clear(void) {
   free_nodes = NULL;
-  for (int i = 0; i < BUCKETS; i++) buckets[i] = NULL;
-  for (int i = 0; i < NODES; i++) nodes[i].next = free_nodes, free_nodes = &nodes[i];
+  for (int i = 0; i < BUCKETS; i++)
+    buckets[i] = NULL;
+  for (int i = 0; i < NODES; i++)
+    nodes[i].next = free_nodes, free_nodes = &nodes[i];
 }
 
 static struct node **place(uint32_t key) {
   struct node **at = &buckets[key * 2654435761u >> 18];
-  while (*at && (*at)->key != key) at = &(*at)->next;
+  while (*at && (*at)->key != key)
+    at = &(*at)->next;
   return at;
 }
 
@@ -46,7 +49,8 @@ KERNEL uint32_t run(uint32_t rounds) {
       if (random >> 30) {
         struct node *found = *place(key);
         sum = mix(sum, found ? found->value : 1);
-      } else sum += toggle(key, random >> 16);
+      } else
+        sum += toggle(key, random >> 16);
     }
   }
   return sum;

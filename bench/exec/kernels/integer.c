@@ -1,5 +1,5 @@
-/* integer.c: integer arithmetic on 32 and 64 bits: greatest common divisors, powers modulo a prime, checksums by
- * table, counting of bits. */
+/* integer.c: integer arithmetic on 32 and 64 bits: greatest common divisors, powers modulo a prime, checksums
+ * by table, counting of bits. */
 #include "kernel.h"
 
 static uint32_t table[256];
@@ -21,7 +21,8 @@ static uint64_t power(uint64_t base, uint64_t exponent, uint64_t modulus) {
 }
 
 static uint32_t checksum(uint32_t value, uint32_t sum) {
-  for (int i = 0; i < 4; i++, value >>= 8) sum = table[(sum ^ value) & 255] ^ sum >> 8;
+  for (int i = 0; i < 4; i++, value >>= 8)
+    sum = table[(sum ^ value) & 255] ^ sum >> 8;
   return sum;
 }
 
@@ -29,7 +30,8 @@ KERNEL uint32_t run(uint32_t rounds) {
   uint32_t state = 43, sum = 0;
   for (uint32_t i = 0; i < 256; i++) {
     uint32_t value = i;
-    for (int bit = 0; bit < 8; bit++) value = value & 1 ? value >> 1 ^ 0xEDB88320u : value >> 1;
+    for (int bit = 0; bit < 8; bit++)
+      value = value & 1 ? value >> 1 ^ 0xEDB88320u : value >> 1;
     table[i] = value;
   }
   for (rounds *= 2000; rounds; rounds--) {

@@ -1,4 +1,5 @@
-/* json.c: reads JSON that it has written: byte-wise with many branches, recursive, with a sum over what it found. */
+/* json.c: reads JSON that it has written: byte-wise with many branches, recursive, with a sum over what it
+ * found. */
 #include "kernel.h"
 
 enum { ROOM = 200000 };
@@ -6,14 +7,17 @@ static char text[ROOM];
 static size_t length;
 
 static void put(const char *words) {
-  while (*words) text[length++] = *words++;
+  while (*words)
+    text[length++] = *words++;
 }
 static void put_number(uint32_t value) {
   char digits[12];
   int count = 0;
-  do digits[count++] = (char)('0' + value % 10);
+  do
+    digits[count++] = (char)('0' + value % 10);
   while (value /= 10);
-  while (count) text[length++] = digits[--count];
+  while (count)
+    text[length++] = digits[--count];
 }
 
 static void write_text(void) {
@@ -43,7 +47,8 @@ struct reader {
 static void value(struct reader *reader, int depth);
 
 static void space(struct reader *reader) {
-  while (*reader->at == ' ' || *reader->at == '\n' || *reader->at == '\t' || *reader->at == '\r') reader->at++;
+  while (*reader->at == ' ' || *reader->at == '\n' || *reader->at == '\t' || *reader->at == '\r')
+    reader->at++;
 }
 
 static void string(struct reader *reader) {
@@ -64,13 +69,17 @@ static void number(struct reader *reader) {
   bool negative = *reader->at == '-';
   double result = 0, scale = 1;
   if (negative) reader->at++;
-  for (; *reader->at >= '0' && *reader->at <= '9'; reader->at++) result = result * 10 + (*reader->at - '0');
+  for (; *reader->at >= '0' && *reader->at <= '9'; reader->at++)
+    result = result * 10 + (*reader->at - '0');
   if (*reader->at == '.')
-    for (reader->at++; *reader->at >= '0' && *reader->at <= '9'; reader->at++) result += (scale /= 10) * (*reader->at - '0');
+    for (reader->at++; *reader->at >= '0' && *reader->at <= '9'; reader->at++)
+      result += (scale /= 10) * (*reader->at - '0');
   if (*reader->at == 'e') {
     int power = 0;
-    for (reader->at++; *reader->at >= '0' && *reader->at <= '9'; reader->at++) power = power * 10 + (*reader->at - '0');
-    while (power--) result *= 10;
+    for (reader->at++; *reader->at >= '0' && *reader->at <= '9'; reader->at++)
+      power = power * 10 + (*reader->at - '0');
+    while (power--)
+      result *= 10;
   }
   reader->sum = mix(reader->sum, (uint32_t)(int64_t)(negative ? -result : result));
 }
@@ -110,13 +119,26 @@ static void value(struct reader *reader, int depth) {
     return;
   }
   switch (*reader->at) {
-  case '{': members(reader, depth, '}'); break;
-  case '[': members(reader, depth, ']'); break;
-  case '"': string(reader); break;
-  case 't': word(reader, "true"); break;
-  case 'f': word(reader, "false"); break;
-  case 'n': word(reader, "null"); break;
-  default: number(reader);
+  case '{':
+    members(reader, depth, '}');
+    break;
+  case '[':
+    members(reader, depth, ']');
+    break;
+  case '"':
+    string(reader);
+    break;
+  case 't':
+    word(reader, "true");
+    break;
+  case 'f':
+    word(reader, "false");
+    break;
+  case 'n':
+    word(reader, "null");
+    break;
+  default:
+    number(reader);
   }
 }
 

@@ -1,4 +1,5 @@
-/* lz.c: a compressor of the LZ77 family with a hash table, and its decompressor; what comes out is compared. */
+/* lz.c: a compressor of the LZ77 family with a hash table, and its decompressor; what comes out is compared.
+ */
 #include "kernel.h"
 
 enum { SIZE = 256 << 10, BITS = 14 };
@@ -6,11 +7,13 @@ static uint8_t plain[SIZE], packed[SIZE + SIZE / 8 + 64], unpacked[SIZE];
 static uint32_t heads[1 << BITS];
 
 static void fill(void) {
-  static const char *const words[8] = {"memory ", "instance ", "module ", "the ", "region ", "trap ", "of ", "a "};
+  static const char *const words[8] = {"memory ", "instance ", "module ", "the ",
+                                       "region ", "trap ",     "of ",     "a "};
   uint32_t state = 5, at = 0;
   while (at < SIZE) {
     uint32_t random = next_random(&state);
-    for (const char *word = words[random & 7]; *word && at < SIZE; word++) plain[at++] = (uint8_t)*word;
+    for (const char *word = words[random & 7]; *word && at < SIZE; word++)
+      plain[at++] = (uint8_t)*word;
     if ((random & 0xF00) == 0 && at < SIZE) plain[at++] = (uint8_t)(random >> 16);
   }
 }
@@ -23,7 +26,8 @@ static uint8_t *literals(uint8_t *out, const uint8_t *from, uint32_t count) {
   while (count) {
     uint32_t part = count < 127 ? count : 127;
     *out++ = (uint8_t)part;
-    for (uint32_t i = 0; i < part; i++) *out++ = *from++;
+    for (uint32_t i = 0; i < part; i++)
+      *out++ = *from++;
     count -= part;
   }
   return out;
@@ -32,7 +36,8 @@ static uint8_t *literals(uint8_t *out, const uint8_t *from, uint32_t count) {
 static size_t compress(void) {
   uint8_t *out = packed;
   uint32_t at = 0, start = 0;
-  for (int i = 0; i < 1 << BITS; i++) heads[i] = 0;
+  for (int i = 0; i < 1 << BITS; i++)
+    heads[i] = 0;
   while (at + 8 < SIZE) {
     uint32_t now = load32(plain + at), slot = now * 2654435761u >> (32 - BITS), candidate = heads[slot];
     heads[slot] = at + 1;
@@ -41,7 +46,8 @@ static size_t compress(void) {
       continue;
     }
     uint32_t count = 4;
-    while (count < 130 && at + count < SIZE && plain[candidate + count] == plain[at + count]) count++;
+    while (count < 130 && at + count < SIZE && plain[candidate + count] == plain[at + count])
+      count++;
     out = literals(out, plain + start, at - start);
     *out++ = (uint8_t)(0x80 | (count - 4));
     *out++ = (uint8_t)(at - candidate);
@@ -57,12 +63,14 @@ static uint32_t decompress(size_t length) {
   for (size_t at = 0; at < length;) {
     uint32_t head = packed[at++];
     if (head < 0x80) {
-      for (; head; head--) *out++ = packed[at++];
+      for (; head; head--)
+        *out++ = packed[at++];
       continue;
     }
     const uint8_t *from = out - (packed[at] | (uint32_t)packed[at + 1] << 8);
     at += 2;
-    for (head = head - 0x80 + 4; head; head--) *out++ = *from++;
+    for (head = head - 0x80 + 4; head; head--)
+      *out++ = *from++;
   }
   return (uint32_t)(out - unpacked);
 }

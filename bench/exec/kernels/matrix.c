@@ -6,9 +6,11 @@ static double left[N][N], right[N][N], product[N][N];
 
 static void multiply(void) {
   for (int i = 0; i < N; i++) {
-    for (int j = 0; j < N; j++) product[i][j] = 0;
+    for (int j = 0; j < N; j++)
+      product[i][j] = 0;
     for (int k = 0; k < N; k++)
-      for (int j = 0; j < N; j++) product[i][j] += left[i][k] * right[k][j];
+      for (int j = 0; j < N; j++)
+        product[i][j] += left[i][k] * right[k][j];
   }
 }
 
@@ -22,7 +24,8 @@ KERNEL uint32_t run(uint32_t rounds) {
   while (rounds--) {
     multiply();
     double trace = 0;
-    for (int i = 0; i < N; i++) trace += product[i][i];
+    for (int i = 0; i < N; i++)
+      trace += product[i][i];
     sum = mix(sum, (uint32_t)(int64_t)trace);
     left[0][0] += 1;
   }

@@ -1,4 +1,5 @@
-/* nbody.c: five bodies under gravity: floating point with square roots and divisions, all in registers or close. */
+/* nbody.c: five bodies under gravity: floating point with square roots and divisions, all in registers or
+ * close. */
 #include "kernel.h"
 
 enum { BODIES = 5, STEPS = 40000 };
@@ -11,7 +12,8 @@ static void start(void) {
   uint32_t state = 7;
   for (int i = 0; i < BODIES; i++) {
     double *fields = &bodies[i].x;
-    for (int j = 0; j < 7; j++) fields[j] = ((double)(next_random(&state) & 0xFFFF) - 32768) / 4096;
+    for (int j = 0; j < 7; j++)
+      fields[j] = ((double)(next_random(&state) & 0xFFFF) - 32768) / 4096;
     bodies[i].mass = 1 + i;
   }
 }
@@ -37,8 +39,10 @@ KERNEL uint32_t run(uint32_t rounds) {
   uint32_t sum = 0;
   while (rounds--) {
     start();
-    for (int i = 0; i < STEPS; i++) step(0.001);
-    for (int i = 0; i < BODIES; i++) sum = mix(sum, (uint32_t)(int64_t)(bodies[i].x * 1e6));
+    for (int i = 0; i < STEPS; i++)
+      step(0.001);
+    for (int i = 0; i < BODIES; i++)
+      sum = mix(sum, (uint32_t)(int64_t)(bodies[i].x * 1e6));
   }
   return sum;
 }

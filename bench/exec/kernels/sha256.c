@@ -1,4 +1,5 @@
-/* sha256.c: SHA-256 (FIPS 180-4) over 64 KiB: rotations and additions on 32 bits, unrolled by the compiler or not. */
+/* sha256.c: SHA-256 (FIPS 180-4) over 64 KiB: rotations and additions on 32 bits, unrolled by the compiler or
+ * not. */
 #include "kernel.h"
 
 static const uint32_t constants[64] = {
@@ -20,7 +21,8 @@ static uint32_t big_endian(const uint8_t *at) {
 
 static void block(uint32_t state[8], const uint8_t *bytes) {
   uint32_t w[64];
-  for (int i = 0; i < 16; i++) w[i] = big_endian(bytes + 4 * i);
+  for (int i = 0; i < 16; i++)
+    w[i] = big_endian(bytes + 4 * i);
   for (int i = 16; i < 64; i++) {
     uint32_t low = rotate_right(w[i - 15], 7) ^ rotate_right(w[i - 15], 18) ^ w[i - 15] >> 3;
     uint32_t high = rotate_right(w[i - 2], 17) ^ rotate_right(w[i - 2], 19) ^ w[i - 2] >> 10;
@@ -29,8 +31,8 @@ static void block(uint32_t state[8], const uint8_t *bytes) {
   uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
   uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
   for (int i = 0; i < 64; i++) {
-    uint32_t one = h + (rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25)) + ((e & f) ^ (~e & g)) +
-                   constants[i] + w[i];
+    uint32_t one = h + (rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25)) +
+                   ((e & f) ^ (~e & g)) + constants[i] + w[i];
     uint32_t two =
         (rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     h = g, g = f, f = e, e = d + one, d = c, c = b, b = a, a = one + two;
@@ -40,9 +42,12 @@ static void block(uint32_t state[8], const uint8_t *bytes) {
 }
 
 KERNEL uint32_t run(uint32_t rounds) {
-  uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  for (uint32_t i = 0; i < BYTES; i++) message[i] = (uint8_t)(i * 7 + (i >> 8));
+  uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  for (uint32_t i = 0; i < BYTES; i++)
+    message[i] = (uint8_t)(i * 7 + (i >> 8));
   while (rounds--)
-    for (uint32_t at = 0; at < BYTES; at += 64) block(state, message + at);
+    for (uint32_t at = 0; at < BYTES; at += 64)
+      block(state, message + at);
   return state[0] ^ state[7];
 }

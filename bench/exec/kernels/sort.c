@@ -1,5 +1,5 @@
-/* sort.c: quicksort with insertion sort for short ranges, then heapsort, over 32-bit numbers: branches that cannot
- * be predicted, and loads that depend on them. */
+/* sort.c: quicksort with insertion sort for short ranges, then heapsort, over 32-bit numbers: branches that
+ * cannot be predicted, and loads that depend on them. */
 #include "kernel.h"
 
 enum { COUNT = 100000 };
@@ -7,14 +7,16 @@ static uint32_t values[COUNT];
 
 static void fill(void) {
   uint32_t state = 17;
-  for (int i = 0; i < COUNT; i++) values[i] = next_random(&state);
+  for (int i = 0; i < COUNT; i++)
+    values[i] = next_random(&state);
 }
 
 static void insertion(uint32_t *at, int32_t count) {
   for (int32_t i = 1; i < count; i++) {
     uint32_t moving = at[i];
     int32_t j = i;
-    for (; j && at[j - 1] > moving; j--) at[j] = at[j - 1];
+    for (; j && at[j - 1] > moving; j--)
+      at[j] = at[j - 1];
     at[j] = moving;
   }
 }
@@ -25,8 +27,10 @@ static void quick(uint32_t *at, int32_t count) {
     uint32_t pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
     int32_t i = 0, j = count - 1;
     while (i <= j) {
-      while (at[i] < pivot) i++;
-      while (at[j] > pivot) j--;
+      while (at[i] < pivot)
+        i++;
+      while (at[j] > pivot)
+        j--;
       if (i > j) break;
       uint32_t kept = at[i];
       at[i++] = at[j];
@@ -50,7 +54,8 @@ static void sink(uint32_t *at, int32_t from, int32_t count) {
 }
 
 static void heap(uint32_t *at, int32_t count) {
-  for (int32_t i = count / 2; i--;) sink(at, i, count);
+  for (int32_t i = count / 2; i--;)
+    sink(at, i, count);
   while (--count > 0) {
     uint32_t kept = at[0];
     at[0] = at[count];

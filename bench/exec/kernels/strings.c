@@ -7,11 +7,13 @@ static const char *words[WORDS];
 
 static size_t length_of(const char *s) {
   const char *end = s;
-  while (*end) end++;
+  while (*end)
+    end++;
   return (size_t)(end - s);
 }
 static int compare(const char *a, const char *b) {
-  while (*a && *a == *b) a++, b++;
+  while (*a && *a == *b)
+    a++, b++;
   return (uint8_t)*a - (uint8_t)*b;
 }
 static const char *find_byte(const char *s, char byte) {
@@ -22,7 +24,8 @@ static const char *find_byte(const char *s, char byte) {
 static const char *find(const char *s, const char *part) {
   for (; *s; s++) {
     size_t i = 0;
-    while (part[i] && s[i] == part[i]) i++;
+    while (part[i] && s[i] == part[i])
+      i++;
     if (!part[i]) return s;
   }
   return NULL;
@@ -30,8 +33,10 @@ static const char *find(const char *s, const char *part) {
 static uint32_t fold(char *s) {
   uint32_t changed = 0;
   for (; *s; s++)
-    if (*s >= 'a' && *s <= 'z') *s = (char)(*s - 32), changed++;
-    else if (*s >= 'A' && *s <= 'Z') *s = (char)(*s + 32), changed++;
+    if (*s >= 'a' && *s <= 'z')
+      *s = (char)(*s - 32), changed++;
+    else if (*s >= 'A' && *s <= 'Z')
+      *s = (char)(*s + 32), changed++;
   return changed;
 }
 
@@ -40,7 +45,8 @@ static void write_words(void) {
   char *at = text;
   for (int i = 0; i < WORDS; i++) {
     words[i] = at;
-    for (uint32_t length = 3 + next_random(&state) % 18; length; length--) *at++ = (char)('a' + next_random(&state) % 6);
+    for (uint32_t length = 3 + next_random(&state) % 18; length; length--)
+      *at++ = (char)('a' + next_random(&state) % 6);
     *at++ = 0;
   }
 }
