@@ -125,6 +125,8 @@ def keyed(cycle):
     if copies:
         report["copy_in_and_out_ns"] = copies
     report.update(memory_and_threads(cycle))
+    if "compile" in cycle:
+        report["compile"] = cycle["compile"]
     floors = {row: {engine[6:]: round(figures["min"], 4) for engine, figures in figures_of.items()
                     if engine.startswith("floor_")} for row, figures_of in rows.items()}
     report["floors_ns"] = {row: found for row, found in floors.items() if found}
@@ -162,12 +164,12 @@ def number(value):
 
 def cycle_table(cycle, report):
     rows = cycle.get("rows", {})
-    lines = [f"{'row':22} {'lucet':>10} {'wasmtime':>10} {'wasm2c':>10}  {'/wasmtime':>9} {'target':>7}  noise"]
+    lines = [f"{'row':27} {'lucet':>10} {'wasmtime':>10} {'wasm2c':>10}  {'/wasmtime':>9} {'target':>7}  noise"]
 
     def line(label, figures, target=None, note=""):
         lucet, wasmtime, wasm2c = (figures.get(peer) for peer in PEERS)
         goal = "" if target is None else f"{target:.2f}"
-        lines.append(f"{label:22} {number(lucet):>10} {number(wasmtime):>10} {number(wasm2c):>10}  "
+        lines.append(f"{label:27} {number(lucet):>10} {number(wasmtime):>10} {number(wasm2c):>10}  "
                      f"{ratio(lucet, wasmtime):>9} {goal:>7}  {note}")
 
     for row, figures in rows.items():
@@ -177,10 +179,13 @@ def cycle_table(cycle, report):
              f"MEANINGLESS: {', '.join(culprits)} varied" if culprits else "")
         for engine, found in figures.items():
             if engine.startswith("floor_") or engine in ("lucet_reset", "lucet_sealed", "wasm2c_no_recovery"):
-                lines.append(f"  {engine:20} {number(found['min'] * scale):>10}")
+                lines.append(f"  {engine:25} {number(found['min'] * scale):>10}")
     for name in ("idle_instance_bytes", "released_slot_bytes", "cold_slot_us"):
         if name in report:
             line(name, report[name])
+    for name, row in report.get("compile", {}).items():
+        for figure in ("ms", "cpu_ms", "peak_mb"):
+            line(f"{name} {figure}", {peer: figures[figure] for peer, figures in row.items()})
     if "threads_scaling" in report:
         line("threads_scaling", report["threads_scaling"], None, f"memcpy {report['threads_scaling']['memcpy']:.2f}")
     return lines

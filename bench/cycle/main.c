@@ -5,6 +5,7 @@
  *
  * Not here: the report, which report.py makes from this. */
 #define _GNU_SOURCE
+#include "compile.h"
 #include "engine.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -158,6 +159,8 @@ int main(int count, char **words) {
   }
   if (plan.rounds < 2) bench_fail("at least two rounds");
   printf("{");
+  /* These two work with processes of their own, which must start small. */
+  if (bench_wanted("compile", plan.only)) print_compile(words[1]);
   if (bench_wanted("idle", plan.only)) print_idle(words[1]);
   for (size_t i = 0; i < ENGINES; i++) {
     engines[i]->open(engines[i], words[1], 2 * SLOTS);
