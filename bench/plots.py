@@ -6,7 +6,7 @@ import math
 
 COLOURS = {"lucet": "#1b6ca8", "lucet_reset": "#63a4d4", "wasmtime": "#c8553d", "wasm2c": "#6b8e23", "memcpy": "#777777",
            "native": "#333333", "native_novec": "#999999", "lucet_native": "#63a4d4"}
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 420, 70, 60, 40, 150
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 440, 70, 90, 40, 150
 
 
 class Picture:

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""readme.py [README]: puts the figures of bench/out/report.json into the README, between the lines
+`<!-- bench:begin -->` and `<!-- bench:end -->`, and the plot of cycles beside this file's directory as
+bench/plots/cycle.svg. Run by `make bench-readme` after `make bench`.
+
+Invariants: every figure comes from the report; rows that were too noisy are left out and named as left out; what is
+outside the two lines is not touched. Not here: measuring and comparing.
+"""
+import json
+import os
+import shutil
+import sys
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+ROWS = [  # label, unit, where in the report, name of the row in the noise list
+    ("call into the guest, function handle", "ns", ("call_in_ns",), "call_in"),
+    ("call into the guest, typed entry", "ns", ("call_in_stub_ns",), "call_in_stub"),
+    ("call of a host function", "ns", ("call_out_ns",), "call_out"),
+    ("call of a leaf host function", "ns", ("call_out_leaf_ns",), "call_out_leaf"),
+    *[(f"new instance, call, release; {pages} pages touched", "us", ("cycle_us", pages), f"cycle/{pages}")
+      for pages in ("0", "1", "16", "64", "256")],
+    ("load a module of 100 KB", "us", ("load_us",), "load/100k"),
+    ("load a module of 1 MB", "us", ("load_1mb_us",), "load/1m"),
+    ("memory of a live idle instance", "bytes", ("idle_instance_bytes",), None),
+]
+
+
+def find(report, path):
+    for key in path:
+        report = report[key]
+    return report
+
+
+def number(value):
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def geometric_mean(kernels, peer):
+    product = 1.0
+    for row in kernels.values():
+        product *= row["lucet"] / row[peer]
+    return product ** (1 / len(kernels))
+
+
+def block(report):
+    machine, noise = report["machine"], report["noise"]["meaningless"]
+    lines = ["| | | Lucet | wasmtime | wasm2c |", "| --- | --- | ---: | ---: | ---: |"]
+    left_out = []
+    for label, unit, path, row in ROWS:
+        if row in noise:
+            left_out.append(label)
+            continue
+        figures = find(report, path)
+        lines.append(f"| {label} | {unit} | {number(figures.get('lucet'))} | {number(figures.get('wasmtime'))} | "
+                     f"{number(figures.get('wasm2c'))} |")
+    kernels = report["exec"]
+    lines.append("")
+    lines.append(f"Execution of {len(kernels)} kernels, geometric mean of the times: "
+                 f"{geometric_mean(kernels, 'wasmtime'):.2f} of wasmtime's, {geometric_mean(kernels, 'wasm2c'):.2f} of "
+                 f"wasm2c's with clang -O3, {geometric_mean(kernels, 'native_novec'):.2f} of native code without "
+                 f"vectors, {geometric_mean(kernels, 'native'):.2f} of native code.")
+    if left_out:
+        lines.append("")
+        lines.append("Too noisy in this run to mean anything, and left out: " + "; ".join(left_out) + ".")
+    lines.append("")
+    lines.append("![latency of a new instance against pages touched](bench/plots/cycle.svg)")
+    lines.append("")
+    lines.append(f"Minima of one run on {machine['date']} UTC: {machine['cpu']}, {machine['cpus']} CPUs, Linux "
+                 f"{machine['kernel']}; {report['versions']['peers']}. `make bench` measures, `make bench-readme` "
+                 "writes this.")
+    return lines
+
+
+def main():
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    readme = sys.argv[1] if len(sys.argv) > 1 else f"{root}/README.md"
+    with open(f"{root}/bench/out/report.json", encoding="utf-8") as file:
+        report = json.load(file)
+    with open(readme, encoding="utf-8") as file:
+        text = file.read()
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        sys.exit(f"{readme}: expected one line {BEGIN} and after it one line {END}")
+    before, after = text[:text.index(BEGIN) + len(BEGIN)], text[text.index(END):]
+    with open(readme, "w", encoding="utf-8") as file:
+        file.write(before + "\n" + "\n".join(block(report)) + "\n" + after)
+    os.makedirs(f"{root}/bench/plots", exist_ok=True)
+    shutil.copy(f"{root}/bench/out/cycle.svg", f"{root}/bench/plots/cycle.svg")
+
+
+main()
