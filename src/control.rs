@@ -10,6 +10,7 @@
 //! * the `text`, `traps` and stack fields are written before a run and do not change during one.
 //! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
 
+use crate::hot::{HotSet, Sampling};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -187,10 +188,22 @@ pub struct ControlBlock {
     pub entry_frame: Cell<usize>,
     /// Bytes of linear memory that are readable and writable at present. Statistics read it from other threads.
     pub accessible: AtomicU64,
+    /// Whether cold pages of memory can be written: `region::seal` has the values. Read by signal handlers.
+    pub sealed: AtomicU32,
+    /// Bytes of memory that sealing is about: those of a fresh instance.
+    pub sealed_bytes: AtomicU64,
+    /// Which initial memory the slot holds; 0: none.
+    pub tenant: Cell<u64>,
+    /// Bytes at the start of memory that are mapped from a file.
+    pub file_bytes: Cell<usize>,
+    /// The pages that can always be written, and are restored by copying.
+    pub hot: Cell<HotSet>,
+    /// How far the search for hot pages that are cold is.
+    pub sampling: Cell<Sampling>,
+    /// How often in a row written pages did not fit.
+    pub misfits: Cell<u32>,
     /// Whether stack, tables and state have been made accessible.
     pub prepared: AtomicBool,
-    /// Entries since the stack was last discarded.
-    pub stack_uses: Cell<u32>,
     /// The slot's index in its region.
     pub slot: Cell<u32>,
     /// The instance; `None` when free. Touched by the owner only.
@@ -234,8 +247,14 @@ impl ControlBlock {
             request: Cell::new(Request::None),
             entry_frame: Cell::new(0),
             accessible: AtomicU64::new(0),
+            sealed: AtomicU32::new(0),
+            sealed_bytes: AtomicU64::new(0),
+            tenant: Cell::new(0),
+            file_bytes: Cell::new(0),
+            hot: Cell::new(HotSet::EMPTY),
+            sampling: Cell::new(Sampling::NONE),
+            misfits: Cell::new(0),
             prepared: AtomicBool::new(false),
-            stack_uses: Cell::new(0),
             slot: Cell::new(0),
             instance: UnsafeCell::new(None),
         }

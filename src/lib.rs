@@ -9,7 +9,8 @@
 //!   linker, module, region             what instances are made of
 //!   context     the assembly that changes stacks
 //!   signal, thread                     what happens on a fault, and what a thread needs for it
-//!   control, directory, process        the control block of a slot, how a handle finds it, whose process it is
+//!   control, directory, process, hot   the control block of a slot, how a handle finds it, whose process it is, which pages
+//!                                      of its memory are written
 //!   wasi        host functions for what a wasm32-wasi guest calls while it starts
 //!   mapping, counted, error, guard, text, abi    system memory, shared ownership, failures, panics, lines, C's structs
 //! ```
@@ -25,6 +26,7 @@ mod directory;
 pub mod error;
 pub mod guard;
 mod helpers;
+mod hot;
 pub mod instance;
 pub mod linker;
 mod mapping;

@@ -5,7 +5,8 @@
 
 use crate::error::{Error, Result, Status, error};
 use lucet_format::PAGE_SIZE;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// What may be done with pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,40 @@ impl Mapping {
         }
     }
 
+    /// Maps a file's beginning over a range of pages, readable and writable; what is written stays here.
+    pub fn map_private(&self, offset: usize, length: usize, file: BorrowedFd<'_>) -> Result<()> {
+        self.map_file(offset, length, Access::ReadWrite, file, 0)?;
+        self.keep_range_private(offset, length);
+        Ok(())
+    }
+
+    /// Makes a range of pages new address space that nothing may be done with, and has nothing of what was there.
+    pub fn renew(&self, offset: usize, length: usize) -> Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        let at = self.inside(offset, length)?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // SAFETY: the range is ours, so MAP_FIXED replaces nothing of anybody else's.
+        let done = unsafe { libc::mmap(at as *mut _, length, libc::PROT_NONE, flags, -1, 0) };
+        if done == libc::MAP_FAILED {
+            return Err(Error::system("mmap of a slot"));
+        }
+        self.keep_range_private(offset, length);
+        Ok(())
+    }
+
+    /// Gives the memory of a range of pages back: they read as zero again, or as the file that is mapped there. False: the kernel
+    /// refuses, because the process locks its memory; nothing has changed.
+    pub fn give_back(&self, offset: usize, length: usize) -> Result<bool> {
+        if length == 0 {
+            return Ok(true);
+        }
+        let at = self.inside(offset, length)?;
+        // SAFETY: the range is ours; callers hold no references into it, only addresses.
+        Ok(unsafe { libc::madvise(at as *mut _, length, libc::MADV_DONTNEED) } == 0)
+    }
+
     /// Makes a range of pages read as zero again and gives their memory back.
     ///
     /// In a process that locks its memory (`mlockall`) the kernel refuses; then the bytes are overwritten.
@@ -165,13 +200,76 @@ impl Mapping {
         Ok(())
     }
 
-    /// Keeps the range out of core dumps and of child processes. Best effort: older kernels may not know it.
+    /// Keeps the range out of core dumps and of child processes, and free of huge pages, of which a guest that writes a byte
+    /// would dirty two megabytes. Best effort: older kernels may not know it.
     pub fn keep_private(&self) {
-        for advice in [libc::MADV_DONTDUMP, libc::MADV_DONTFORK] {
+        self.keep_range_private(0, self.length);
+    }
+
+    fn keep_range_private(&self, offset: usize, length: usize) {
+        for advice in [
+            libc::MADV_DONTDUMP,
+            libc::MADV_DONTFORK,
+            libc::MADV_NOHUGEPAGE,
+        ] {
             // SAFETY: advice on a range of ours that changes nothing in this process.
-            unsafe { libc::madvise(self.base as *mut _, self.length, advice) };
+            unsafe { libc::madvise((self.base + offset) as *mut _, length, advice) };
         }
     }
+}
+
+/// Changes what may be done with pages, at once and from anywhere. Async-signal-safe.
+///
+/// # Safety
+///
+/// The pages are a part of a [`Mapping`] whose owner expects the change.
+pub unsafe fn protect_now(address: usize, length: usize, access: Access) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { libc::mprotect(address as *mut _, length, access.bits()) == 0 }
+}
+
+/// A file in the kernel's memory, `length` zeros long.
+///
+/// # Errors
+///
+/// `NoMemory`, `System`.
+pub fn memory_file(name: &CStr, length: usize) -> Result<OwnedFd> {
+    /// Since Linux 6.3: code may be mapped from it also where the default is otherwise.
+    const MFD_EXEC: libc::c_uint = 0x10;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is a C string.
+    let make = |flags| unsafe { libc::memfd_create(name.as_ptr(), flags) };
+    let made = [flags | MFD_EXEC, flags]
+        .into_iter()
+        .map(make)
+        .find(|number| *number >= 0);
+    let Some(number) = made else {
+        return Err(Error::system("memfd_create"));
+    };
+    // SAFETY: just made, and nobody else's.
+    let file = unsafe { OwnedFd::from_raw_fd(number) };
+    // SAFETY: the descriptor is open.
+    if length > 0 && unsafe { libc::ftruncate(file.as_raw_fd(), length as libc::off_t) } != 0 {
+        return Err(Error::system("ftruncate"));
+    }
+    Ok(file)
+}
+
+/// Writes all of `bytes` at a place of a file. The error is in `errno`.
+pub fn write_at(file: BorrowedFd<'_>, at: u64, bytes: &[u8]) -> std::result::Result<(), ()> {
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        let offset = (at + done as u64).cast_signed();
+        // SAFETY: the descriptor is open, the bytes are readable.
+        let written =
+            unsafe { libc::pwrite(file.as_raw_fd(), rest.as_ptr().cast(), rest.len(), offset) };
+        match usize::try_from(written) {
+            Ok(written) => done += written,
+            Err(_) if std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => {}
+            Err(_) => return Err(()),
+        }
+    }
+    Ok(())
 }
 
 fn release(at: usize, length: usize) {

@@ -462,7 +462,7 @@ pub struct Spill {
 const SPILL_BYTES: usize = size_of::<Spill>();
 const _: () = assert!(SPILL_BYTES == 48 + 8 * 16);
 const _: () = assert!(
-    SPILL_BYTES % 16 == 0 && offset_of!(Spill, floats) == 48,
+    SPILL_BYTES.is_multiple_of(16) && offset_of!(Spill, floats) == 48,
     "the stack stays aligned"
 );
 

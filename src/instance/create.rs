@@ -11,6 +11,7 @@ use crate::directory;
 use crate::error::{Result, Status, error};
 use crate::module::{Link, Module, unlinked};
 use crate::region::Region;
+use crate::region::seal;
 use crate::region::slot::{self, Stack};
 use crate::region::stats::Counters;
 use lucet_format::image::NONE;
@@ -35,7 +36,7 @@ pub fn create(
     let link = module.link.as_ref().ok_or_else(unlinked)?;
     region.admits(&module.code)?;
     check_limits(link, limits)?;
-    let block = region.take_slot()?;
+    let block = region.take_slot(link.initial.id)?;
     let inner = Inner {
         region: region.clone(),
         module: module.clone(),
@@ -84,7 +85,7 @@ fn check_limits(link: &Link, limits: Limits) -> Result<()> {
             "the module starts with {what} of {wanted}, the limit is {limit}"
         ))
     };
-    within("a memory", link.memory_minimum, limits.memory_bytes)?;
+    within("a memory", link.initial.bytes, limits.memory_bytes)?;
     within(
         "table elements",
         link.table_elements.len() as u64,
@@ -95,9 +96,8 @@ fn check_limits(link: &Link, limits: Limits) -> Result<()> {
 /// Puts a clean slot into the module's initial state.
 fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
     describe_to_trampolines(block, inner, link);
-    slot::resize_memory(&inner.region, block, link.memory_minimum)?;
+    seal::occupy(&inner.region, block, &link.initial)?;
     fill_state(block, inner, link);
-    fill_memory(block, inner, link);
     let nothing_to_do = link.trap.is_none() && inner.image().header().start_function == NONE;
     inner.started.set(nothing_to_do);
     block.token.set(if nothing_to_do {
@@ -152,23 +152,10 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
         );
         write_state(block, vmctx::LEAF_STACK_LIMIT, leaf_limit);
     }
-    publish_memory_bytes(block, inner, link.memory_minimum);
+    publish_memory_bytes(block, inner, link.initial.bytes);
 }
 
-fn fill_memory(block: &ControlBlock, inner: &Inner, link: &Link) {
-    let image = inner.image();
-    for piece in &link.memory {
-        let bytes = image.bytes(piece.source);
-        let end = piece.destination.saturating_add(bytes.len() as u64);
-        if end <= link.memory_minimum {
-            let to = (block.vmctx.get() as u64 + piece.destination) as *mut u8;
-            // SAFETY: the range has just been found to lie within the accessible memory of the slot.
-            unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        }
-    }
-}
-
-/// Makes the slot's content zero.
+/// Leaves nothing of the instance in its slot: stack, state and tables are zero, memory is that of a fresh instance.
 fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let link = inner.link()?;
     let stack = if block.state() == state::STOPPED {
@@ -178,16 +165,11 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     };
     block.set_state(state::CLEANING);
     let tables = super::table::used_bytes(block, inner);
+    let state_bytes = link.state_template.len() as u32;
     // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
-    unsafe {
-        slot::clean(
-            &inner.region,
-            block,
-            link.state_template.len() as u32,
-            tables,
-            stack,
-        )
-    }
+    let cleaned = unsafe { slot::clean(&inner.region, block, state_bytes, tables, stack) };
+    // SAFETY: as above.
+    cleaned.and_then(|()| unsafe { seal::restore(&inner.region, block, &link.initial) })
 }
 
 /// Makes an instance as good as new. Keeps its data and limits.

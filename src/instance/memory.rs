@@ -3,7 +3,7 @@
 use super::{Handle, Inner, Limits, live, publish_memory_bytes};
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
-use crate::region::slot;
+use crate::region::{seal, slot};
 use lucet_format::WASM_PAGE_SIZE;
 use std::sync::atomic::Ordering;
 
@@ -60,7 +60,14 @@ pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*co
 /// As [`view`].
 pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result<*mut u8> {
     let (block, inner) = live(handle)?;
-    Ok(range(block, inner, index, address, length)? as *mut u8)
+    let at = range(block, inner, index, address, length)?;
+    if !seal::make_writable(block, address, length) {
+        return Err(error!(
+            Status::System,
+            "the kernel does not make {length} bytes at {address:#x} writable"
+        ));
+    }
+    Ok(at as *mut u8)
 }
 
 /// Copies out of the guest.

@@ -3,7 +3,7 @@
 //! Every import that cannot be resolved is reported, not only the first: a host's programmer wants the whole list.
 
 use super::template::Template;
-use super::{CodeImage, InitialPiece, TableTemplate, signature};
+use super::{CodeImage, InitialMemory, TableTemplate, signature};
 use crate::abi::lucet_value;
 use crate::context;
 use crate::control::ImportTarget;
@@ -29,10 +29,8 @@ pub struct Link {
     pub tables: Vec<TableTemplate>,
     /// The elements of all of them.
     pub table_elements: Vec<u64>,
-    /// What memory 0 holds.
-    pub memory: Vec<InitialPiece>,
-    /// Bytes of memory 0 at first.
-    pub memory_minimum: u64,
+    /// Memory 0 at first.
+    pub initial: InitialMemory,
     /// Bytes of memory 0 at most.
     pub memory_maximum: u64,
     /// What instantiation traps with: some segment does not fit.
@@ -70,6 +68,11 @@ impl Link {
         }
         resolver.verdict()?;
         let template = Template::new(code, &resolver.globals)?;
+        let pieces = template
+            .pieces
+            .iter()
+            .map(|piece| (piece.destination, image.bytes(piece.source)));
+        let initial = InitialMemory::new(template.memory_minimum, pieces)?;
         let table = read_only(&resolver.rows)?;
         Ok(Link {
             imports: table.as_ref().map_or(std::ptr::null(), |table| {
@@ -78,8 +81,7 @@ impl Link {
             state_template: template.state,
             tables: template.tables,
             table_elements: template.table_elements,
-            memory: template.memory,
-            memory_minimum: template.memory_minimum,
+            initial,
             memory_maximum: template.memory_maximum,
             trap: template.trap,
             _table: table,

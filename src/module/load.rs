@@ -7,6 +7,7 @@
 use super::CodeImage;
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
+use crate::mapping::memory_file;
 use lucet_format::image::MAX_FILE_BYTES;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -58,7 +59,7 @@ pub fn descriptor(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Counted<Code
     match mode {
         Mode::InPlace => Counted::new(CodeImage::new(descriptor, length)?),
         Mode::Copy => {
-            let copy = memory_file()?;
+            let copy = memory_file(c"lucet-module", 0)?;
             copy_file(descriptor, copy.as_fd(), length)?;
             seal(copy.as_fd())?;
             Counted::new(CodeImage::new(copy.as_fd(), length)?)
@@ -73,7 +74,7 @@ pub fn descriptor(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Counted<Code
 /// `BadModule`, `Incompatible`, `NoMemory`, `System`.
 pub fn bytes(content: &[u8]) -> Result<Counted<CodeImage>> {
     check_size(content.len() as u64)?;
-    let copy = memory_file()?;
+    let copy = memory_file(c"lucet-module", 0)?;
     write_all(copy.as_fd(), content)?;
     seal(copy.as_fd())?;
     Counted::new(CodeImage::new(copy.as_fd(), content.len())?)
@@ -103,21 +104,6 @@ fn check_size(length: u64) -> Result<usize> {
         ));
     }
     Ok(length as usize)
-}
-
-fn memory_file() -> Result<OwnedFd> {
-    /// Since Linux 6.3: code may be mapped from it also where the default is otherwise.
-    const MFD_EXEC: libc::c_uint = 0x10;
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    for flags in [flags | MFD_EXEC, flags] {
-        // SAFETY: the name is a C string.
-        let number = unsafe { libc::memfd_create(c"lucet-module".as_ptr(), flags) };
-        if number >= 0 {
-            // SAFETY: just made, and nobody else's.
-            return Ok(unsafe { OwnedFd::from_raw_fd(number) });
-        }
-    }
-    Err(Error::system("memfd_create for a module"))
 }
 
 fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<()> {

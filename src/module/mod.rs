@@ -14,6 +14,7 @@
 
 pub mod code;
 mod cpu;
+mod initial;
 pub mod link;
 pub mod load;
 pub mod short;
@@ -21,8 +22,9 @@ pub mod signature;
 mod template;
 
 pub use code::{CodeImage, Func};
+pub use initial::InitialMemory;
 pub use link::Link;
-pub use template::{InitialPiece, TableTemplate};
+pub use template::TableTemplate;
 
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};

@@ -35,7 +35,7 @@ pub struct TableTemplate {
 
 /// Bytes to copy into linear memory 0.
 #[derive(Clone, Copy, Debug)]
-pub struct InitialPiece {
+pub(super) struct InitialPiece {
     /// Where.
     pub destination: u64,
     /// What, as a range of the module's file.
@@ -48,7 +48,7 @@ pub(super) struct Template {
     pub state: Vec<u8>,
     pub tables: Vec<TableTemplate>,
     pub table_elements: Vec<u64>,
-    pub memory: Vec<InitialPiece>,
+    pub pieces: Vec<InitialPiece>,
     pub memory_minimum: u64,
     pub memory_maximum: u64,
     pub trap: Option<TrapCode>,
@@ -77,7 +77,7 @@ impl Template {
             state: source.state(&tables)?,
             table_elements: source.table_elements(&tables)?,
             tables,
-            memory: Vec::new(),
+            pieces: Vec::new(),
             memory_minimum,
             memory_maximum,
             trap: None,
@@ -305,7 +305,7 @@ impl Source<'_> {
                 destination: run.destination,
                 source: run.bytes,
             });
-            template.memory = try_collect(pieces, "the initial memory of a module")?;
+            template.pieces = try_collect(pieces, "the initial memory of a module")?;
             return Ok(());
         }
         let mut pieces = Vec::new();
@@ -327,7 +327,7 @@ impl Source<'_> {
                 source: segment.bytes,
             });
         }
-        template.memory = pieces;
+        template.pieces = pieces;
         Ok(())
     }
 }

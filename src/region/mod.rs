@@ -9,8 +9,11 @@
 
 pub mod config;
 pub mod layout;
+mod pagemap;
+mod probe;
 pub mod ranges;
 mod resident;
+pub mod seal;
 pub mod slot;
 pub mod stats;
 
@@ -31,6 +34,9 @@ use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE, contract};
 use stats::Counters;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+
+/// How many free slots are looked at for one whose memory needs nothing.
+const SLOTS_TO_LOOK_AT: usize = 16;
 
 /// See the file's header.
 pub struct Region {
@@ -179,13 +185,26 @@ impl Region {
         self.process
     }
 
-    /// Takes a free slot.
-    pub fn take_slot(&self) -> Result<&'static ControlBlock> {
-        let taken = self
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+    /// Takes a free slot: one whose memory is already that of `tenant`, else one that was nobody's, else any; of the slots that became
+    /// free last, which are in the caches.
+    pub fn take_slot(&self, tenant: u64) -> Result<&'static ControlBlock> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = free.len().saturating_sub(SLOTS_TO_LOOK_AT)..free.len();
+        let tenant_of = |index: usize| {
+            let slot = free.get(index).copied()?;
+            // The lock orders this after what the last owner has written.
+            Some(self.blocks.block(slot)?.tenant.get())
+        };
+        let of = |wanted: u64| {
+            recent
+                .clone()
+                .rev()
+                .find(|index| tenant_of(*index) == Some(wanted))
+        };
+        let taken = of(tenant)
+            .or_else(|| of(0))
+            .or(free.len().checked_sub(1))
+            .map(|index| free.remove(index));
         let block = taken.and_then(|slot| Some((slot, self.blocks.block(slot)?)));
         let Some((slot, block)) = block else {
             return Err(error!(

@@ -1,4 +1,4 @@
-//! Which slot a stack pointer is in. Signal handlers ask this, so the answer takes no lock and no memory.
+//! Which slot an address is in. Signal handlers ask this, so the answer takes no lock and no memory.
 //!
 //! A fixed table of rows, one for each region. A row is written while it is not published; `base` is stored last and
 //! makes it visible, and cleared first when the region goes. A handler only finds rows of regions in which
@@ -95,18 +95,23 @@ impl Drop for Published {
 
 /// The control block of the slot whose stack, or stack guard, this address is in. Async-signal-safe.
 pub fn find_by_stack(stack_pointer: usize) -> Option<&'static ControlBlock> {
+    let block = find(stack_pointer)?;
+    let inside = (block.stack_guard.get()..=block.stack_high.get()).contains(&stack_pointer);
+    inside.then_some(block)
+}
+
+/// The control block of the slot that an address is in. Async-signal-safe.
+pub fn find(address: usize) -> Option<&'static ControlBlock> {
     let used = USED.load(Ordering::Acquire);
     for row in TABLE.get(..used)? {
         let base = row.base.load(Ordering::Acquire);
-        let offset = stack_pointer.wrapping_sub(base);
+        let offset = address.wrapping_sub(base);
         if base == 0 || offset >= row.length.load(Ordering::Relaxed) {
             continue;
         }
         let slot = offset / row.stride.load(Ordering::Relaxed).max(1);
         let number = row.first.load(Ordering::Relaxed) + slot as u64;
-        let block = directory::block(u32::try_from(number).ok()?)?;
-        let inside = (block.stack_guard.get()..=block.stack_high.get()).contains(&stack_pointer);
-        return inside.then_some(block);
+        return directory::block(u32::try_from(number).ok()?);
     }
     None
 }

@@ -1,15 +1,7 @@
 //! The memory of one slot: making it accessible, and making it clean.
 //!
-//! ```text
-//!            prepare                 grow, shrink                    clean
-//!   (inaccessible) --> stack, tables, state RW; memory RW up to `accessible` --> everything zero again
-//! ```
-//!
-//! Invariants: pages at and beyond `accessible` are inaccessible and read as zero when made accessible; after
-//! [`clean`] every accessible byte of memory, state and used tables is zero.
-//!
-//! This release cleans with one checked `madvise`. The interface leaves room for slots that stay resident and
-//! are restored by copying.
+//! Invariants: pages of memory at and beyond `accessible` are inaccessible and read as zero when made accessible; after
+//! [`clean`] every byte of state and used tables is zero. What memory below `accessible` holds is [`super::seal`]'s concern.
 
 use super::Region;
 use crate::control::ControlBlock;
@@ -18,14 +10,19 @@ use crate::mapping::Access;
 use lucet_format::PAGE_SIZE;
 use std::sync::atomic::Ordering;
 
-/// The stack of a slot is discarded at the latest after this many uses.
-const STACK_USES: u32 = 64;
+/// Bytes of stack that a slot keeps between uses.
+const KEPT_STACK: u64 = 32 << 10;
+/// Words that are looked at below them.
+const PROBE: usize = 32;
 
 /// Says of a control block that its slot is untouched address space.
 pub fn forget(block: &ControlBlock) {
     block.prepared.store(false, Ordering::Relaxed);
     block.accessible.store(0, Ordering::Relaxed);
-    block.stack_uses.set(0);
+    block.tenant.set(0);
+    block.file_bytes.set(0);
+    block.sealed.store(super::seal::PLAIN, Ordering::Relaxed);
+    block.sealed_bytes.store(0, Ordering::Relaxed);
 }
 
 /// Makes stack, tables and state accessible, once in a slot's life, and tells the control block where they are.
@@ -81,7 +78,7 @@ pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Resul
     Ok(())
 }
 
-/// Leaves nothing of an instance in its slot. `state_bytes` and `table_bytes` are what it may have used.
+/// Leaves nothing of an instance in its stack, state and tables. `state_bytes` and `table_bytes` are what it may have used.
 ///
 /// # Safety
 ///
@@ -93,30 +90,29 @@ pub unsafe fn clean(
     table_bytes: usize,
     stack: Stack,
 ) -> Result<()> {
-    let start = u64::from(block.slot.get()) * region.layout.stride;
-    let memory = start + region.layout.memory;
-    // SAFETY: the caller's promise; these pages are accessible up to `accessible`.
-    unsafe {
-        region.slots().discard(
-            memory as usize,
-            block.accessible.load(Ordering::Relaxed) as usize,
-        )
-    }?;
     let state = block.vmctx.get() - state_bytes as usize;
     // SAFETY: the state and the tables are accessible since `prepare`, and end at vmctx and where the state begins.
     unsafe { std::ptr::write_bytes(state as *mut u8, 0, state_bytes as usize) };
     // SAFETY: as above.
     unsafe { std::ptr::write_bytes(tables(region, block) as *mut u8, 0, table_bytes) };
-    let uses = block.stack_uses.get() + 1;
-    block.stack_uses.set(uses);
-    if stack == Stack::Deep || uses >= STACK_USES {
-        block.stack_uses.set(0);
-        let from = start + region.layout.stack;
+    if stack == Stack::Deep || was_deep(region, block) {
+        let from = u64::from(block.slot.get()) * region.layout.stride + region.layout.stack;
         let length = region.layout.sizes.stack;
         // SAFETY: the caller's promise; the stack is accessible since `prepare`.
         unsafe { region.slots().discard(from as usize, length as usize) }?;
     }
     Ok(())
+}
+
+/// Whether the guest's stack has been used so far down that keeping its pages would be a waste. Frames hold return addresses, so of
+/// some neighbouring words at least one is not zero where frames have been.
+fn was_deep(region: &Region, block: &ControlBlock) -> bool {
+    if region.layout.sizes.stack <= KEPT_STACK {
+        return false;
+    }
+    let at = (block.stack_high.get() - KEPT_STACK as usize - PROBE * 8) as *const u64;
+    // SAFETY: the words are on the slot's stack, which is longer than that; the guest does not run.
+    (0..PROBE).any(|word| unsafe { at.add(word).read_volatile() } != 0)
 }
 
 /// What is known of a stack that is to be cleaned.

@@ -49,6 +49,9 @@ pub unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut ucontext
 }
 
 fn decide(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> bool {
+    if is_write_to_read_only(signal, info, context) && opens_a_memory(info) {
+        return true;
+    }
     let block = region::ranges::find_by_stack(register(context, libc::REG_RSP));
     let facts = collect(signal, info, context, block);
     match (classify(&facts), block) {
@@ -65,6 +68,24 @@ fn decide(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> bool {
         }
         (Verdict::Trap { .. } | Verdict::Forward, _) => false,
     }
+}
+
+/// Whether this is a fault of an instruction that wrote to a page that can only be read.
+fn is_write_to_read_only(signal: c_int, info: &siginfo_t, context: &ucontext_t) -> bool {
+    /// `SEGV_ACCERR`: the page is there.
+    const ACCESS: c_int = 2;
+    /// The bit of the processor's error code for writes.
+    const WRITE: usize = 2;
+    signal == libc::SIGSEGV
+        && info.si_code == ACCESS
+        && register(context, libc::REG_ERR) & WRITE != 0
+}
+
+/// A write to a sealed memory, whoever writes, is no error: the memory is opened, and the write is done again.
+fn opens_a_memory(info: &siginfo_t) -> bool {
+    // SAFETY: the signal is a fault's, for which the word is the address.
+    let address = unsafe { info.si_addr() } as usize;
+    region::ranges::find(address).is_some_and(|block| region::seal::open(block, address))
 }
 
 fn collect(

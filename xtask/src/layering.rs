@@ -16,12 +16,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("guard", &[]),
     ("text", &[]),
+    ("hot", &[]),
     ("counted", &["error"]),
     ("mapping", &["error"]),
     ("process", &["error", "mapping"]),
-    ("control", &["instance"]),
+    ("control", &["abi", "hot", "instance"]),
     ("directory", &["control", "error", "mapping"]),
-    ("context", &["abi", "call", "control", "helpers", "typed"]),
+    (
+        "context",
+        &[
+            "process",
+            "directory",
+            "abi",
+            "call",
+            "control",
+            "helpers",
+            "typed",
+        ],
+    ),
     ("arguments", &["context"]),
     (
         "linker",
@@ -30,12 +42,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "module",
         &[
-            "abi", "context", "control", "counted", "error", "linker", "mapping", "text",
+            "hot", "abi", "context", "control", "counted", "error", "linker", "mapping", "text",
         ],
     ),
     (
         "region",
         &[
+            "hot",
             "abi",
             "control",
             "counted",
@@ -52,10 +65,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "signal",
         &["context", "control", "error", "mapping", "module", "region"],
     ),
-    ("thread", &["error", "signal"]),
+    ("thread", &["context", "error", "signal"]),
     (
         "instance",
         &[
+            "process",
             "abi",
             "context",
             "control",
@@ -84,7 +98,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "typed",
-        &["abi", "arguments", "context", "error", "guard", "instance"],
+        &[
+            "control",
+            "abi",
+            "arguments",
+            "context",
+            "error",
+            "guard",
+            "instance",
+        ],
     ),
     (
         "wasi",

@@ -1,0 +1,114 @@
+//! What the linear memory of a module's fresh instances holds: zeros, and the module's data.
+//!
+//! The data lie in a file of the kernel's memory, which slots map privately: a page of it is copied when a guest first
+//! writes to it, and never before. The same file is mapped once for us, to restore pages by copying.
+
+use crate::error::{Error, Result};
+use crate::hot::HotSet;
+use crate::mapping::{Access, Mapping, memory_file, write_at};
+use lucet_format::PAGE_SIZE;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// See the file's header.
+pub struct InitialMemory {
+    /// Never the same for two of them in a process; never 0.
+    pub id: u64,
+    /// Bytes of a fresh memory: whole pages.
+    pub bytes: u64,
+    /// The data, from the memory's start; `None`: all zeros.
+    data: Option<Data>,
+    /// What instances have been seen to write, in whichever slot.
+    hot: Mutex<HotSet>,
+}
+
+struct Data {
+    file: OwnedFd,
+    mapping: Mapping,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl InitialMemory {
+    /// A memory of `bytes` bytes with pieces of data, which lie within it.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`, `System`.
+    pub fn new<'a>(
+        bytes: u64,
+        pieces: impl Iterator<Item = (u64, &'a [u8])> + Clone,
+    ) -> Result<InitialMemory> {
+        let ends = pieces
+            .clone()
+            .filter(|(_, piece)| !piece.is_empty())
+            .map(|(at, piece)| at + piece.len() as u64);
+        let end = ends
+            .max()
+            .unwrap_or(0)
+            .next_multiple_of(PAGE_SIZE)
+            .min(bytes);
+        let data = if end == 0 {
+            None
+        } else {
+            Some(Data::new(end as usize, pieces)?)
+        };
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(InitialMemory {
+            id,
+            bytes,
+            data,
+            hot: Mutex::new(HotSet::EMPTY),
+        })
+    }
+
+    /// The file with the data and its length in bytes.
+    pub fn file(&self) -> Option<(BorrowedFd<'_>, usize)> {
+        self.data
+            .as_ref()
+            .map(|data| (data.file.as_fd(), data.mapping.len()))
+    }
+
+    /// Makes a range of a memory what it is at first.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is the address of a memory of `bytes` bytes, in which the range can be written and nobody looks at it.
+    pub unsafe fn restore(&self, memory: usize, offset: usize, length: usize) {
+        let known = self.data.as_ref().map_or(0, |data| data.mapping.len());
+        let copied = known.saturating_sub(offset).min(length);
+        if let Some(data) = self.data.as_ref().filter(|_| copied > 0) {
+            // SAFETY: the source is mapped readable, the caller's promise for the destination.
+            unsafe {
+                ((memory + offset) as *mut u8)
+                    .copy_from_nonoverlapping((data.mapping.base() + offset) as *const u8, copied);
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { ((memory + offset + copied) as *mut u8).write_bytes(0, length - copied) };
+    }
+
+    /// What is known to be written.
+    pub fn hot(&self) -> HotSet {
+        *self.hot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what is known to be written.
+    pub fn set_hot(&self, hot: HotSet) {
+        *self.hot.lock().unwrap_or_else(PoisonError::into_inner) = hot;
+    }
+}
+
+impl Data {
+    fn new<'a>(length: usize, pieces: impl Iterator<Item = (u64, &'a [u8])>) -> Result<Data> {
+        let file = memory_file(c"lucet-memory", length)?;
+        for (at, piece) in pieces {
+            write_at(file.as_fd(), at, piece)
+                .map_err(|()| Error::system("writing the data of a module"))?;
+        }
+        let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
+        mapping.map_file(0, length, Access::Read, file.as_fd(), 0)?;
+        Ok(Data { file, mapping })
+    }
+}
