@@ -37,41 +37,41 @@ fn arguments_and_results_of_every_class() {
     let handle = guest.handle;
     let mut word = 0i64;
     let (mut double, mut single) = (0f64, 0f32);
+    let sum4 = entry!(guest, b"sum4", 0x2_1212, fn(i32, i64, i32, i64) -> i64);
+    let sum5 = entry!(
+        guest,
+        b"sum5",
+        0x12_1212,
+        fn(i32, i64, i32, i64, i32) -> i64
+    );
+    let mixed = entry!(
+        guest,
+        b"mixed",
+        0x41_4134,
+        fn(f32, i32, f64, i32, f64) -> f64
+    );
+    let half = entry!(guest, b"half", 0x33, fn(f32) -> f32);
+    let nothing = entry!(guest, b"nothing", 0x0, fn() -> i32);
     for _ in 0..3 {
         // SAFETY: entries of the right types, a live instance, room for the results.
         unsafe {
-            let sum4 = entry!(guest, b"sum4", 0x2_1212, fn(i32, i64, i32, i64) -> i64);
             assert_eq!(
                 sum4(handle, &raw mut word, -1, 1 << 40, -7, -100),
                 LUCET_RETURNED
             );
             assert_eq!(word, (1 << 40) + 92);
-            let sum5 = entry!(
-                guest,
-                b"sum5",
-                0x12_1212,
-                fn(i32, i64, i32, i64, i32) -> i64
-            );
             assert_eq!(
                 sum5(handle, &raw mut word, -1, 1 << 40, -7, -100, 1000),
                 LUCET_RETURNED
             );
             assert_eq!(word, (1 << 40) + 1092);
-            let mixed = entry!(
-                guest,
-                b"mixed",
-                0x41_4134,
-                fn(f32, i32, f64, i32, f64) -> f64
-            );
             assert_eq!(
                 mixed(handle, &raw mut double, 0.5, -3, 10.0, 4, 4.0),
                 LUCET_RETURNED
             );
             assert_eq!(double, 0.5 - 7.0 + 2.5);
-            let half = entry!(guest, b"half", 0x33, fn(f32) -> f32);
             assert_eq!(half(handle, &raw mut single, -3.0), LUCET_RETURNED);
             assert_eq!(single, -1.5);
-            let nothing = entry!(guest, b"nothing", 0x0, fn() -> i32);
             assert_eq!(nothing(handle, std::ptr::null_mut()), LUCET_RETURNED);
             // A result that nobody wants.
             assert_eq!(
