@@ -108,10 +108,11 @@ fn disturb(handle: Handle, random: &mut Random, pages: usize) {
         6 => {
             // Another thread of the host writes.
             let view = memory::view_mut(handle, 0, at as u64, 1).expect("within memory") as usize;
-            // SAFETY: a checked view; the guest does not run.
-            std::thread::scope(|scope| {
-                drop(scope.spawn(move || unsafe { (view as *mut u8).write(0x88) }))
-            });
+            let write = move || {
+                // SAFETY: a checked view; the guest does not run.
+                unsafe { (view as *mut u8).write(0x88) }
+            };
+            std::thread::scope(|scope| drop(scope.spawn(write)));
         }
         _ => {}
     }
