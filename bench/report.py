@@ -99,6 +99,11 @@ def noisy(row):
     return sorted(engine for engine in chosen.values() if row[engine]["halves"] > NOISE)
 
 
+def noisy_threads(threads):
+    """As noisy(), for the row of two threads; memcpy counts here, as the others are compared to it."""
+    return sorted(engine for engine, figures in threads.items() if figures["halves"] > NOISE)
+
+
 def keyed(cycle):
     """The figures under the names of the report."""
     rows = cycle.get("rows", {})
@@ -187,7 +192,9 @@ def cycle_table(cycle, report):
         for figure in ("ms", "cpu_ms", "peak_mb"):
             line(f"{name} {figure}", {peer: figures[figure] for peer, figures in row.items()})
     if "threads_scaling" in report:
-        line("threads_scaling", report["threads_scaling"], None, f"memcpy {report['threads_scaling']['memcpy']:.2f}")
+        culprits = noisy_threads(cycle["threads"])
+        line("threads_scaling", report["threads_scaling"], None, f"memcpy {report['threads_scaling']['memcpy']:.2f}"
+             + (f"; MEANINGLESS: {', '.join(culprits)} varied" if culprits else ""))
     return lines
 
 
@@ -235,11 +242,15 @@ def main():
     if part == "all":
         noise = disturbance(read(f"{work}/before.json"), state())
         noise["meaningless"] = {row: noisy(figures) for row, figures in {**cycle["rows"], **raw}.items() if noisy(figures)}
+        if noisy_threads(cycle["threads"]):
+            noise["meaningless"]["threads"] = noisy_threads(cycle["threads"])
         report.update(machine=machine(), versions=versions(), noise=noise,
                       details={"cycle": cycle, "exec": raw})
         lines.append("")
         lines.append(f"{report['machine']}; {noise['busy_cpus']} CPUs busy, steal {noise['steal_percent']} %; "
                      f"{len(noise['meaningless'])} rows too noisy to mean anything")
+        if noise["busy_cpus"] > 1.6:  # we use one, and two for a few seconds
+            lines.append("NOISE: other programs were using the machine; take all of this as upper bounds, and measure again")
         out = sys.argv[3]
         with open(f"{out}/report.json", "w", encoding="utf-8") as file:
             json.dump(report, file, indent=1)

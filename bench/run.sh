@@ -7,7 +7,7 @@
 #   run.sh exec [KERNEL]   only the execution of kernels
 #
 #   LUCET_PREFIX   where Lucet is installed [build/prefix]
-#   BENCH_ROUNDS   repetitions of each row [200 and 15]
+#   BENCH_ROUNDS   repetitions of each row [200 and 60]
 #
 # A run of a part prints its figures and leaves report.json alone. Not here: the peers (setup.sh), the figures
 # (cycle/, exec/) and what they are compared to (report.py).

@@ -61,6 +61,7 @@ headers() {
 }
 
 packages
+[ -e /usr/share/wabt/wasm2c/wasm-rt-impl.c ] || fail "wasm2c's runtime is not in /usr/share/wabt/wasm2c, where Debian's package wabt has it"
 library
 headers
 echo "wasmtime $wasmtime; wasm2c $(wasm2c --version)" >"$peers/versions"

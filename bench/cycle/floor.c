@@ -111,7 +111,7 @@ static uint64_t clear_pages(uint64_t pages, void *context, uint64_t count) {
     memcpy(memory, image, pages ? 64 : 0); /* the settings */
     __asm__ volatile("" ::"r"(memory) : "memory");
   }
-  memcpy(memory, image, MEMORY);
+  memcpy(memory, image, pages << 12);
   return sum;
 }
 

@@ -79,7 +79,7 @@ static void print_idle(const char *directory) {
 
 /* ---- threads ---- */
 
-enum { THREAD_PAGES = 16, THREAD_ROUNDS = 15 };
+enum { THREAD_PAGES = 16, THREAD_ROUNDS = 20 };
 
 struct worker {
   bench_work work;
@@ -121,18 +121,27 @@ static double throughput(bench_work work, void *context, unsigned threads, uint6
   return rate;
 }
 
+/* The best rate of each half of the rounds, over one thread and over two. */
+struct rates {
+  double one[2], two[2];
+};
+
+static double better(double left, double right) { return left > right ? left : right; }
+static double apart(const double halves[2]) { return better(halves[0] / halves[1], halves[1] / halves[0]); }
+
 static void print_scaling(const char *name, bench_work work, void *context, const char *separator) {
-  double one = 0, two = 0, start = bench_now();
+  struct rates best = {{0, 0}, {0, 0}};
+  double start = bench_now();
   (void)work(THREAD_PAGES, context, 512);
   uint64_t count = (uint64_t)(512 * 20e6 / (bench_now() - start)) + 1;
   for (unsigned round = 0; round < THREAD_ROUNDS; round++) {
-    double rate = throughput(work, context, 1, count);
-    if (rate > one) one = rate;
-    rate = throughput(work, context, 2, count);
-    if (rate > two) two = rate;
+    unsigned half = round >= THREAD_ROUNDS / 2;
+    best.one[half] = better(best.one[half], throughput(work, context, 1, count));
+    best.two[half] = better(best.two[half], throughput(work, context, 2, count));
   }
-  printf("%s\n  \"%s\": {\"one\": %.0f, \"two\": %.0f, \"scaling\": %.4f}", separator, name, one, two,
-         two / one);
+  double one = better(best.one[0], best.one[1]), two = better(best.two[0], best.two[1]);
+  printf("%s\n  \"%s\": {\"one\": %.0f, \"two\": %.0f, \"scaling\": %.4f, \"halves\": %.4f}", separator, name,
+         one, two, two / one, better(apart(best.one), apart(best.two)));
 }
 
 static void print_threads(void) {
