@@ -587,26 +587,26 @@ uint32_t lucet_version(void);
 // Owner: the caller, who releases it. Errors: NULL_ARGUMENT, NO_MEMORY. Any thread. Since 0.1.
 lucet_status lucet_linker_new(struct lucet_linker **out_linker);
 
-// Ends a linker. Modules that were linked with it go on. NULL is allowed. Since 0.1.
+// Ends a linker. Modules that were linked with it go on. NULL is allowed. One thread at a time. Since 0.1.
 void lucet_linker_release(struct lucet_linker *linker);
 
 // Defines `count` functions with the import module name `module`. `data` is what lucet_call_data answers in them; it must
 // live as long as modules linked with it. Defines all or none.
-// Rows and names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. Since 0.1.
+// Rows and names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. One thread at a time. Since 0.1.
 lucet_status lucet_linker_define(struct lucet_linker *linker, const char *module, const struct lucet_host_function *rows, size_t count, void *data);
 
 // Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.
 // `release`, if not NULL, is called with `data` when the linker and every module linked with it are gone; on failure it is not
 // called, and `data` stays the caller's.
-// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; UNSUPPORTED: v128; NO_MEMORY. Since 0.1.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; NO_MEMORY. One thread at a time. Since 0.1.
 lucet_status lucet_linker_define_dynamic(struct lucet_linker *linker, const char *module, const char *name, const lucet_type *parameters, size_t parameter_count, const lucet_type *results, size_t result_count, lucet_dynamic_function function, void *data, void (*release)(void *data));
 
 // Defines an immutable global.
-// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. Since 0.1.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. One thread at a time. Since 0.1.
 lucet_status lucet_linker_define_global(struct lucet_linker *linker, const char *module, const char *name, const struct lucet_value *value);
 
 // From now on, functions that are imported but not defined trap with LUCET_TRAP_HOST when they are called, instead of
-// failing the link. Errors: NULL_ARGUMENT. Since 0.1.
+// failing the link. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
 lucet_status lucet_linker_trap_missing(struct lucet_linker *linker);
 
 // The instance that calls. NULL outside of a host function. The host function's thread. Since 0.1.
@@ -628,7 +628,7 @@ lucet_status lucet_call_terminate(struct lucet_call *call, uint64_t reason);
 // Errors: NULL_ARGUMENT; BAD_ARGUMENT: not a trap; BAD_STATE: in a leaf function, or outside. The host function's thread. Since 0.1.
 lucet_status lucet_call_trap(struct lucet_call *call, uint32_t trap);
 
-// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. Since 0.1.
+// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. The host function's thread. Since 0.1.
 lucet_status lucet_call_suspend(struct lucet_call *call, uint64_t token);
 
 // Calls an exported function of the calling instance, on its stack, below the frames that are there. A callback that traps
@@ -640,10 +640,10 @@ lucet_status lucet_call_suspend(struct lucet_call *call, uint64_t token);
 // The host function's thread. Since 0.1.
 lucet_status lucet_call_run(struct lucet_call *call, const char *name, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
 
-// As lucet_call_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function. Since 0.1.
+// As lucet_call_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function. The host function's thread. Since 0.1.
 lucet_status lucet_call_func(struct lucet_call *call, const struct lucet_func *func, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
 
-// As lucet_call_run, with a reference that the guest has passed. Errors: also BAD_ARGUMENT: null, or not the instance's. Since 0.1.
+// As lucet_call_run, with a reference that the guest has passed. Errors: also BAD_ARGUMENT: null, or not the instance's. The host function's thread. Since 0.1.
 lucet_status lucet_call_funcref(struct lucet_call *call, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
 
 // Loads a module file. With a linker it is also linked; without (NULL) it can be looked at, and linked later.
@@ -775,7 +775,7 @@ lucet_status lucet_instance_call(struct lucet_instance *instance, const struct l
 // instance's. The instance's thread. Since 0.1.
 lucet_status lucet_instance_call_funcref(struct lucet_instance *instance, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
 
-// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. Since 0.1.
+// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. The instance's thread. Since 0.1.
 lucet_status lucet_instance_resume(struct lucet_instance *instance, const struct lucet_value *results, size_t count, struct lucet_outcome *out_outcome);
 
 // Lets an instance be entered again after a trap or a termination without a reset, its memory as the guest left it: for hosts
@@ -806,7 +806,7 @@ struct lucet_memory lucet_instance_memory(const struct lucet_instance *instance,
 // Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
 lucet_status lucet_instance_view(const struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, const uint8_t **out_data);
 
-// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). Since 0.1.
+// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). The instance's thread. Since 0.1.
 lucet_status lucet_instance_view_mut(struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, uint8_t **out_data);
 
 // Copies bytes out of a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
@@ -864,7 +864,7 @@ lucet_status lucet_signals_remove(void);
 lucet_status lucet_signals_check(void);
 
 // For handlers of the host: true if the signal was a guest's and has been dealt with: return from the handler at once. False: it
-// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Since 0.1.
+// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Any thread. Since 0.1.
 bool lucet_signal_handle(int signal, void *siginfo, void *ucontext);
 
 // Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
@@ -876,7 +876,7 @@ void lucet_thread_detach(void);
 // region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
 // Everything else answers ENOSYS: there are no files and no sockets.
 // A function of the same name that the host has defined before stays the host's.
-// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. Since 0.1.
+// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. One thread at a time. Since 0.1.
 lucet_status lucet_linker_define_wasi_stub(struct lucet_linker *linker, const struct lucet_wasi_options *options);
 
 #ifdef __cplusplus

@@ -48,7 +48,7 @@ pub unsafe extern "C" fn lucet_call_trap(call: *mut lucet_call, trap: u32) -> lu
     guarded(|| call::trap(call, trap))
 }
 
-/// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. Since 0.1.
+/// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. The host function's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_call_suspend(call: *mut lucet_call, token: u64) -> lucet_status {
     let _ = token;
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn lucet_call_run(
     })
 }
 
-/// As lucet_call_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function. Since 0.1.
+/// As lucet_call_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function. The host function's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_call_func(
     call: *mut lucet_call,
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn lucet_call_func(
     })
 }
 
-/// As lucet_call_run, with a reference that the guest has passed. Errors: also BAD_ARGUMENT: null, or not the instance's. Since 0.1.
+/// As lucet_call_run, with a reference that the guest has passed. Errors: also BAD_ARGUMENT: null, or not the instance's. The host function's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_call_funcref(
     call: *mut lucet_call,

@@ -51,7 +51,7 @@ pub unsafe extern "C" fn lucet_linker_new(out_linker: *mut *mut lucet_linker) ->
     })
 }
 
-/// Ends a linker. Modules that were linked with it go on. NULL is allowed. Since 0.1.
+/// Ends a linker. Modules that were linked with it go on. NULL is allowed. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_release(linker: *mut lucet_linker) {
     // SAFETY: the C contract of this function.
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn lucet_linker_release(linker: *mut lucet_linker) {
 
 /// Defines `count` functions with the import module name `module`. `data` is what lucet_call_data answers in them; it must
 /// live as long as modules linked with it. Defines all or none.
-/// Rows and names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. Since 0.1.
+/// Rows and names are copied. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken, types or flags make no sense; NO_MEMORY. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_define(
     linker: *mut lucet_linker,
@@ -123,7 +123,7 @@ unsafe fn define_row(
 /// Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.
 /// `release`, if not NULL, is called with `data` when the linker and every module linked with it are gone; on failure it is not
 /// called, and `data` stays the caller's.
-/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; NO_MEMORY. Since 0.1.
+/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, or a type is none; NO_MEMORY. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_define_dynamic(
     linker: *mut lucet_linker,
@@ -198,7 +198,7 @@ fn value_types(numbers: &[lucet_type]) -> Result<Vec<ValueType>> {
 }
 
 /// Defines an immutable global.
-/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. Since 0.1.
+/// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_define_global(
     linker: *mut lucet_linker,
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn lucet_linker_define_global(
 }
 
 /// From now on, functions that are imported but not defined trap with LUCET_TRAP_HOST when they are called, instead of
-/// failing the link. Errors: NULL_ARGUMENT. Since 0.1.
+/// failing the link. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_trap_missing(linker: *mut lucet_linker) -> lucet_status {
     // SAFETY: the C contract of this function.

@@ -56,7 +56,7 @@ pub unsafe extern "C" fn lucet_instance_view(
     })
 }
 
-/// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). Since 0.1.
+/// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_view_mut(
     instance: *mut lucet_instance,

@@ -38,7 +38,7 @@ pub unsafe extern "C" fn lucet_signals_check() -> lucet_status {
 }
 
 /// For handlers of the host: true if the signal was a guest's and has been dealt with: return from the handler at once. False: it
-/// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Since 0.1.
+/// is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_signal_handle(
     signal: c_int,

@@ -184,7 +184,7 @@ pub unsafe extern "C" fn lucet_instance_call_funcref(
     })
 }
 
-/// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. Since 0.1.
+/// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_resume(
     instance: *mut lucet_instance,

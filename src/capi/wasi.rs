@@ -41,7 +41,7 @@ unsafe impl Extensible for lucet_wasi_options {
 /// region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
 /// Everything else answers ENOSYS: there are no files and no sockets.
 /// A function of the same name that the host has defined before stays the host's.
-/// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. Since 0.1.
+/// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_define_wasi_stub(
     linker: *mut lucet_linker,

@@ -27,6 +27,7 @@ pub fn check(root: &Path) -> Outcome {
         ));
     }
     check_version(&found)?;
+    check_comments(&found)?;
     Ok(format!("{HEADER}: up to date"))
 }
 
@@ -68,6 +69,33 @@ fn module_name(line: &str) -> Option<&str> {
         .or(line.strip_prefix("pub "))
         .unwrap_or(line);
     line.strip_prefix("mod ")?.strip_suffix(';')
+}
+
+/// Every function's comment says since when it exists, and which threads may call it.
+fn check_comments(header: &str) -> Result<(), String> {
+    let mut comment = String::new();
+    let mut problems = Vec::new();
+    for line in header.lines() {
+        if let Some(text) = line.strip_prefix("//") {
+            comment.push_str(text);
+            continue;
+        }
+        let declared = line.split('(').next().unwrap_or_default();
+        let name = declared.rsplit([' ', '*']).next().unwrap_or_default();
+        if line.contains('(') && name.starts_with("lucet_") && !line.starts_with("typedef") {
+            for word in ["Since 0.", "thread"] {
+                if !comment.to_lowercase().contains(&word.to_lowercase()) {
+                    problems.push(format!("{name}: its comment does not say \"{word}\""));
+                }
+            }
+        }
+        comment.clear();
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{HEADER}:\n  {}", problems.join("\n  ")))
+    }
 }
 
 /// `LUCET_VERSION` is packed from the three parts, and they are the package's.
@@ -143,7 +171,17 @@ impl log::Log for Problems {
 
 #[cfg(test)]
 mod tests {
-    use super::module_name;
+    use super::{check_comments, module_name};
+
+    #[test]
+    fn comments_are_complete() {
+        let good = "// Does. Any thread. Since 0.1.\nint lucet_do(void);\n";
+        assert!(check_comments(good).is_ok());
+        assert!(check_comments("// Does. Since 0.1.\nint *lucet_do(void);\n").is_err());
+        assert!(
+            check_comments("// Any thread. Since 0.1.\nint x;\nint lucet_do(void);\n").is_err()
+        );
+    }
 
     #[test]
     fn modules_are_found_whatever_their_visibility() {
