@@ -125,6 +125,7 @@ everything() {
   suite one symbols cargo --locked xtask symbols --check "$target/release/liblucet.so"
   suite summary install tests/install/run.sh "$top/build/install"
   export LUCET_PREFIX=$prefix
+  suite summary readme tests/readme/run.sh "$top/build/readme"
   suite summary c tests/c/run.sh "$top/build/c"
   suite summary c-server examples/c-server/test.sh "$top/build/c-server"
   suite one demo examples/c-server/demo.sh "$top/build/c-server"
