@@ -43,10 +43,12 @@ pub fn compile_module(
             module,
             wasm,
             relaxed_simd: options.relaxed_simd,
+            limits: &options.limits,
             fma: CpuFeatures::named("fma")
                 .is_some_and(|fma| fma.missing_from(target.cpu_features).is_empty()),
         },
         isa: &*target.isa,
+        frugal: &*target.frugal,
         listing: options.listing,
     };
     let jobs = jobs(module);
@@ -94,6 +96,7 @@ impl Default for Scratch {
 struct Compiler<'a> {
     source: translate::Source<'a>,
     isa: &'a dyn TargetIsa,
+    frugal: &'a dyn TargetIsa,
     listing: Emit,
 }
 
@@ -179,10 +182,12 @@ impl Compiler<'_> {
         scratch.context.set_disasm(self.listing == Emit::Asm);
         self.translate(job, scratch)?;
         let clif = (self.listing == Emit::Clif).then(|| scratch.context.func.display().to_string());
-        let compiled = match scratch
-            .context
-            .compile(self.isa, &mut ControlPlane::default())
-        {
+        let isa = if laborious(&scratch.context.func) {
+            self.frugal
+        } else {
+            self.isa
+        };
+        let compiled = match scratch.context.compile(isa, &mut ControlPlane::default()) {
             Ok(_) => scratch.context.compiled_code(),
             Err(error) => return Err(self.refusal(job, &error.inner)),
         };
@@ -249,6 +254,19 @@ impl Compiler<'_> {
         }
         Error::Internal(format!("{:?} {}: {error}", job.kind, job.index))
     }
+}
+
+/// Whether the usual register allocation would take too long. Its time grows with the square of the values that a block
+/// takes over from its predecessors, as loops do that change thousands of locals.
+fn laborious(function: &ir::Function) -> bool {
+    /// About a second. The largest functions that people write are far below it.
+    const MOST: usize = 4_000_000;
+    let mut work = 0usize;
+    for block in function.layout.blocks() {
+        let parameters = function.dfg.num_block_params(block);
+        work = work.saturating_add(parameters.saturating_mul(parameters));
+    }
+    work > MOST
 }
 
 fn relocation(

@@ -19,6 +19,7 @@ mod abi;
 pub mod code;
 mod compile;
 pub mod error;
+pub mod limits;
 pub mod module;
 pub mod object;
 pub mod options;
@@ -50,7 +51,7 @@ pub struct Compiled {
 /// Compiles a WebAssembly module in its binary format.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let target = target::Target::new(options)?;
-    let module = parse::parse(wasm)?;
+    let module = parse::parse(wasm, &options.limits)?;
     let code = compile::compile_module(&module, wasm, &target, options)?;
     Ok(Compiled {
         module,
@@ -61,6 +62,8 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
 
 /// Compiles a module in binary or text format to the file that `liblucet` loads.
 pub fn compile_module(input: &[u8], options: &Options) -> Result<Vec<u8>> {
+    let length = input.len() as u64;
+    limits::check("bytes of the module", length, options.limits.module_bytes)?;
     let wasm = binary(input)?;
     object::write(&compile(&wasm, options)?, &wasm)
 }

@@ -12,6 +12,7 @@ mod output;
 use clap::{Parser, ValueEnum};
 use lucet_format::contract::{GUARD, RESERVATION, UNCHECKED_OFFSET_LIMIT};
 use lucet_format::{ABI_REVISION, FORMAT_REVISION, PAGE_SIZE};
+use lucetc::limits::Limits;
 use lucetc::object::names::printable;
 use lucetc::options::{Emit, OptLevel, Options, RelaxedSimd, TargetCpu};
 use lucetc::{Error, object};
@@ -50,9 +51,72 @@ struct Arguments {
     /// Threads to compile with; 0 means one for each CPU. The output does not depend on it.
     #[arg(long, default_value = "0", value_parser = clap::value_parser!(u16).range(0..=256))]
     threads: u16,
+    #[command(flatten)]
+    limits: LimitArguments,
     /// Print the revisions and the memory contract of modules from this compiler, and do nothing else.
     #[arg(long)]
     print_format: bool,
+}
+
+/// How large the module may be. What has more is refused.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitArguments {
+    /// Bytes of the module.
+    #[arg(long = "max-module-bytes", value_name = "COUNT", default_value_t = Limits::default().module_bytes)]
+    module_bytes: u64,
+    /// Types.
+    #[arg(long = "max-types", value_name = "COUNT", default_value_t = Limits::default().types)]
+    types: u64,
+    /// Functions, imported ones included.
+    #[arg(long = "max-functions", value_name = "COUNT", default_value_t = Limits::default().functions)]
+    functions: u64,
+    /// Parameters and results of all functions together.
+    #[arg(long = "max-signature-values", value_name = "COUNT", default_value_t = Limits::default().signature_values)]
+    signature_values: u64,
+    /// Globals, imported ones included.
+    #[arg(long = "max-globals", value_name = "COUNT", default_value_t = Limits::default().globals)]
+    globals: u64,
+    /// Exports.
+    #[arg(long = "max-exports", value_name = "COUNT", default_value_t = Limits::default().exports)]
+    exports: u64,
+    /// Items of all element segments together.
+    #[arg(long = "max-element-items", value_name = "COUNT", default_value_t = Limits::default().element_items)]
+    element_items: u64,
+    /// Bytes of all data segments together.
+    #[arg(long = "max-data-bytes", value_name = "COUNT", default_value_t = Limits::default().data_bytes)]
+    data_bytes: u64,
+    /// Bytes of a function's body.
+    #[arg(long = "max-body-bytes", value_name = "COUNT", default_value_t = Limits::default().body_bytes)]
+    body_bytes: u64,
+    /// Locals of a function.
+    #[arg(long = "max-locals", value_name = "COUNT", default_value_t = Limits::default().locals)]
+    locals: u64,
+    /// Targets of a br_table, at most 65520.
+    #[arg(long = "max-branch-targets", value_name = "COUNT", default_value_t = Limits::default().branch_targets)]
+    branch_targets: u64,
+    /// Blocks inside of each other.
+    #[arg(long = "max-nesting", value_name = "COUNT", default_value_t = Limits::default().nesting)]
+    nesting: u64,
+}
+
+impl LimitArguments {
+    fn limits(&self) -> Limits {
+        Limits {
+            module_bytes: self.module_bytes,
+            types: self.types,
+            functions: self.functions,
+            signature_values: self.signature_values,
+            globals: self.globals,
+            exports: self.exports,
+            element_items: self.element_items,
+            data_bytes: self.data_bytes,
+            body_bytes: self.body_bytes,
+            locals: self.locals,
+            branch_targets: self.branch_targets,
+            nesting: self.nesting,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -114,6 +178,7 @@ impl Arguments {
                 RelaxedArgument::Fast => RelaxedSimd::Fast,
             },
             threads: usize::from(self.threads),
+            limits: self.limits.limits(),
             verify: false,
         }
     }
@@ -183,7 +248,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         return standard_output(format_description().as_bytes());
     }
     let path = arguments.input.as_deref().unwrap_or(Path::new("-"));
-    let (input, options) = (read(path)?, arguments.options());
+    let options = arguments.options();
+    let input = read(path, options.limits.module_bytes)?;
     if options.listing == Emit::SharedObject {
         let output = arguments
             .output
@@ -204,11 +270,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Reads the input, and no more of it than the compiler takes.
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let failed = |error: io::Error| Failure::Error(format!("cannot be read: {error}"));
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut input = Vec::new();
-    file.take(lucetc::parse::MAX_INPUT_BYTES + 1)
+    file.take(most.min(lucetc::parse::MAX_INPUT_BYTES) + 1)
         .read_to_end(&mut input)
         .map_err(failed)?;
     Ok(input)

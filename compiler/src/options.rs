@@ -1,5 +1,7 @@
 //! What can be chosen when compiling. The command line maps onto this one struct.
 
+use crate::limits::Limits;
+
 /// How hard to optimise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OptLevel {
@@ -59,6 +61,8 @@ pub struct Options {
     pub verify: bool,
     /// Which text listings to keep; `SharedObject` keeps none.
     pub listing: Emit,
+    /// How large the module may be.
+    pub limits: Limits,
     /// Threads to compile with; 0: one for each CPU. The output does not depend on it.
     pub threads: usize,
 }

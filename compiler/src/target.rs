@@ -51,6 +51,8 @@ const FIXED_SETTINGS: [(&str, &str); 8] = [
 pub struct Target {
     /// The instruction set.
     pub isa: OwnedTargetIsa,
+    /// The same with the cheapest way to allocate registers, for functions that the usual one would take too long for.
+    pub frugal: OwnedTargetIsa,
     /// The CPU features that the code may use.
     pub cpu_features: CpuFeatures,
 }
@@ -72,10 +74,16 @@ impl Target {
                 .is_some_and(|bit| bit.missing_from(cpu_features).is_empty());
             set(&mut builder, flag, if wanted { "true" } else { "false" })?;
         }
-        let isa = builder
-            .finish(flags(options)?)
-            .map_err(|error| Error::Target(error.to_string()))?;
-        Ok(Target { isa, cpu_features })
+        let finish = |algorithm| {
+            let flags = flags(options, algorithm)?;
+            let isa = builder.finish(flags);
+            isa.map_err(|error| Error::Target(error.to_string()))
+        };
+        Ok(Target {
+            isa: finish("backtracking")?,
+            frugal: finish("single_pass")?,
+            cpu_features,
+        })
     }
 }
 
@@ -112,7 +120,7 @@ fn native_features() -> Result<CpuFeatures> {
     Ok(features)
 }
 
-fn flags(options: &Options) -> Result<Flags> {
+fn flags(options: &Options, register_allocation: &str) -> Result<Flags> {
     let mut builder = settings::builder();
     for (name, value) in FIXED_SETTINGS {
         set(&mut builder, name, value)?;
@@ -123,6 +131,7 @@ fn flags(options: &Options) -> Result<Flags> {
         OptLevel::SpeedAndSize => "speed_and_size",
     };
     set(&mut builder, "opt_level", opt_level)?;
+    set(&mut builder, "regalloc_algorithm", register_allocation)?;
     set(
         &mut builder,
         "enable_verifier",

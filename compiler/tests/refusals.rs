@@ -201,3 +201,18 @@ fn limits_are_errors() {
         .expect_err("too much state");
     assert!(matches!(error, Error::Limit { .. }), "{error}");
 }
+
+#[test]
+fn limits_can_be_chosen() {
+    let mut options = quick();
+    options.limits.functions = 1;
+    assert!(compile_module(b"(module (func))", &options).is_ok());
+    let error = compile_module(b"(module (func) (func))", &options).expect_err("one too many");
+    assert_eq!(error.to_string(), "limit exceeded: functions: 2, at most 1");
+    options.limits.nesting = 2;
+    let error = compile_module(b"(module (func (block (loop (block (nop))))))", &options);
+    assert_eq!(
+        error.expect_err("one too deep").to_string(),
+        "limit exceeded: nested blocks: 3, at most 2"
+    );
+}

@@ -306,6 +306,15 @@ impl ModuleBuilder {
         Ok(())
     }
 
+    /// Parameters and results of all functions together.
+    pub(super) fn signature_values(&self) -> u64 {
+        let types = &self.module.types;
+        let functions = self.module.functions.iter();
+        let used = functions.filter_map(|function| types.get(function.function_type as usize));
+        used.map(|kind| (kind.parameters.len() + kind.results.len()) as u64)
+            .sum()
+    }
+
     /// The complete module: names applied, funcrefs numbered, exports sorted, state laid out.
     pub(super) fn finish(mut self) -> Result<Module> {
         self.apply_names();

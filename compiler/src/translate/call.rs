@@ -165,6 +165,7 @@ impl<'a> Translator<'a> {
     /// a pointer it is handed on.
     fn tail_arguments(&mut self, function_type: &FunctionType) -> Result<Vec<Value>> {
         let arguments = self.pop_many(function_type.parameters.len())?;
+        self.passed += arguments.len() as u64;
         let hidden = [Some(self.vmctx), self.results_pointer];
         Ok(hidden.into_iter().flatten().chain(arguments).collect())
     }
@@ -209,6 +210,7 @@ impl<'a> Translator<'a> {
         results: Results,
         arguments: &[Value],
     ) -> Result<Vec<Value>> {
+        self.passed += (arguments.len() + function_type.results.len()) as u64;
         let mut all = vec![self.vmctx];
         let cells = match results {
             Results::Pointer => Some(self.result_cells(function_type.results.len())),
@@ -253,6 +255,7 @@ impl<'a> Translator<'a> {
 
     /// Ends the function with these results.
     pub(super) fn return_values(&mut self, values: &[Value]) -> Result<()> {
+        self.passed += values.len() as u64;
         match self.results_pointer {
             None => {
                 self.ins().return_(values);

@@ -6,6 +6,7 @@
 use super::function::{Translator, missing};
 use crate::abi::clif_type;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::module::FunctionType;
 use crate::parse::value_type;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Value};
@@ -259,13 +260,8 @@ impl Translator<'_> {
 
     fn branch_table(&mut self, table: &BrTable<'_>) -> Result<()> {
         let targets = u64::from(table.len());
-        if targets > MAX_BRANCH_TARGETS {
-            return Err(Error::Limit {
-                what: "targets of a br_table",
-                actual: targets,
-                limit: MAX_BRANCH_TARGETS,
-            });
-        }
+        let most = self.source.limits.branch_targets.min(MAX_BRANCH_TARGETS);
+        limits::check("targets of a br_table", targets, most)?;
         let index = self.pop()?;
         // Arguments travel through one block for each distinct target: entries of a jump table have none.
         let mut between = BTreeMap::new();
@@ -341,7 +337,9 @@ impl Translator<'_> {
             height,
             exit_used: false,
         });
-        Ok(())
+        // The outermost frame is the function's.
+        let depth = self.frames.len() as u64 - 1;
+        limits::check("nested blocks", depth, self.source.limits.nesting)
     }
 
     /// Replaces the topmost operands by the parameters of a block.
@@ -352,7 +350,8 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn arguments(&self, count: usize) -> Result<Vec<BlockArg>> {
+    fn arguments(&mut self, count: usize) -> Result<Vec<BlockArg>> {
+        self.passed += count as u64;
         Ok(self
             .top(count)?
             .iter()

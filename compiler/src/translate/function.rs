@@ -5,6 +5,7 @@ use super::control::Frame;
 use crate::abi::{self, Results, clif_type};
 use crate::code::Target;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::module::{FunctionType, Module};
 use crate::options::RelaxedSimd;
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
@@ -28,6 +29,8 @@ pub struct Source<'a> {
     pub wasm: &'a [u8],
     /// What relaxed operators become.
     pub relaxed_simd: RelaxedSimd,
+    /// How large functions may be.
+    pub limits: &'a Limits,
     /// Whether the CPU multiplies and adds with one rounding.
     pub fma: bool,
 }
@@ -42,7 +45,11 @@ pub(super) struct Translator<'a> {
     pub(super) vmctx: Value,
     /// Where the results go, when not into registers.
     pub(super) results_pointer: Option<Value>,
-    pub(super) locals: Vec<Variable>,
+    pub(super) parameters: Vec<Variable>,
+    /// The other locals that the body uses, by index.
+    pub(super) locals: HashMap<u32, Variable>,
+    /// Operands that calls, branches and returns have taken along so far.
+    pub(super) passed: u64,
     pub(super) stack: Vec<Value>,
     pub(super) frames: Vec<Frame>,
     /// Whether code is being generated. Operators that cannot be reached are skipped.
@@ -165,11 +172,11 @@ impl<'a> Translator<'a> {
             Results::Pointer => Some(next()?),
             Results::Registers => None,
         };
-        let mut locals = Vec::new();
+        let mut parameters = Vec::new();
         for (value_type, value) in function_type.parameters.iter().zip(values) {
             let local = builder.declare_var(clif_type(*value_type));
             builder.def_var(local, value);
-            locals.push(local);
+            parameters.push(local);
         }
         let flags = Flags::new(builder.func);
         Ok(Translator {
@@ -179,7 +186,9 @@ impl<'a> Translator<'a> {
             function_type,
             vmctx,
             results_pointer,
-            locals,
+            parameters,
+            locals: HashMap::new(),
+            passed: 0,
             stack: Vec::new(),
             frames: Vec::new(),
             reachable: true,

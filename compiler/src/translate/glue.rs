@@ -47,8 +47,8 @@ pub fn import_wrapper(
         function_type,
         FunctionBuilder::new(function, context),
     )?;
-    let locals = translator.locals.clone();
-    let arguments: Vec<_> = locals
+    let parameters = translator.parameters.clone();
+    let arguments: Vec<_> = parameters
         .into_iter()
         .map(|local| translator.builder.use_var(local))
         .collect();

@@ -3,13 +3,14 @@
 use super::function::{Translator, missing, trap_code};
 use crate::abi::clif_type;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::module::FunctionBody;
 use crate::parse::{self, value_type};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, SourceLoc, Type, Value};
 use lucet_format::trap::TrapCode;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use wasmparser::{BinaryReader, Operator};
 
 impl Translator<'_> {
@@ -19,6 +20,8 @@ impl Translator<'_> {
             .get(body.range.clone())
             .ok_or_else(|| Error::Internal("a body lies outside".to_owned()))?;
         let start = body.range.start as u64;
+        let most = limits::values(body.range.len())
+            + (self.parameters.len() + self.function_type.results.len()) as u64;
         let reader = BinaryReader::new_features(bytes, start, parse::SUPPORTED);
         let body = wasmparser::FunctionBody::new(reader);
         self.declare_locals(&body)?;
@@ -30,24 +33,33 @@ impl Translator<'_> {
             self.builder.set_srcloc(SourceLoc::new(offset as u32));
             self.position = offset.saturating_sub(start) as u32;
             self.operator(&operator)?;
+            let values = self.passed + self.builder.func.dfg.num_values() as u64;
+            limits::check(limits::VALUES, values, most)?;
         }
         Ok(())
     }
 
+    /// Declares the locals that the body uses, which may be few of those that it has: declaring one takes time, and a body
+    /// of a few bytes can have thousands.
     fn declare_locals(&mut self, body: &wasmparser::FunctionBody<'_>) -> Result<()> {
+        let used = used_locals(body)?;
+        let mut end = self.parameters.len() as u32;
         let mut zeros: HashMap<Type, Value> = HashMap::new();
         for group in body.get_locals_reader().map_err(invalid)? {
             let (count, kind) = group.map_err(invalid)?;
             let kind = clif_type(value_type(kind)?);
-            let zero = match zeros.get(&kind) {
-                Some(zero) => *zero,
-                None => self.zero(kind),
-            };
-            zeros.insert(kind, zero);
-            for _ in 0..count {
+            let start = end;
+            // Validation has limited the number of locals.
+            end = start.saturating_add(count);
+            for index in used.range(start..end) {
+                let zero = match zeros.get(&kind) {
+                    Some(zero) => *zero,
+                    None => self.zero(kind),
+                };
+                zeros.insert(kind, zero);
                 let local = self.builder.declare_var(kind);
                 self.builder.def_var(local, zero);
-                self.locals.push(local);
+                self.locals.insert(*index, local);
             }
         }
         Ok(())
@@ -116,6 +128,20 @@ impl Translator<'_> {
         }
         Ok(true)
     }
+}
+
+/// The locals and parameters that a body mentions.
+fn used_locals(body: &wasmparser::FunctionBody<'_>) -> Result<BTreeSet<u32>> {
+    let mut used = BTreeSet::new();
+    for operator in body.get_operators_reader().map_err(invalid)? {
+        if let Operator::LocalGet { local_index }
+        | Operator::LocalSet { local_index }
+        | Operator::LocalTee { local_index } = operator.map_err(invalid)?
+        {
+            used.insert(local_index);
+        }
+    }
+    Ok(used)
 }
 
 /// A body that validation has already read.

@@ -10,6 +10,7 @@ use crate::module::{Constant, Global};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::types::{I8X16, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
+use cranelift_frontend::Variable;
 use lucet_format::value::ValueType;
 use wasmparser::Operator;
 
@@ -18,10 +19,7 @@ impl<'a> Translator<'a> {
     pub(super) fn variable(&mut self, operator: &Operator<'_>) -> Result<bool> {
         let value = match operator {
             Operator::LocalGet { local_index } => {
-                let local = *self
-                    .locals
-                    .get(*local_index as usize)
-                    .ok_or_else(|| missing("local"))?;
+                let local = self.local(*local_index)?;
                 self.builder.use_var(local)
             }
             Operator::LocalSet { local_index } => return self.set_local(*local_index),
@@ -44,12 +42,15 @@ impl<'a> Translator<'a> {
 
     fn set_local(&mut self, index: u32) -> Result<bool> {
         let value = self.pop()?;
-        let local = *self
-            .locals
-            .get(index as usize)
-            .ok_or_else(|| missing("local"))?;
+        let local = self.local(index)?;
         self.builder.def_var(local, value);
         Ok(true)
+    }
+
+    fn local(&self, index: u32) -> Result<Variable> {
+        let parameter = self.parameters.get(index as usize);
+        let local = parameter.or_else(|| self.locals.get(&index));
+        local.copied().ok_or_else(|| missing("local"))
     }
 
     fn global(&mut self, index: u32) -> Result<Value> {

@@ -1,0 +1,121 @@
+//! Modules that are small and would be expensive: each must be compiled or refused by name, in little time and memory.
+//!
+//! The compiler runs as a child process, so that its memory can be limited and a crash is seen. `corpus` makes the modules.
+//!
+//! The goal is two seconds and 512 MiB with an optimised compiler. This test runs the one that cargo builds for tests, with
+//! debug assertions, on machines that do other things, too: it allows [`TIME_FACTOR`] times as long.
+
+#![allow(clippy::print_stderr, reason = "the result is a table for people")]
+
+mod corpus;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What the compiler is given for one module.
+const SECONDS: u64 = 2;
+/// How much slower this build may be, on a busy machine.
+const TIME_FACTOR: u64 = 8;
+/// Address space: 512 MiB of memory, and the program's text and its threads' stacks.
+const ADDRESS_SPACE_KIB: u64 = (512 + 96) << 10;
+
+/// What a module is expected to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It compiles.
+    Compiles,
+    /// It is refused with a sentence that has these words.
+    Refused(&'static str),
+}
+
+/// A module of the corpus.
+pub struct Bomb {
+    name: &'static str,
+    wasm: Vec<u8>,
+    verdict: Verdict,
+}
+
+struct Measured {
+    elapsed: Duration,
+    code: Option<i32>,
+    message: String,
+}
+
+fn compile(directory: &std::path::Path, bomb: &Bomb) -> Measured {
+    let input = directory.join("bomb.wasm");
+    std::fs::write(&input, &bomb.wasm).expect("the module can be written");
+    // Twice the time in seconds of processor, in case of a bomb that would go on for hours.
+    let seconds = 2 * SECONDS * TIME_FACTOR;
+    let script = format!("ulimit -v {ADDRESS_SPACE_KIB} && ulimit -t {seconds} && exec \"$@\"");
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            &script,
+            "sh",
+            env!("CARGO_BIN_EXE_lucetc"),
+            "--threads",
+            "2",
+        ])
+        .arg(&input)
+        .arg("-o")
+        .arg(directory.join("bomb.so"))
+        // One arena: others reserve address space that they do not use.
+        .env("MALLOC_ARENA_MAX", "1")
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null());
+    let start = Instant::now();
+    let output = command.output().expect("the compiler can be started");
+    Measured {
+        elapsed: start.elapsed(),
+        code: output.status.code(),
+        message: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+#[test]
+fn every_bomb_is_refused_or_compiled_in_time() {
+    let directory = std::env::temp_dir().join(format!("lucetc-bombs-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for the modules");
+    let only = std::env::var("LUCET_BOMB").ok();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for make in corpus::ALL {
+        let bomb = make();
+        if only
+            .as_ref()
+            .is_some_and(|only| !bomb.name.contains(only.as_str()))
+        {
+            continue;
+        }
+        count += 1;
+        let measured = compile(&directory, &bomb);
+        let in_time = measured.elapsed < Duration::from_secs(SECONDS * TIME_FACTOR);
+        let as_expected = match bomb.verdict {
+            Verdict::Compiles => measured.code == Some(0),
+            Verdict::Refused(words) => measured.code == Some(1) && measured.message.contains(words),
+        };
+        let line = format!(
+            "{:<34} {:>9} bytes {:>7.2} s  {}",
+            bomb.name,
+            bomb.wasm.len(),
+            measured.elapsed.as_secs_f64(),
+            match measured.code {
+                Some(0) => "compiled".to_owned(),
+                code => format!("{code:?}: {}", measured.message.trim_end()),
+            }
+        );
+        eprintln!("{line}");
+        if !(in_time && as_expected) {
+            wrong.push(line);
+        }
+    }
+    let _ = std::fs::remove_dir_all::<PathBuf>(directory);
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert!(only.is_some() || count >= 30, "only {count} modules");
+}
