@@ -265,6 +265,14 @@ impl ControlBlock {
         self.state.load(Ordering::Acquire)
     }
 
+    /// Notes that there is no trap, and so no backtrace.
+    #[inline]
+    pub fn forget_trap(&self) {
+        let trap = self.trap.as_ptr();
+        // SAFETY: the cell is this thread's while the guest does not run; only one field of it is written.
+        unsafe { (&raw mut (*trap).pc).write(0) };
+    }
+
     /// Changes the state.
     pub fn set_state(&self, to: u32) {
         self.state.store(to, Ordering::Release);

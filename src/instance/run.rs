@@ -319,19 +319,18 @@ pub(super) fn write_type(value: &mut lucet_value, number: u32) {
     const FLOAT: u32 = ValueType::F32 as u32;
     value.r#type = number;
     value.reserved = 0;
-    let bits = value.bits();
-    let low = bits as u64;
-    value.of.v128 = match number {
-        VECTOR => lucet_v128 {
-            lo: low,
-            hi: (bits >> 64) as u64,
-        },
-        INTEGER | FLOAT => lucet_v128 {
-            lo: low & 0xffff_ffff,
-            hi: 0,
-        },
-        _ => lucet_v128 { lo: low, hi: 0 },
+    if number == VECTOR {
+        return;
+    }
+    // SAFETY: adapters store all of the low half, and every content of it is a number. The high half is not read: it would
+    // have to wait for that store.
+    let low = unsafe { value.of.i64 } as u64;
+    let lo = if number == INTEGER || number == FLOAT {
+        low & 0xffff_ffff
+    } else {
+        low
     };
+    value.of.v128 = lucet_v128 { lo, hi: 0 };
 }
 
 /// That arguments have the types that a function wants.

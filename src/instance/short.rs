@@ -6,9 +6,10 @@
 use super::outcome::{self, NOT_RUN};
 use super::run::{enter_adapter, settle_short, write_type};
 use crate::abi::{LUCET_RETURNED, lucet_outcome, lucet_value};
-use crate::control::{Trap, exit, state};
+use crate::control::{exit, state};
 use crate::module::Func;
 use crate::{context, directory, process};
+use lucet_format::value::ValueType;
 
 /// Calls a function, if nothing is out of the ordinary: the instance is live, ready and instantiated, of the function's module and
 /// of this process; the thread is prepared; the arguments have the right types. `None`: nothing has happened.
@@ -24,9 +25,11 @@ pub fn call(handle: u64, func: &Func, arguments: &[lucet_value]) -> Option<lucet
         return None;
     }
     let values = block.values.get();
-    // SAFETY: the region offers as many values as the module's contract wants, which counts every function that can be entered.
-    unsafe { values.copy_from_nonoverlapping(arguments.as_ptr(), arguments.len()) };
-    block.trap.set(Trap::NONE);
+    for (index, argument) in arguments.iter().enumerate() {
+        // SAFETY: the region offers as many values as the module's contract wants, which counts every function that can be entered.
+        unsafe { copy_content(values.add(index), argument) };
+    }
+    block.forget_trap();
     block.depth.set(1);
     block.set_state(state::ENTERING);
     // SAFETY: the checks above are what `enter` demands; adapter and code are of the instance's module.
@@ -51,4 +54,25 @@ pub fn call(handle: u64, func: &Func, arguments: &[lucet_value]) -> Option<lucet
         value_count: results.len(),
         ..NOT_RUN
     })
+}
+
+/// Copies what adapters read of a value: as many bytes as its type has, since the caller may just have written no more, and loads
+/// that cover several stores wait for all of them.
+///
+/// # Safety
+///
+/// `to` can be written.
+#[inline]
+unsafe fn copy_content(to: *mut lucet_value, from: &lucet_value) {
+    const VECTOR: u32 = ValueType::V128 as u32;
+    const INTEGER: u32 = ValueType::I32 as u32;
+    const FLOAT: u32 = ValueType::F32 as u32;
+    // SAFETY: the caller's promise; C has written the part of the payload that belongs to the type.
+    unsafe {
+        match from.r#type {
+            INTEGER | FLOAT => (*to).of.i32 = from.of.i32,
+            VECTOR => (*to).of.v128 = from.of.v128,
+            _ => (*to).of.i64 = from.of.i64,
+        }
+    }
 }
