@@ -1,11 +1,12 @@
-//! What the suite cannot ask: vectors as parameters and results of host functions, in registers and on the stack, and
-//! the relaxed operators as the CPU has them.
+//! What the suite cannot ask: vectors as parameters and results of host functions, in registers and on the stack,
+//! the relaxed operators as the CPU has them, and where tail calls end.
 
 use crate::library::Library;
-use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_outcome, lucet_value};
+use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_call, lucet_outcome, lucet_value};
 use lucet::capi::linker::lucet_linker;
 use lucet::capi::module::lucet_module;
 use lucet::capi::region::{lucet_region, lucet_region_config};
+use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType::{self, F64, I32, V128};
 use lucetc::options::{Options, RelaxedSimd, TargetCpu};
 use std::ffi::c_void;
@@ -100,8 +101,20 @@ fn linker(library: &Library) -> *mut lucet_linker {
     linker
 }
 
-/// Compiles, links, runs the export `run`, and returns the bits of what it returns.
+/// The bits of what the export `run` returns.
 fn run(text: &str, options: &Options, arguments: &[lucet_value]) -> Vec<u128> {
+    let (outcome, bits) = outcome(text, options, arguments);
+    assert_eq!(outcome.0, LUCET_RETURNED);
+    bits
+}
+
+/// Kind and detail of the outcome of the export `run`.
+fn ending(text: &str, options: &Options, arguments: &[lucet_value]) -> (u32, u32) {
+    outcome(text, options, arguments).0
+}
+
+/// Compiles, links, and runs the export `run`: kind and detail of the outcome, and the bits of the results.
+fn outcome(text: &str, options: &Options, arguments: &[lucet_value]) -> ((u32, u32), Vec<u128>) {
     let library = Library::load();
     let linker = linker(&library);
     let file = lucetc::compile_module(text.as_bytes(), options).expect("the module compiles");
@@ -142,14 +155,16 @@ fn run(text: &str, options: &Options, arguments: &[lucet_value]) -> Vec<u128> {
             count,
             &raw mut outcome,
         ));
-        assert_eq!(outcome.kind, LUCET_RETURNED);
-        let values = std::slice::from_raw_parts(outcome.values, outcome.value_count);
-        let bits = values.iter().map(lucet_value::bits).collect();
+        let mut bits = Vec::new();
+        if outcome.value_count > 0 {
+            let values = std::slice::from_raw_parts(outcome.values, outcome.value_count);
+            bits.extend(values.iter().map(lucet_value::bits));
+        }
         check((library.lucet_instance_release)(instance));
         (library.lucet_region_release)(region);
         (library.lucet_module_release)(module);
         (library.lucet_linker_release)(linker);
-        bits
+        ((outcome.kind, outcome.detail), bits)
     }
 }
 
@@ -223,4 +238,45 @@ fn fast_relaxed_operators_are_the_processors() {
             [0, 0x7fff_ffff * (u128::MAX / 0xffff_ffff), masked]
         );
     }
+}
+
+#[test]
+fn tail_calls_that_grow_the_frame_end_at_the_stacks_guard() {
+    // Each call of $deep leaves a frame; $wide's arguments, 16 KB of them, replace the few of $narrow in place. Wherever
+    // the stack ends, it must be in its guard.
+    let wide = "v128 ".repeat(1000);
+    let zeros = "(v128.const i64x2 0 0)".repeat(1000);
+    let text = format!(
+        r#"(module
+            (func $wide (param {wide}) (result i32) (i32.add (i32.const 1) (call $deep (i32.const 1))))
+            (func $narrow (param i32) (result i32) (return_call $wide {zeros}))
+            (func $deep (param i32) (result i32) (i32.add (local.get 0) (call $narrow (local.get 0))))
+            (func $count (param i32 i64) (result i64)
+                (if (i32.eqz (local.get 0)) (then (return (local.get 1))))
+                (return_call $other (i64.add (local.get 1) (i64.const 1)) (i32.sub (local.get 0) (i32.const 1))
+                    (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0)))
+            (func $other (param i64 i32 i64 i64 i64 i64 i64 i64) (result i64)
+                (return_call $count (local.get 1) (local.get 0)))
+            (func (export "overflow") (result i32) (call $deep (i32.const 0)))
+            (func (export "run") (result i64) (call $count (i32.const 3000000) (i64.const 0))))"#
+    );
+    assert_eq!(
+        run(
+            &text,
+            &Options {
+                verify: true,
+                ..Options::default()
+            },
+            &[]
+        ),
+        [3_000_000]
+    );
+    let overflowing = text
+        .replace("\"run\"", "\"count\"")
+        .replace("\"overflow\"", "\"run\"");
+    let outcome = ending(&overflowing, &Options::default(), &[]);
+    assert_eq!(
+        outcome,
+        (LUCET_TRAPPED, u32::from(TrapCode::Stack.number()))
+    );
 }
