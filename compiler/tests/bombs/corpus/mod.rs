@@ -1,0 +1,55 @@
+//! The modules.
+
+mod build;
+mod code;
+mod control;
+mod locals;
+mod sections;
+mod values;
+
+use super::Bomb;
+
+/// Every module.
+pub const ALL: [fn() -> Bomb; 41] = [
+    sections::many_types,
+    sections::many_functions,
+    sections::some_functions,
+    sections::functions_with_many_parameters,
+    sections::many_imports_with_many_parameters,
+    sections::many_globals,
+    sections::some_globals,
+    sections::many_data_segments,
+    sections::many_data_bytes,
+    sections::data_near_the_limit,
+    sections::large_module,
+    sections::many_element_items,
+    sections::many_exports,
+    locals::declared_locals,
+    locals::declared_locals_of_many_functions,
+    locals::too_many_locals,
+    locals::large_body,
+    locals::live_locals_in_loop,
+    locals::live_locals_in_loops,
+    locals::live_locals_across_calls,
+    locals::locals_in_nested_loops,
+    locals::locals_over_many_joins,
+    control::deep_blocks,
+    control::blocks_at_the_limit,
+    control::deep_loops,
+    control::deep_ifs,
+    control::long_branch_table,
+    control::many_branch_tables,
+    values::branch_table_with_values,
+    values::branches_with_values,
+    values::blocks_with_values,
+    values::calls_with_values,
+    values::returns_with_values,
+    values::tail_calls_with_values,
+    code::deep_operand_stack,
+    code::long_sum,
+    code::long_reassociable_chain,
+    code::many_loads,
+    code::many_vector_constants,
+    code::many_shuffles,
+    sections::long_constant_expressions,
+];
