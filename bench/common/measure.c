@@ -104,23 +104,42 @@ static int ascending(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
-static void time_once(struct bench_case *one, unsigned round, unsigned rounds) {
+static void time_once(struct bench_case *one, unsigned round) {
   double start = bench_now();
   uint64_t sum = one->work(one->argument, one->context, one->count);
   double each = (bench_now() - start) / ((double)one->count * one->units);
   if (sum != one->answer * one->count) bench_fail("%s: %s answered differently", one->row, one->engine);
   one->samples[round] = each;
-  double *half = round < rounds / 2 ? &one->first_half : &one->second_half;
+  double *half = round < one->rounds / 2 ? &one->first_half : &one->second_half;
   if (*half == 0 || each < *half) *half = each;
 }
+
+/* Some rounds of the row that begins at `first`, its cases in turns, another one first each time. */
+static void time_row(struct bench_list *list, size_t first, unsigned from, unsigned to) {
+  size_t places[sizeof list->cases / sizeof *list->cases], count = 0;
+  for (size_t i = first; i < list->length; i++)
+    if (!strcmp(list->cases[i].row, list->cases[first].row)) places[count++] = i;
+  for (unsigned round = from; round < to; round++)
+    for (size_t i = 0; i < count; i++)
+      time_once(&list->cases[places[(i + round) % count]], round);
+}
+
+static bool begins_row(const struct bench_list *list, size_t place) {
+  for (size_t i = 0; i < place; i++)
+    if (!strcmp(list->cases[i].row, list->cases[place].row)) return false;
+  return true;
+}
+
+/* The rows come by several times, so that a disturbance does not have all of a row. */
+enum { PASSES = 4 };
 
 void bench_measure(struct bench_list *list, const struct bench_plan *plan) {
   select_cases(list, plan->only);
   prepare(list, plan);
-  for (unsigned round = 0; round < plan->rounds; round++)
+  for (unsigned pass = 0; pass < PASSES; pass++)
     for (size_t i = 0; i < list->length; i++)
-      time_once(&list->cases[(i + round) % list->length], round,
-                plan->rounds); /* another one first each time */
+      if (begins_row(list, i))
+        time_row(list, i, plan->rounds * pass / PASSES, plan->rounds * (pass + 1) / PASSES);
   for (size_t i = 0; i < list->length; i++)
     qsort(list->cases[i].samples, plan->rounds, sizeof(double), ascending);
 }

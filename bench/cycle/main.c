@@ -166,7 +166,7 @@ int main(int count, char **words) {
     else
       bench_fail("what is %s?", words[i]);
   }
-  if (plan.rounds < 2) bench_fail("at least two rounds");
+  if (plan.rounds < 4) bench_fail("at least four rounds");
   printf("{");
   /* These two work with processes of their own, which must start small. */
   if (bench_wanted("compile", plan.only)) print_compile(words[1]);

@@ -172,7 +172,7 @@ int main(int count, char **words) {
     else
       bench_fail("what is %s?", words[i]);
   }
-  if (plan.rounds < 2) bench_fail("at least two rounds");
+  if (plan.rounds < 4) bench_fail("at least four rounds");
   if (glob(path_of("*", ".wasm"), 0, NULL, &found) || found.gl_pathc > MOST_KERNELS)
     bench_fail("no kernels, or too many");
   bench_pin(1);
