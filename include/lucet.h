@@ -124,6 +124,10 @@
 // while the module lives; if it does, the process may crash or worse.
 #define LUCET_LOAD_IN_PLACE 1
 
+// With LUCET_LOAD_IN_PLACE: do not compare the checksum either. For hosts that know the file to be as lucetc wrote it, because it
+// was loaded before or is protected by other means: damage in its code goes unnoticed.
+#define LUCET_LOAD_TRUSTED 2
+
 // `lucet_extern.kind`: a function.
 #define LUCET_EXTERN_FUNCTION 0
 
@@ -287,7 +291,7 @@ typedef struct lucet_load_options {
   void (*problem)(void *data, const char *text, size_t length);
   // The callback's first argument.
   void *data;
-  // 0, or LUCET_LOAD_IN_PLACE.
+  // 0, or LUCET_LOAD_IN_PLACE, or both LUCET_LOAD_IN_PLACE and LUCET_LOAD_TRUSTED.
   uint32_t flags;
   // 0.
   uint32_t reserved0;

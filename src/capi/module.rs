@@ -37,7 +37,7 @@ pub struct lucet_load_options {
         Option<unsafe extern "C" fn(data: *mut c_void, text: *const c_char, length: usize)>,
     /// The callback's first argument.
     pub data: *mut c_void,
-    /// 0, or LUCET_LOAD_IN_PLACE.
+    /// 0, or LUCET_LOAD_IN_PLACE, or both LUCET_LOAD_IN_PLACE and LUCET_LOAD_TRUSTED.
     pub flags: u32,
     /// 0.
     pub reserved0: u32,
@@ -56,6 +56,11 @@ unsafe impl Extensible for lucet_load_options {
 /// `lucet_load_options.flags`, for files: map the file itself instead of a copy. The caller promises that the file never changes
 /// while the module lives; if it does, the process may crash or worse.
 pub const LUCET_LOAD_IN_PLACE: u32 = 1;
+/// With LUCET_LOAD_IN_PLACE: do not compare the checksum either. For hosts that know the file to be as lucetc wrote it, because it
+/// was loaded before or is protected by other means: damage in its code goes unnoticed.
+pub const LUCET_LOAD_TRUSTED: u32 = 2;
+
+const LOAD_TRUSTED: u32 = LUCET_LOAD_IN_PLACE | LUCET_LOAD_TRUSTED;
 
 struct Options {
     mode: Mode,
@@ -69,16 +74,16 @@ unsafe fn options(options: *const lucet_load_options) -> Result<Options> {
     // SAFETY: the caller's promise.
     let given = unsafe { read_optional(options) }?;
     let flags = given.map_or(0, |given| given.flags);
-    if flags & !LUCET_LOAD_IN_PLACE != 0 {
-        return Err(error!(
-            Status::BadArgument,
-            "unknown flags {flags:#x} in lucet_load_options"
-        ));
-    }
-    let mode = if flags & LUCET_LOAD_IN_PLACE != 0 {
-        Mode::InPlace
-    } else {
-        Mode::Copy
+    let mode = match flags {
+        0 => Mode::Copy,
+        LUCET_LOAD_IN_PLACE => Mode::InPlace,
+        LOAD_TRUSTED => Mode::Trusted,
+        _ => {
+            return Err(error!(
+                Status::BadArgument,
+                "unknown flags {flags:#x} in lucet_load_options"
+            ));
+        }
     };
     Ok(Options { mode, given })
 }
@@ -167,7 +172,7 @@ pub unsafe extern "C" fn lucet_module_load_bytes(
     guarded(|| unsafe {
         prepare(out_module, "out_module")?;
         let options = self::options(options)?;
-        if options.mode == Mode::InPlace {
+        if options.mode != Mode::Copy {
             return Err(error!(
                 Status::BadArgument,
                 "LUCET_LOAD_IN_PLACE is for files; bytes are always copied"

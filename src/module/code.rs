@@ -61,10 +61,13 @@ impl CodeImage {
     /// # Errors
     ///
     /// `BadModule`: damaged or no module; `Incompatible`: of another format, ABI or CPU; `NoMemory`; `System`.
-    pub fn new(file: BorrowedFd<'_>, file_bytes: usize) -> Result<CodeImage> {
-        let index = check(file, file_bytes)?;
+    pub fn new(file: BorrowedFd<'_>, file_bytes: usize, integrity: Integrity) -> Result<CodeImage> {
+        let mapping = map(file, file_bytes)?;
+        // SAFETY: the file is mapped readable while `mapping` lives, and does not change.
+        let bytes = unsafe { std::slice::from_raw_parts(mapping.base() as *const u8, file_bytes) };
+        let index = check(bytes, integrity)?;
         cpu::check(index.header().cpu_features)?;
-        let mapping = map(file, file_bytes, &index)?;
+        prepare(&mapping, &index)?;
         let mut code = CodeImage {
             index,
             mapping,
@@ -184,13 +187,17 @@ impl CodeImage {
     }
 }
 
-fn check(file: BorrowedFd<'_>, file_bytes: usize) -> Result<ImageIndex> {
-    let length = file_bytes.next_multiple_of(PAGE_SIZE as usize);
-    let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
+/// Maps the whole file to be read, with a page more, in case the file ends where the runtime table's page would be.
+fn map(file: BorrowedFd<'_>, file_bytes: usize) -> Result<Mapping> {
+    let page = PAGE_SIZE as usize;
+    let length = file_bytes.next_multiple_of(page);
+    let mapping = Mapping::reserve(length + page, page)?;
     mapping.map_file(0, length, Access::Read, file, 0)?;
-    // SAFETY: the file is mapped readable while `mapping` lives, and does not change.
-    let bytes = unsafe { std::slice::from_raw_parts(mapping.base() as *const u8, file_bytes) };
-    ImageIndex::parse(bytes, Integrity::Verify).map_err(|problem| {
+    Ok(mapping)
+}
+
+fn check(bytes: &[u8], integrity: Integrity) -> Result<ImageIndex> {
+    ImageIndex::parse(bytes, integrity).map_err(|problem| {
         let status = match problem {
             ImageError::FormatRevision { .. } | ImageError::AbiRevision { .. } => {
                 Status::Incompatible
@@ -201,34 +208,27 @@ fn check(file: BorrowedFd<'_>, file_bytes: usize) -> Result<ImageIndex> {
     })
 }
 
-/// Maps the file for use, the runtime table's page filled with our addresses.
-fn map(file: BorrowedFd<'_>, file_bytes: usize, index: &ImageIndex) -> Result<Mapping> {
+/// Makes the text executable, and puts our addresses into the runtime table, on a page that is not the file's.
+fn prepare(mapping: &Mapping, index: &ImageIndex) -> Result<()> {
     let header = index.header();
     let page = PAGE_SIZE as usize;
     let (text, text_length) = (header.text.offset as usize, header.text.length as usize);
     let table_page = text + text_length;
-    let end = file_bytes.next_multiple_of(page).max(table_page + page);
-    let mapping = Mapping::reserve(end, page)?;
-    mapping.map_file(0, text, Access::Read, file, 0)?;
-    mapping.map_file(text, text_length, Access::ReadExecute, file, text as u64)?;
+    mapping.protect(text, text_length, Access::ReadExecute)?;
+    mapping.renew(table_page, page)?;
     mapping.protect(table_page, page, Access::ReadWrite)?;
-    let table = mapping.base() + header.runtime_table.offset as usize;
     let addresses = context::runtime_table();
-    let fits = header.runtime_table.length as usize >= size_of_val(&addresses);
-    if !fits {
+    if (header.runtime_table.length as usize) < size_of_val(&addresses) {
         return Err(error!(
             Status::BadModule,
             "damaged module: the runtime table is too short"
         ));
     }
-    // SAFETY: parsing has checked that the table lies in the page behind the text, 8-aligned, and `fits` that it holds the entries;
-    // the page is ours and writable.
+    let table = mapping.base() + header.runtime_table.offset as usize;
+    // SAFETY: parsing has checked that the table lies in the page behind the text, 8-aligned, and it is long enough; the page
+    // is ours and writable.
     unsafe { (table as *mut usize).copy_from_nonoverlapping(addresses.as_ptr(), addresses.len()) };
-    mapping.protect(table_page, page, Access::Read)?;
-    let behind = table_page + page;
-    let rest = file_bytes.next_multiple_of(page).saturating_sub(behind);
-    mapping.map_file(behind, rest, Access::Read, file, behind as u64)?;
-    Ok(mapping)
+    mapping.protect(table_page, page, Access::Read)
 }
 
 fn hexadecimal(bytes: &[u8]) -> Result<Vec<u8>> {

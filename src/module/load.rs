@@ -8,7 +8,7 @@ use super::CodeImage;
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
 use crate::mapping::memory_file;
-use lucet_format::image::MAX_FILE_BYTES;
+use lucet_format::image::{Integrity, MAX_FILE_BYTES};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -20,6 +20,8 @@ pub enum Mode {
     Copy,
     /// Map the file itself. The caller promises that it never changes.
     InPlace,
+    /// The same, without comparing the checksum: the caller knows that the file is as it was written.
+    Trusted,
 }
 
 /// Loads a file by its path.
@@ -57,12 +59,13 @@ pub fn file(path: &CStr, mode: Mode) -> Result<Counted<CodeImage>> {
 pub fn descriptor(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Counted<CodeImage>> {
     let length = size_of_file(descriptor)?;
     match mode {
-        Mode::InPlace => Counted::new(CodeImage::new(descriptor, length)?),
+        Mode::InPlace => Counted::new(CodeImage::new(descriptor, length, Integrity::Verify)?),
+        Mode::Trusted => Counted::new(CodeImage::new(descriptor, length, Integrity::Trust)?),
         Mode::Copy => {
             let copy = memory_file(c"lucet-module", 0)?;
             copy_file(descriptor, copy.as_fd(), length)?;
             seal(copy.as_fd())?;
-            Counted::new(CodeImage::new(copy.as_fd(), length)?)
+            Counted::new(CodeImage::new(copy.as_fd(), length, Integrity::Verify)?)
         }
     }
 }
@@ -77,7 +80,11 @@ pub fn bytes(content: &[u8]) -> Result<Counted<CodeImage>> {
     let copy = memory_file(c"lucet-module", 0)?;
     write_all(copy.as_fd(), content)?;
     seal(copy.as_fd())?;
-    Counted::new(CodeImage::new(copy.as_fd(), content.len())?)
+    Counted::new(CodeImage::new(
+        copy.as_fd(),
+        content.len(),
+        Integrity::Verify,
+    )?)
 }
 
 fn size_of_file(descriptor: BorrowedFd<'_>) -> Result<usize> {

@@ -22,8 +22,8 @@ pub struct Image<'a> {
     index: &'a ImageIndex,
 }
 
-/// Whether the checksum is compared. Only a caller who knows that the file cannot have changed since it was
-/// compared before may leave it out.
+/// Whether the checksum is compared, and lists that are only searched are looked through. Only a caller who knows that the file
+/// cannot have changed since that was done before may leave it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {
     /// Compare.
@@ -45,10 +45,13 @@ impl ImageIndex {
         check_header(file, &header)?;
         let sections = read_sections(file, &at)?;
         let index = ImageIndex { header, sections };
-        check::records(&Image {
-            file,
-            index: &index,
-        })?;
+        check::records(
+            &Image {
+                file,
+                index: &index,
+            },
+            integrity,
+        )?;
         Ok(index)
     }
 
