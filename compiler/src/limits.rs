@@ -55,12 +55,12 @@ impl Default for Limits {
 }
 
 /// Values that a function may compute and pass for each byte of its body, and regardless of it. A byte of ordinary code
-/// makes less than one value; those of a thousand parameters or results, or of locals that every block of a large function
-/// hands on, make many more.
-const VALUES_PER_BYTE: u64 = 128;
+/// makes about one value (SQLite's worst function: 1.2); those of a thousand parameters or results, or of locals that every
+/// block of a large function hands on, make many more.
+const VALUES_PER_BYTE: u64 = 64;
 const VALUES_OF_ANY_BODY: u64 = 10_000;
 /// Values of any function: beyond it, memory runs out.
-const MOST_VALUES: u64 = 12_000_000;
+const MOST_VALUES: u64 = 8_000_000;
 
 /// Instructions of constant expressions that cannot be evaluated before the imports are known, of all together.
 pub(crate) const CONSTANT_STEPS: u64 = 1_000_000;

@@ -12,7 +12,7 @@ use wasmparser::{
 };
 
 /// Parameters or results from which on a type can make a body expensive: what a body may compute and pass by the byte.
-const MANY: usize = 128;
+const MANY: usize = 64;
 
 /// Whether bodies have to be counted.
 pub fn is_needed(module: &Module) -> bool {
