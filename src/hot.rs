@@ -141,7 +141,7 @@ impl Cover {
 }
 
 /// Resets between samples at first.
-pub const FIRST_INTERVAL: u32 = 1024;
+pub const FIRST_INTERVAL: u32 = 64;
 
 /// How far the sampling of a slot's hot pages is: `region::probe` says what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::hot::{FIRST_INTERVAL, HotSet, Sampling};
 use crate::module::InitialMemory;
 
 /// Sets up to this size are left alone: copying them costs less than knowing better.
-const SMALL: u64 = 16;
+const SMALL: u64 = 32;
 /// Samples that a decision is made of.
 const SAMPLES: u32 = 4;
 /// Resets between samples at most.
