@@ -1,0 +1,270 @@
+//! Lucet: compiles a module in several ways and runs it through the library's own interface.
+
+use crate::generate::Call;
+use crate::host::{self, HostFunction};
+use crate::reference::{Exports, failed};
+use crate::value::Value;
+use crate::{End, Observation};
+use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_call, lucet_outcome, lucet_value};
+use lucet::counted::Counted;
+use lucet::instance::{self, Handle, Limits};
+use lucet::linker::{Definition, DynamicData, Linker};
+use lucet::module::{Module, load};
+use lucet::region::{Region, RegionConfig};
+use lucet_format::value::ValueType;
+use lucetc::options::{OptLevel, Options, TargetCpu};
+use std::ffi::{CStr, c_void};
+use std::hash::{DefaultHasher, Hasher};
+use std::ptr::null_mut;
+
+/// A way to compile.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration {
+    /// How hard to optimise.
+    pub opt_level: OptLevel,
+    /// For which CPU.
+    pub cpu: TargetCpu,
+}
+
+/// Those that this machine can run: every level of optimisation, and every CPU.
+pub fn configurations() -> Vec<Configuration> {
+    let mut all: Vec<Configuration> = [OptLevel::None, OptLevel::Speed, OptLevel::SpeedAndSize]
+        .into_iter()
+        .map(|opt_level| Configuration {
+            opt_level,
+            cpu: TargetCpu::X86_64V2,
+        })
+        .collect();
+    let v3 = ["avx2", "fma", "bmi1", "bmi2", "lzcnt"];
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has = |name: &str| {
+        flags
+            .split_whitespace()
+            .any(|flag| flag == name || (name == "lzcnt" && flag == "abm"))
+    };
+    if v3.iter().all(|name| has(name)) {
+        all.push(Configuration {
+            opt_level: OptLevel::Speed,
+            cpu: TargetCpu::X86_64V3,
+        });
+    }
+    all.push(Configuration {
+        opt_level: OptLevel::Speed,
+        cpu: TargetCpu::Native,
+    });
+    all
+}
+
+/// Why a module was not run.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is larger than the compiler's limits allow.
+    Limit(String),
+    /// Anything else, which is a finding.
+    Failure(String),
+}
+
+/// A compiled and linked module with a region.
+pub struct Ours {
+    module: Counted<Module>,
+    region: Counted<Region>,
+}
+
+impl Ours {
+    /// Compiles, loads and links.
+    ///
+    /// # Errors
+    ///
+    /// One of these steps fails.
+    pub fn new(wasm: &[u8], how: Configuration) -> Result<Ours, Refusal> {
+        let options = Options {
+            opt_level: how.opt_level,
+            target_cpu: how.cpu,
+            verify: true,
+            threads: 1,
+            ..Options::default()
+        };
+        let file = lucetc::compile_module(wasm, &options).map_err(|error| match error {
+            lucetc::Error::Limit { .. } => Refusal::Limit(error.to_string()),
+            _ => Refusal::Failure(error.to_string()),
+        })?;
+        Ours::load(&file).map_err(Refusal::Failure)
+    }
+
+    fn load(file: &[u8]) -> Result<Ours, String> {
+        lucet::signal::install(0).map_err(|_| sentence())?;
+        let code = load::bytes(file).map_err(|_| sentence())?;
+        let mut config = RegionConfig {
+            instances: 1,
+            stack_bytes: 8 << 20,
+            ..RegionConfig::default()
+        };
+        config.fit(&code).map_err(|_| sentence())?;
+        let mut problems = Vec::new();
+        let linker = linker()?;
+        let module = Module::link(&code, &linker, &mut |problem| {
+            problems.push(problem.to_owned())
+        })
+        .map_err(|_| format!("{}: {problems:?}", sentence()))?;
+        let region = Region::new(&config).map_err(|_| sentence())?;
+        Ok(Ours { module, region })
+    }
+
+    /// As [`crate::reference::Reference::observe`].
+    ///
+    /// # Errors
+    ///
+    /// The library fails in a way that is no trap.
+    pub fn observe(&self, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
+        let limits = Limits::default();
+        let handle = instance::create(&self.region, &self.module, null_mut(), limits)
+            .map_err(|_| sentence())?;
+        let seen = observe(handle, calls, exports);
+        instance::release(handle).map_err(|_| sentence())?;
+        seen
+    }
+}
+
+fn observe(handle: Handle, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
+    let started = instance::start(handle).map_err(|_| sentence())?;
+    if started.kind != LUCET_RETURNED {
+        let End::Trapped(code) = end(&started)? else {
+            return Err("the start function returned and did not".to_owned());
+        };
+        return Ok(vec![failed(code)]);
+    }
+    let mut seen = vec![look(handle, exports, End::Returned(Vec::new()))?];
+    for call in calls {
+        let arguments: Vec<lucet_value> = call.arguments.iter().map(|one| to_lucet(*one)).collect();
+        let outcome = instance::run(handle, call.name.as_bytes(), &arguments)
+            .map_err(|_| format!("{}: {}", call.name, sentence()))?;
+        seen.push(look(handle, exports, end(&outcome)?)?);
+        if outcome.kind == LUCET_TRAPPED {
+            instance::keep(handle).map_err(|_| sentence())?;
+        }
+    }
+    Ok(seen)
+}
+
+fn end(outcome: &lucet_outcome) -> Result<End, String> {
+    match outcome.kind {
+        LUCET_RETURNED if outcome.value_count == 0 => Ok(End::Returned(Vec::new())),
+        LUCET_RETURNED => {
+            // SAFETY: the library says that so many values are there, the instance's until its next entry.
+            let values = unsafe { std::slice::from_raw_parts(outcome.values, outcome.value_count) };
+            Ok(End::Returned(values.iter().map(from_lucet).collect()))
+        }
+        LUCET_TRAPPED => Ok(End::Trapped(outcome.detail)),
+        kind => Err(format!("an outcome of kind {kind}")),
+    }
+}
+
+fn look(handle: Handle, exports: &Exports, end: End) -> Result<Observation, String> {
+    let mut globals = Vec::new();
+    for name in &exports.globals {
+        let value = instance::global::get(handle, name.as_bytes()).map_err(|_| sentence())?;
+        globals.push(from_lucet(&value));
+    }
+    let mut tables = Vec::new();
+    for name in &exports.tables {
+        let name = name.as_bytes();
+        let size = instance::table::size(handle, name).map_err(|_| sentence())?;
+        let nulls: Result<Vec<bool>, String> = (0..size)
+            .map(|index| {
+                let value = instance::table::get(handle, name, index).map_err(|_| sentence())?;
+                Ok(matches!(
+                    from_lucet(&value),
+                    Value::Func(false) | Value::Extern(None)
+                ))
+            })
+            .collect();
+        tables.push(nulls?);
+    }
+    let memory = match exports.memory {
+        None => None,
+        Some(_) => {
+            let (address, length) = instance::memory::memory(handle, 0).map_err(|_| sentence())?;
+            // SAFETY: the library answers with the instance's memory, and the guest does not run.
+            let bytes = unsafe { std::slice::from_raw_parts(address as *const u8, length) };
+            Some((length, hash(bytes)))
+        }
+    };
+    Ok(Observation {
+        end,
+        memory,
+        globals,
+        tables,
+    })
+}
+
+/// A hash that both sides use.
+pub fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+fn linker() -> Result<Linker, String> {
+    let mut linker = Linker::new().map_err(|_| sentence())?;
+    for function in &host::FUNCTIONS {
+        let data = (&raw const *function).cast_mut().cast();
+        let data = DynamicData::new(data, None).map_err(|_| sentence())?;
+        let made = Definition::dynamic(function.parameters, function.results, answer, data)
+            .map_err(|_| sentence())?;
+        linker
+            .define(host::MODULE.as_bytes(), function.name.as_bytes(), made)
+            .map_err(|_| sentence())?;
+    }
+    Ok(linker)
+}
+
+unsafe extern "C" fn answer(
+    _: *mut lucet_call,
+    data: *mut c_void,
+    arguments: *const lucet_value,
+    results: *mut lucet_value,
+) {
+    // SAFETY: `linker` defines this function with a pointer to a static of this type.
+    let function = unsafe { &*data.cast::<HostFunction>() };
+    let count = function.parameters.len();
+    // SAFETY: the library passes as many values as the definition has parameters.
+    let arguments = (0..count).map(|index| from_lucet(unsafe { &*arguments.add(index) }));
+    for (index, value) in function.answer(arguments).into_iter().enumerate() {
+        // SAFETY: there is room for as many values as the definition has results.
+        unsafe { results.add(index).write(to_lucet(value)) };
+    }
+}
+
+/// The host's number is kept where a pointer would be; null is none.
+fn to_lucet(value: Value) -> lucet_value {
+    let (of, bits) = match value {
+        Value::I32(bits) => (ValueType::I32, u128::from(bits)),
+        Value::I64(bits) => (ValueType::I64, u128::from(bits)),
+        Value::F32(bits) => (ValueType::F32, u128::from(bits)),
+        Value::F64(bits) => (ValueType::F64, u128::from(bits)),
+        Value::V128(bits) => (ValueType::V128, bits),
+        Value::Func(_) => (ValueType::Funcref, 0),
+        Value::Extern(_) => (ValueType::Externref, value.bits()),
+    };
+    lucet_value::from_bits(of.number(), bits)
+}
+
+fn from_lucet(value: &lucet_value) -> Value {
+    let bits = value.bits();
+    match ValueType::from_number(value.r#type as u8) {
+        Some(ValueType::I32) | None => Value::I32(bits as u32),
+        Some(ValueType::I64) => Value::I64(bits as u64),
+        Some(ValueType::F32) => Value::F32(bits as u32),
+        Some(ValueType::F64) => Value::F64(bits as u64),
+        Some(ValueType::V128) => Value::V128(bits),
+        Some(ValueType::Funcref) => Value::Func(bits as u64 != 0),
+        Some(ValueType::Externref) => Value::Extern((bits as u64).checked_sub(1).map(|n| n as u32)),
+    }
+}
+
+/// The sentence of the latest failure on this thread.
+fn sentence() -> String {
+    // SAFETY: the library's buffer is NUL-terminated and lives as long as the thread.
+    let text = unsafe { CStr::from_ptr(lucet::error::last()) };
+    text.to_string_lossy().into_owned()
+}
