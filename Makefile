@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo package-check clean
+.PHONY: help build install check test spec demo bench bench-readme package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -42,6 +42,15 @@ demo: ## the example server with good and hostile guests, against a private inst
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" examples/c-server/demo.sh "$(CURDIR)/build/c-server"
+
+bench: ## against wasmtime and wasm2c; writes bench/out/report.json, a table and plots
+	@scripts/setup.sh rust cc
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" bench/run.sh
+
+bench-readme: ## writes the figures of the last `make bench` into the README
+	@python3 bench/readme.py
 
 package-check: ## builds and installs with Debian's own Rust packages (cargo-web), without rustup
 	@scripts/package-check.sh
