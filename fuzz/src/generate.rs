@@ -47,12 +47,14 @@ pub struct Call {
 /// How many loops and calls a guest may make before it traps.
 const FUEL: u32 = 1500;
 /// Bytes of randomness at most: what decides how large modules get.
-pub const BYTES: usize = 12 << 10;
+pub const BYTES: usize = 64 << 10;
 
 /// The module of a seed, from at most `size` random bytes. `None`: the bytes did not make one.
 pub fn module(seed: u64, size: usize) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
-    let length = 256 + random.below(size as u64) as usize;
+    // Small ones more often: they are faster, and easier to understand.
+    let most = size as u64 >> random.below(6);
+    let length = 256 + random.below(most.max(1)) as usize;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
         bytes.extend_from_slice(&random.next().to_le_bytes());
@@ -122,7 +124,7 @@ fn sizes(config: &mut Config, random: &mut Random) {
     config.max_elements = config.max_elements.min(60);
     config.max_data_segments = config.max_data_segments.min(10);
     config.max_exports = 500;
-    config.max_instructions = 20 + random.below(400) as usize;
+    config.max_instructions = 20 + random.below(1500) as usize;
     config.max_nesting_depth = 10;
     config.max_values = 6;
     for smallest in [

@@ -66,8 +66,10 @@ pub enum Refusal {
 
 /// A compiled and linked module with a region.
 pub struct Ours {
-    module: Counted<Module>,
-    region: Counted<Region>,
+    handle: Handle,
+    // What the instance lives in.
+    _module: Counted<Module>,
+    _region: Counted<Region>,
 }
 
 impl Ours {
@@ -107,15 +109,34 @@ impl Ours {
         })
         .map_err(|_| format!("{}: {problems:?}", sentence()))?;
         let region = Region::new(&config).map_err(|_| sentence())?;
-        Ok(Ours { module, region })
+        let handle = instance::create(&region, &module, null_mut(), Limits::default())
+            .map_err(|_| sentence())?;
+        Ok(Ours {
+            handle,
+            _module: module,
+            _region: region,
+        })
     }
 
-    /// As [`crate::reference::Reference::observe`].
+    /// As [`crate::reference::Reference::observe`]. Where that makes a new instance, the one here is reset.
     ///
     /// # Errors
     ///
     /// The library fails in a way that is no trap.
     pub fn observe(&self, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
+        instance::reset(self.handle).map_err(|_| sentence())?;
+        observe(self.handle, calls, exports)
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        // It does not run, and it is released once: there is nothing to fail.
+        let _ = instance::release(self.handle);
+    }
+}
+
+fn observe(&self, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
         let limits = Limits::default();
         let handle = instance::create(&self.region, &self.module, null_mut(), limits)
             .map_err(|_| sentence())?;

@@ -7,10 +7,10 @@ use crate::value::Value;
 use crate::{End, Observation};
 use lucet_format::trap::TrapCode as Ours;
 use lucet_format::value::ValueType;
-use wasmi::errors::ErrorKind;
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
 use wasmi::{
     AsContext, AsContextMut, Config, Engine, ExternRef, ExternType, FuncType, Instance, Linker,
-    Module, Nullable, Ref, Store, TrapCode, V128, Val, ValType,
+    Module, Ref, Store, TrapCode, V128, Val, ValType,
 };
 
 /// Names of what a module exports, by kind and sorted: what is called and what is looked at.
@@ -121,9 +121,10 @@ pub fn failed(code: u32) -> Observation {
     }
 }
 
-fn is_null(element: Option<Ref>) -> bool {
+fn is_null(element: Option<Val>) -> bool {
     match element {
-        Some(Ref::Func(Nullable::Val(_)) | Ref::Extern(Nullable::Val(_))) => false,
+        Some(Val::FuncRef(reference)) => reference.is_null(),
+        Some(Val::ExternRef(reference)) => reference.is_null(),
         Some(_) | None => true,
     }
 }
@@ -158,11 +159,7 @@ fn enter(store: &mut Store<()>, instance: &Instance, call: &Call) -> Result<End,
         .map(|value| to_wasmi(&mut *store, *value))
         .collect();
     let kinds = function.ty(&*store);
-    let mut results: Vec<Val> = kinds
-        .results()
-        .iter()
-        .map(|of| Val::default_for_ty(*of))
-        .collect();
+    let mut results: Vec<Val> = kinds.results().iter().map(|of| Val::default(*of)).collect();
     match function.call(&mut *store, &arguments, &mut results) {
         Ok(()) => Ok(End::Returned(
             results
@@ -174,10 +171,18 @@ fn enter(store: &mut Store<()>, instance: &Instance, call: &Call) -> Result<End,
     }
 }
 
-/// The trap of an error, as our number.
+/// The trap of an error, as our number. wasmi has errors of its own for some of what are traps.
 fn trap(error: &wasmi::Error) -> Result<u32, String> {
-    if let ErrorKind::Instantiation(_) = error.kind() {
-        return Err(format!("wasmi instantiates: {error}"));
+    match error.kind() {
+        ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. })
+        | ErrorKind::Table(
+            TableError::CopyOutOfBounds
+            | TableError::InitOutOfBounds
+            | TableError::FillOutOfBounds
+            | TableError::SetOutOfBounds,
+        ) => return Ok(Ours::Table as u32),
+        ErrorKind::Memory(MemoryError::OutOfBoundsAccess) => return Ok(Ours::Memory as u32),
+        _ => {}
     }
     let code = error
         .as_trap_code()
@@ -192,7 +197,7 @@ fn trap(error: &wasmi::Error) -> Result<u32, String> {
         TrapCode::BadConversionToInteger => Ours::Conversion,
         TrapCode::StackOverflow => Ours::Stack,
         TrapCode::BadSignature => Ours::CallType,
-        TrapCode::OutOfFuel | TrapCode::GrowthOperationLimited | TrapCode::OutOfSystemMemory => {
+        TrapCode::OutOfFuel | TrapCode::GrowthOperationLimited => {
             return Err(format!("wasmi: {error}"));
         }
     };
@@ -233,9 +238,9 @@ fn to_wasmi(store: impl AsContextMut, value: Value) -> Val {
         Value::F32(bits) => Val::F32(wasmi::F32::from_bits(bits)),
         Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
         Value::V128(bits) => Val::V128(V128::from(bits)),
-        Value::Func(_) => Val::FuncRef(Nullable::Null),
-        Value::Extern(None) => Val::ExternRef(Nullable::Null),
-        Value::Extern(Some(number)) => Val::ExternRef(Nullable::Val(ExternRef::new(store, number))),
+        Value::Func(_) => Val::FuncRef(Ref::Null),
+        Value::Extern(None) => Val::ExternRef(Ref::Null),
+        Value::Extern(Some(number)) => Val::ExternRef(Ref::Val(ExternRef::new(store, number))),
     }
 }
 
@@ -246,9 +251,9 @@ fn from_wasmi(store: impl AsContext, value: &Val) -> Value {
         Val::F32(value) => Value::F32(value.to_bits()),
         Val::F64(value) => Value::F64(value.to_bits()),
         Val::V128(value) => Value::V128(value.as_u128()),
-        Val::FuncRef(reference) => Value::Func(matches!(reference, Nullable::Val(_))),
-        Val::ExternRef(Nullable::Null) => Value::Extern(None),
-        Val::ExternRef(Nullable::Val(reference)) => Value::Extern(
+        Val::FuncRef(reference) => Value::Func(matches!(reference, Ref::Val(_))),
+        Val::ExternRef(Ref::Null) => Value::Extern(None),
+        Val::ExternRef(Ref::Val(reference)) => Value::Extern(
             reference
                 .data(store.as_context())
                 .downcast_ref::<u32>()
