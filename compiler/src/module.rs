@@ -112,6 +112,8 @@ pub struct Table {
     pub initial: Constant,
     /// The distance of its descriptor below vmctx.
     pub state_offset: u32,
+    /// Nobody can change it: the number of the funcref record of element 0, which those of the others follow.
+    pub records: Option<u32>,
 }
 
 /// A memory, imported or defined.

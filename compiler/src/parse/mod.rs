@@ -12,6 +12,7 @@ mod features;
 mod layout;
 mod names;
 mod sections;
+mod unchanging;
 
 pub use features::SUPPORTED;
 pub(crate) use sections::value_type;
@@ -31,7 +32,7 @@ pub fn parse(wasm: &[u8], limits: &Limits) -> Result<Module> {
     let most = limits.module_bytes.min(MAX_INPUT_BYTES);
     limits::check("bytes of the module", wasm.len() as u64, most)?;
     match parse_sections(wasm, limits) {
-        Ok(builder) => builder?.finish(),
+        Ok(builder) => builder?.finish(wasm),
         Err(error) => Err(features::refusal(wasm, &error)),
     }
 }

@@ -3,7 +3,7 @@
 //! Every section has been validated before it arrives here.
 
 use super::constant::constant;
-use super::{layout, range};
+use super::{layout, range, unchanging};
 use crate::error::{Error, Result};
 use crate::module::{
     Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory,
@@ -199,6 +199,7 @@ impl ModuleBuilder {
             imported,
             initial,
             state_offset: 0,
+            records: None,
         });
         Ok(())
     }
@@ -316,13 +317,14 @@ impl ModuleBuilder {
     }
 
     /// The complete module: names applied, funcrefs numbered, exports sorted, state laid out.
-    pub(super) fn finish(mut self) -> Result<Module> {
+    pub(super) fn finish(mut self, wasm: &[u8]) -> Result<Module> {
         self.apply_names();
         let mut module = self.module;
         module
             .exports
             .sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
         number_funcrefs(&mut module);
+        unchanging::list(&mut module, wasm)?;
         layout::assign(&mut module)?;
         Ok(module)
     }

@@ -14,6 +14,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{FuncRef, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
 use lucet_format::bytes::Record;
+use lucet_format::image::NONE;
 use lucet_format::image::records::Funcref;
 use lucet_format::runtime::RESULT_STRIDE;
 use lucet_format::trap::TrapCode;
@@ -113,8 +114,44 @@ impl<'a> Translator<'a> {
     fn indirect(&mut self, type_index: u32, table: u32) -> Result<Indirect<'a>> {
         let unique = self.unique_index(type_index)?;
         let index = self.pop()?;
-        let reference = self.element(table, index)?;
-        self.indirect_target(reference, unique, TrapCode::NullCall)
+        let declared = self.declared_table(table)?;
+        let Some(first) = declared.records else {
+            let reference = self.element(table, index)?;
+            return self.indirect_target(reference, unique, TrapCode::NullCall);
+        };
+        let record = self.listed_record(index, first, declared.minimum);
+        let actual = self.record_type(record);
+        let is_null = self.ins().icmp_imm_u(IntCC::Equal, actual, i64::from(NONE));
+        self.check_type(actual, unique, |this| {
+            this.ins().trapnz(is_null, trap_code(TrapCode::NullCall));
+        });
+        let function_type = self.unique_type(unique)?;
+        Ok(Indirect {
+            function_type,
+            code: self.code_of(record),
+            signature: self.guest_signature(unique)?,
+        })
+    }
+
+    /// The record of an element of a table that nobody can change: they are listed from record `first` on.
+    fn listed_record(&mut self, index: Value, first: u32, length: u64) -> Value {
+        let index = self.widen(index);
+        let outside = self.ins().icmp_imm_u(
+            IntCC::UnsignedGreaterThanOrEqual,
+            index,
+            length.cast_signed(),
+        );
+        self.ins().trapnz(outside, trap_code(TrapCode::Table));
+        // Where the branch is mispredicted, the first record is read.
+        let zero = self.ins().iconst(I64, 0);
+        let index = self.ins().select_spectre_guard(outside, zero, index);
+        let records = self.address_of(Target::Funcrefs);
+        let offset = self
+            .ins()
+            .ishl_imm_u(index, i64::from(Funcref::SIZE.trailing_zeros()));
+        let record = self.ins().iadd(records, offset);
+        self.ins()
+            .iadd_imm_s(record, i64::from(first) * Funcref::SIZE as i64)
     }
 
     /// What the topmost operand refers to. Validation knows its type; the comparison is made all the same, since a host
@@ -183,8 +220,21 @@ impl<'a> Translator<'a> {
             .ins()
             .ishl_imm_u(known, i64::from(Funcref::SIZE.trailing_zeros()));
         let record = self.ins().iadd(records, offset);
+        let actual = self.record_type(record);
+        self.check_type(actual, expected, |this| {
+            this.ins().trapz(reference, trap_code(null_trap));
+        });
+        self.code_of(record)
+    }
+
+    /// The type that a funcref record names.
+    fn record_type(&mut self, record: Value) -> Value {
         let flags = self.flags.constant;
-        let actual = self.ins().load(I32, flags, record, RECORD_TYPE);
+        self.ins().load(I32, flags, record, RECORD_TYPE)
+    }
+
+    /// Traps unless two types are equal. `on_mismatch` may trap for a better reason first.
+    fn check_type(&mut self, actual: Value, expected: u32, on_mismatch: impl FnOnce(&mut Self)) {
         let matches = self
             .ins()
             .icmp_imm_u(IntCC::Equal, actual, i64::from(expected));
@@ -194,9 +244,14 @@ impl<'a> Translator<'a> {
         self.builder.seal_block(go_on);
         self.builder.seal_block(mismatch);
         self.builder.switch_to_block(mismatch);
-        self.ins().trapz(reference, trap_code(null_trap));
+        on_mismatch(self);
         self.ins().trap(trap_code(TrapCode::CallType));
         self.builder.switch_to_block(go_on);
+    }
+
+    /// The address of the code that a funcref record names.
+    fn code_of(&mut self, record: Value) -> Value {
+        let flags = self.flags.constant;
         let code = self.ins().uload32(flags, record, 0);
         let text = self.address_of(Target::TextStart);
         self.ins().iadd(text, code)

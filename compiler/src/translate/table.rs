@@ -81,7 +81,7 @@ impl<'a> Translator<'a> {
         )
     }
 
-    fn declared_table(&self, index: u32) -> Result<&'a Table> {
+    pub(super) fn declared_table(&self, index: u32) -> Result<&'a Table> {
         self.module
             .tables
             .get(index as usize)

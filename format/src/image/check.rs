@@ -581,7 +581,9 @@ impl Checker<'_> {
                 )?;
                 continue;
             }
-            self.function_type(at, record.function_type)?;
+            if record.function_type != NONE {
+                self.function_type(at, record.function_type)?;
+            }
             at.holds(record.code < self.text, "the code's place", record.code)?;
         }
         let none = self.image.funcrefs().is_empty();

@@ -454,7 +454,8 @@ record! {
     pub struct Funcref {
         /// Text offset of its code.
         pub code: u32,
-        /// Index of its type in [`Section::FunctionTypes`]; [`super::NONE`] for null.
+        /// Index of its type in [`Section::FunctionTypes`]; [`super::NONE`] for null, as record 0 and empty elements of tables that
+        /// nobody can change.
         pub function_type: u32,
     }
 }
