@@ -136,16 +136,6 @@ impl Drop for Ours {
     }
 }
 
-fn observe(&self, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
-        let limits = Limits::default();
-        let handle = instance::create(&self.region, &self.module, null_mut(), limits)
-            .map_err(|_| sentence())?;
-        let seen = observe(handle, calls, exports);
-        instance::release(handle).map_err(|_| sentence())?;
-        seen
-    }
-}
-
 fn observe(handle: Handle, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
     let started = instance::start(handle).map_err(|_| sentence())?;
     if started.kind != LUCET_RETURNED {
