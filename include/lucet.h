@@ -55,6 +55,9 @@
 // `lucet_outcome.detail` of terminated: the guest called `proc_exit`; `token` is its status.
 #define LUCET_STOP_EXIT 6
 
+// `lucet_outcome.detail` of terminated: a callback into the guest went on for too long after the slice had ended.
+#define LUCET_STOP_NESTED 7
+
 // `unreachable` was executed.
 #define LUCET_TRAP_UNREACHABLE 1
 
@@ -157,6 +160,18 @@
 
 // Log level: a line that a guest wrote through the WASI functions, control characters escaped.
 #define LUCET_LOG_GUEST 3
+
+// `lucet_kill`: the guest is running and is being left. If it was just returning, its next entry ends at once.
+#define LUCET_KILL_STOPPING 1
+
+// `lucet_kill`: the guest has called a host function and will be left when that returns.
+#define LUCET_KILL_WHEN_HOST_RETURNS 2
+
+// `lucet_kill`: the guest is not running, or is suspended or preempted; its next entry or resume ends at once.
+#define LUCET_KILL_NOT_RUNNING 3
+
+// `lucet_kill`: there is nothing to kill: it has trapped or was terminated, or has been reset or released since.
+#define LUCET_KILL_FINISHED 4
 
 // `lucet_signals_install`: the host installs handlers of its own and calls lucet_signal_handle in them; the library installs none.
 #define LUCET_SIGNALS_HOST 1
@@ -271,7 +286,7 @@ typedef struct lucet_outcome {
   uint32_t kind;
   // Trapped: `LUCET_TRAP_*`. Terminated: `LUCET_STOP_*`.
   uint32_t detail;
-  // Terminated: the reason that was given. Suspended: the token.
+  // Terminated: the reason that was given to it. Suspended: the token.
   uint64_t token;
   // Returned: the results, the instance's until its next entry, reset or release.
   const struct lucet_value *values;
@@ -415,8 +430,14 @@ typedef struct lucet_region_stats {
   uint64_t reserved_bytes;
   // Traps by LUCET_TRAP_*.
   uint64_t traps[32];
+  // Instances that are suspended or preempted now.
+  uint64_t waiting;
+  // Stops that had to wait until a host function returned.
+  uint64_t stops_deferred;
+  // Signals of the host's that were lost because their handler has no SA_ONSTACK and a guest had used up its stack. Of the process.
+  uint64_t signals_lost;
   // 0.
-  uint64_t reserved[8];
+  uint64_t reserved[5];
 } lucet_region_stats;
 
 // What one instance may use; 0: no limit but the region's. Start from lucet_limits_default().
@@ -427,17 +448,44 @@ typedef struct lucet_limits {
   uint64_t memory_bytes;
   // Elements of all tables. The guest's table.grow gives -1 beyond.
   uint64_t table_elements;
-  // Not in this release: 0.
+  // When the guest must have ended, in nanoseconds of CLOCK_MONOTONIC: one value for all entries and resumes of a request.
+  // LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
   uint64_t deadline_ns;
-  // Not in this release: 0.
+  // CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
+  // before. What host functions use counts.
   uint64_t cpu_ns;
   // Not in this release: 0.
   uint64_t fuel;
-  // Not in this release: 0.
+  // The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there.
   uint64_t slice_ns;
+  // What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
+  // LUCET_STOP_NESTED. 0: as much as a slice.
+  uint64_t nested_ns;
   // 0.
-  uint64_t reserved[5];
+  uint64_t reserved[4];
 } lucet_limits;
+
+// What an instance has used since new or reset.
+typedef struct lucet_instance_stats {
+  // sizeof(lucet_instance_stats)
+  size_t struct_size;
+  // CPU time in nanoseconds, as far as a limit of CPU time made it be measured.
+  uint64_t cpu_ns;
+  // Entries from outside; a resume is not one.
+  uint64_t entries;
+  // Suspensions by host functions.
+  uint64_t suspensions;
+  // Slices that ended.
+  uint64_t slices;
+  // Calls of host functions.
+  uint64_t host_calls;
+  // Bytes of linear memory.
+  uint64_t memory_bytes;
+  // The most bytes of linear memory that it has had.
+  uint64_t peak_memory_bytes;
+  // 0.
+  uint64_t reserved[4];
+} lucet_instance_stats;
 
 // A frame of a backtrace.
 typedef struct lucet_frame {
@@ -452,6 +500,13 @@ typedef struct lucet_frame {
   // Offset in the wasm file; `UINT64_MAX`: not known.
   uint64_t wasm_offset;
 } lucet_frame;
+
+// Names a guest to be killed: an instance between new or reset and the next reset or release. A value: copy it as you like. All zero
+// names nothing. It may outlive the instance and the region, and then does nothing.
+typedef struct lucet_kill_handle {
+  // Not to be interpreted.
+  uint64_t opaque[2];
+} lucet_kill_handle;
 
 // A linear memory as it is now.
 typedef struct lucet_memory {
@@ -632,7 +687,10 @@ lucet_status lucet_call_terminate(struct lucet_call *call, uint64_t reason);
 // Errors: NULL_ARGUMENT; BAD_ARGUMENT: not a trap; BAD_STATE: in a leaf function, or outside. The host function's thread. Since 0.1.
 lucet_status lucet_call_trap(struct lucet_call *call, uint32_t trap);
 
-// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. The host function's thread. Since 0.1.
+// Suspends the guest when the host function returns, whatever it returns: the outcome is LUCET_SUSPENDED with `token`, and
+// lucet_instance_resume delivers later, from any thread, what the guest sees as this call's results.
+// Errors: NULL_ARGUMENT; BAD_STATE: in a leaf function, in a callback (the host function that called it has not returned), after
+// the guest's end was asked for, or outside. The host function's thread. Since 0.1.
 lucet_status lucet_call_suspend(struct lucet_call *call, uint64_t token);
 
 // Calls an exported function of the calling instance, on its stack, below the frames that are there. A callback that traps
@@ -737,7 +795,8 @@ void lucet_region_release(struct lucet_region *region);
 // Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
 // lucet_call_instance_data. `limits` may be NULL.
 // Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
-// UNSUPPORTED: a limit that is not in this release; INCOMPATIBLE: the region is too small for the module, see
+// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns; NO_SIGNALS: limits of time without a
+// stop signal; INCOMPATIBLE: the region is too small for the module, see
 // lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
 // Any thread. Since 0.1.
 lucet_status lucet_instance_new(struct lucet_region *region, const struct lucet_module *module, void *data, const struct lucet_limits *limits, struct lucet_instance **out_instance);
@@ -756,8 +815,12 @@ lucet_status lucet_instance_release(struct lucet_instance *instance);
 void *lucet_instance_data(const struct lucet_instance *instance);
 
 // Sets the limits, from now on. What the guest has beyond them it keeps.
-// Errors: NULL_ARGUMENT, BAD_STRUCT, UNSUPPORTED, RUNNING, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+// Errors: NULL_ARGUMENT, BAD_STRUCT, UNSUPPORTED, BAD_ARGUMENT, NO_SIGNALS, RUNNING, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
 lucet_status lucet_instance_set_limits(struct lucet_instance *instance, const struct lucet_limits *limits);
+
+// What the instance has used since new or reset. `out_stats->struct_size` is set by the caller.
+// Errors: NULL_ARGUMENT, BAD_STRUCT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_get_stats(const struct lucet_instance *instance, struct lucet_instance_stats *out_stats);
 
 // Instantiates: runs what the first entry would run before anything else, which is the module's start function. Optional.
 // LUCET_OK says that the outcome tells what happened: LUCET_RETURNED, or how the start function ended. `out_outcome` may be NULL.
@@ -779,13 +842,25 @@ lucet_status lucet_instance_call(struct lucet_instance *instance, const struct l
 // instance's. The instance's thread. Since 0.1.
 lucet_status lucet_instance_call_funcref(struct lucet_instance *instance, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
 
-// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. The instance's thread. Since 0.1.
+// Goes on with a guest whose outcome was LUCET_SUSPENDED, as if its host function had returned `results` now; or with one that was
+// LUCET_PREEMPTED, at the very instruction, without results. The outcome is that of the entry that was interrupted, or the guest waits again.
+// Works from any thread, and as soon as a host function has passed the token on: if the run that it suspended has not returned yet,
+// that is RUNNING. A deadline that has passed meanwhile ends the guest now.
+// Errors: TYPE_MISMATCH: number or types of results; BAD_ARGUMENT: a funcref that is not the instance's; BAD_STATE: it waits
+// for nothing; RUNNING; NEEDS_RESET; NULL_ARGUMENT; STALE; WRONG_PROCESS; SYSTEM. The guest waits on then. Any thread, one at a
+// time. Since 0.1.
 lucet_status lucet_instance_resume(struct lucet_instance *instance, const struct lucet_value *results, size_t count, struct lucet_outcome *out_outcome);
 
 // Lets an instance be entered again after a trap or a termination without a reset, its memory as the guest left it: for hosts
 // that know their guest. Inside a host function whose callback ended badly: lets the outer guest go on.
 // Errors: BAD_STATE: it was not stopped; NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
 lucet_status lucet_instance_keep(struct lucet_instance *instance);
+
+// Says that a run is over which the host has left by longjmp, from within a host function past the call that began the run. The
+// instance is then as after a termination: reset or release it. A host that leaves several runs at once abandons the innermost first.
+// Errors: BAD_STATE: the instance is in no host function, or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
+// thread that entered the instance. Since 0.1.
+lucet_status lucet_instance_abandon(struct lucet_instance *instance);
 
 // The outcome of the latest entry; LUCET_NOT_RUN when there was none since new or reset.
 // Errors: NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
@@ -801,6 +876,17 @@ lucet_status lucet_instance_backtrace(const struct lucet_instance *instance, con
 // Works like snprintf: writes at most `size` bytes, NUL included, and returns the length of the whole line without the NUL.
 // 0 when the instance is stale. The instance's thread. Since 0.1.
 size_t lucet_instance_describe(const struct lucet_instance *instance, char *buffer, size_t size);
+
+// The handle that kills an instance as it is now, until it is reset or released.
+// Errors: NULL_ARGUMENT, STALE, WRONG_PROCESS. The instance's thread, also in its host functions. Since 0.1.
+lucet_status lucet_instance_kill_handle(const struct lucet_instance *instance, struct lucet_kill_handle *out_handle);
+
+// Ends a guest for good: the outcome of its entry is LUCET_TERMINATED, LUCET_STOP_KILL, with `reason` as its token. Answers
+// LUCET_KILL_*: what the kill has met. It does not wait for the guest to be gone: the run's return says that. A kill holds until
+// reset, release or lucet_instance_keep. When several kills meet, the reason of one of them is reported.
+// Any thread; signal handlers, also on top of the guest: async-signal-safe, errno stays. In another process than the instance's
+// it does nothing. Since 0.1.
+int32_t lucet_kill(struct lucet_kill_handle kill_handle, uint64_t reason);
 
 // A memory as a whole; `{NULL, 0}` when the instance is stale or has no such memory. The instance's thread. Since 0.1.
 struct lucet_memory lucet_instance_memory(const struct lucet_instance *instance, uint32_t index);
@@ -852,12 +938,22 @@ lucet_status lucet_instance_table_set(struct lucet_instance *instance, const cha
 // Since 0.1.
 lucet_status lucet_instance_table_grow(struct lucet_instance *instance, const char *name, uint64_t delta, const struct lucet_value *value, uint64_t *out_old_size);
 
-// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps. Other faults go to the handlers
+// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps, and one for the signal by which guests
+// are stopped, see lucet_signals_choose_stop. Other faults go to the handlers
 // that were there before, as if the library was not. Once per process, before the first region; again is no error. `flags` is 0
 // or some of LUCET_SIGNALS_*.
-// Errors: BAD_ARGUMENT: unknown flags; BAD_STATE: installed before with another choice of LUCET_SIGNALS_HOST; SYSTEM. Any thread;
+// Errors: BAD_ARGUMENT: unknown flags; BAD_STATE: installed before with another choice of LUCET_SIGNALS_HOST, or the host has a handler
+// for the stop signal; SYSTEM. Any thread;
 // no other thread changes handlers meanwhile. Since 0.1.
 lucet_status lucet_signals_install(uint32_t flags);
+
+// Chooses the signal by which running guests are stopped: when they are killed and when their time is over. A real-time one; without
+// this call, or with 0, lucet_signals_install takes the highest that nobody handles. A host that handles signals itself
+// (LUCET_SIGNALS_HOST) must choose one here before, give it a handler like the others, with SA_RESTART, and call
+// lucet_signal_handle in it; else guests have no limits of time, and kills wait for host functions. Before lucet_signals_install;
+// the choice stays until the process ends. After lucet_signals_remove the signal is ignored.
+// Errors: BAD_ARGUMENT: not a real-time signal; BAD_STATE: another one is in use already. Any thread. Since 0.1.
+lucet_status lucet_signals_choose_stop(int signal);
 
 // Puts the handlers back that were there before. No guest may run then or later. Errors: NO_SIGNALS: nothing is installed;
 // BAD_STATE: somebody has installed a handler since, nothing has changed; SYSTEM. Any thread. Since 0.1.

@@ -102,7 +102,7 @@ pub struct lucet_outcome {
     pub kind: u32,
     /// Trapped: `LUCET_TRAP_*`. Terminated: `LUCET_STOP_*`.
     pub detail: u32,
-    /// Terminated: the reason that was given. Suspended: the token.
+    /// Terminated: the reason that was given to it. Suspended: the token.
     pub token: u64,
     /// Returned: the results, the instance's until its next entry, reset or release.
     pub values: *const lucet_value,
@@ -141,6 +141,8 @@ pub const LUCET_STOP_CPU: u32 = 4;
 pub const LUCET_STOP_FUEL: u32 = 5;
 /// `lucet_outcome.detail` of terminated: the guest called `proc_exit`; `token` is its status.
 pub const LUCET_STOP_EXIT: u32 = 6;
+/// `lucet_outcome.detail` of terminated: a callback into the guest went on for too long after the slice had ended.
+pub const LUCET_STOP_NESTED: u32 = 7;
 
 /// A C function whose results and parameters are given as arrays.
 pub type lucet_dynamic_function = Option<

@@ -22,7 +22,7 @@ use crate::instance::outcome::Record;
 use crate::instance::run::{Target, check_arguments, enter};
 use crate::instance::{Handle, Inner, Live};
 use crate::module::Func;
-use crate::{guard, thread};
+use crate::{guard, thread, timing};
 use lucet_format::image::records::FunctionType;
 use lucet_format::runtime::RESULT_STRIDE;
 use lucet_format::trap::TrapCode;
@@ -94,9 +94,30 @@ fn request(call: *const lucet_call, wanted: Request) -> Result<()> {
             "a leaf host function cannot stop its guest"
         ));
     }
-    block.request.set(wanted);
-    block.stop.store(1, Ordering::Relaxed);
+    block.ask(wanted);
     Ok(())
+}
+
+/// Suspends the guest when the host function returns.
+///
+/// # Errors
+///
+/// As [`instance`]; `BadState` in a leaf, in a callback, whose caller could not be left, and after the guest's end was asked for.
+pub fn suspend(call: *const lucet_call, token: u64) -> Result<()> {
+    let block = block_of(call)?;
+    if block.depth.get() > 1 {
+        return Err(error!(
+            Status::BadState,
+            "a guest cannot be suspended in a callback: the host function that called it has not returned"
+        ));
+    }
+    if !matches!(block.request.get(), Request::None | Request::Suspend(_)) {
+        return Err(error!(
+            Status::BadState,
+            "the guest's end has been asked for: it cannot be suspended any more"
+        ));
+    }
+    request(call, Request::Suspend(token))
 }
 
 /// Ends the guest when the host function returns. `kind` is a `LUCET_STOP_*`.
@@ -179,7 +200,7 @@ fn nested(
     if block.request.get() != Request::None {
         return Err(error!(
             Status::BadState,
-            "the guest's end has been asked for: it cannot be called any more"
+            "the guest's end or suspension has been asked for: it cannot be called any more"
         ));
     }
     let target = target(inner)?;
@@ -208,10 +229,7 @@ fn check_depth(block: &ControlBlock, inner: &Inner) -> Result<()> {
     } else {
         return Ok(());
     };
-    block
-        .request
-        .set(Request::Trap(u32::from(TrapCode::Depth.number())));
-    block.stop.store(1, Ordering::Relaxed);
+    block.ask(Request::Trap(u32::from(TrapCode::Depth.number())));
     Err(failure)
 }
 
@@ -222,21 +240,28 @@ fn enter_nested(
     arguments: &[lucet_value],
 ) -> Result<Record> {
     let (guest_sp, call_index) = (block.guest_sp.get(), block.call_index.get());
+    let call_results = block.call_results.get();
     let (entry_sp, entry_frame) = (block.entry_sp.get(), block.entry_frame.get());
     block.entry_sp.set((guest_sp - RED_ZONE) & !15);
     // `host_call` has pushed rbp, then rbx, below the return address into the guest.
     block.entry_frame.set(guest_sp + 8);
     block.depth.set(block.depth.get() + 1);
+    if let Some(runner) = thread::runner().filter(|_| block.timed.get()) {
+        timing::begin_nested(block, runner);
+    }
     let entered = enter(block, inner, target, arguments);
     block.depth.set(block.depth.get() - 1);
     block.entry_sp.set(entry_sp);
     block.entry_frame.set(entry_frame);
     block.guest_sp.set(guest_sp);
     block.call_index.set(call_index);
+    block.call_results.set(call_results);
     block.set_state(state::HOST);
+    if block.timed.get() && block.depth.get() == 1 {
+        timing::end_nested(block);
+    }
     if matches!(&entered, Ok(record) if record.kind != LUCET_RETURNED) {
-        block.request.set(Request::Unwind);
-        block.stop.store(1, Ordering::Relaxed);
+        block.ask(Request::Unwind);
     }
     entered
 }

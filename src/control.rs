@@ -5,14 +5,19 @@
 //! are taken by `offset_of!`, nowhere written as numbers.
 //!
 //! Invariants:
-//! * `state` says who may touch the rest: in `READY`, `STOPPED` and `FREE` the thread that owns the instance; in
-//!   `GUEST`, `HOST` and `LEAF` the thread that runs it, and its signal handlers.
+//! * `state` says who may touch the rest: in `READY`, `STOPPED`, `SUSPENDED`, `PREEMPTED` and `FREE` the thread that owns the
+//!   instance; in `ENTERING`, `GUEST`, `HOST` and `LEAF` the thread that runs it, and its signal handlers.
+//! * `word` is how others stop a guest: they set a bit there and change nothing else.
 //! * the `text`, `traps` and stack fields are written before a run and do not change during one.
 //! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
 
+mod stopping;
+
+pub use stopping::{Registers, Times, stop};
+
 use crate::hot::{HotSet, Sampling};
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The states of a slot.
 pub mod state {
@@ -32,6 +37,10 @@ pub mod state {
     pub const STOPPED: u32 = 6;
     /// Being reset or released.
     pub const CLEANING: u32 = 7;
+    /// A host function suspended the guest: `resume` delivers what the host function would have returned.
+    pub const SUSPENDED: u32 = 8;
+    /// A time slice ended: `resume` goes on where the guest was interrupted.
+    pub const PREEMPTED: u32 = 9;
 
     /// Whether a run has begun and not ended.
     pub const fn is_running(state: u32) -> bool {
@@ -45,8 +54,15 @@ pub mod exit {
     pub const RETURNED: u32 = 0;
     /// A signal handler found a trap; see [`super::Trap`].
     pub const TRAPPED: u32 = 1;
-    /// A host function or helper asked for the guest to be stopped; see [`super::Request`].
+    /// A call out found something in the stop word when it returned; see [`super::Request`] and [`super::stop`]. What the
+    /// import has returned is in [`super::Registers`].
     pub const STOPPED: u32 = 2;
+    /// A signal handler stopped guest code; see [`super::stop`] and [`super::Trap`].
+    pub const INTERRUPTED: u32 = 3;
+    /// A signal handler stopped guest code at the end of its slice: [`super::Registers`] are those of the guest.
+    pub const PREEMPTED: u32 = 4;
+    /// The stop word said no before any guest code ran.
+    pub const UNSTARTED: u32 = 5;
 }
 
 /// One row of a linked module's import table, read by the call-out trampoline. Lives in pages that are
@@ -118,6 +134,8 @@ pub enum Request {
     Trap(u32),
     /// End the run: stop kind (`LUCET_STOP_*`) and reason.
     Terminate(u32, u64),
+    /// Suspend the guest, with this token.
+    Suspend(u64),
     /// A nested run ended badly, so the outer guest ends the same way; its outcome stands already.
     Unwind,
 }
@@ -138,17 +156,25 @@ pub struct ControlBlock {
     pub imports: Cell<*const ImportTarget>,
     /// See [`state`].
     pub state: AtomicU32,
-    /// Nonzero: leave the guest as soon as the host function returns.
-    pub stop: AtomicU32,
     /// Index of the import that is being called; `u32::MAX` for helpers.
     pub call_index: Cell<u32>,
     /// How many entries are nested: 1 in a plain run.
     pub depth: Cell<u32>,
+    /// See [`stop`]: the low byte says why the guest is to be left, 0 for not at all.
+    pub word: AtomicU64,
+    /// The third argument register of the innermost call out: where two or more results go.
+    pub call_results: Cell<usize>,
+    /// Calls of host functions and helpers since the instance is new.
+    pub host_calls: Cell<u64>,
+    /// See [`Registers`].
+    pub registers: Cell<Registers>,
     /// The token of the region's process while the instance may be entered the short way, that is, has been instantiated;
     /// else 0, which is no process's.
     pub token: Cell<u64>,
     /// Where the module's file is mapped.
     pub image: Cell<usize>,
+    /// Entries from outside since the instance is new.
+    pub entries: Cell<u64>,
     /// 1: the latest entry was a short one, and returned; the two below say what.
     pub quiet: Cell<u32>,
     /// How many values it has left in the array below.
@@ -175,6 +201,21 @@ pub struct ControlBlock {
     pub memory_high: Cell<usize>,
     /// Written by the signal handler and the stop path.
     pub trap: Cell<Trap>,
+
+    /// See [`Times`].
+    pub times: Times,
+    /// Whether the entry that goes on has any times.
+    pub timed: Cell<bool>,
+    /// The run that this thread was in when it entered this guest, if any: in a host function of another instance.
+    pub outer: Cell<*const ControlBlock>,
+    /// Who runs or ran the guest: `*const crate::running::Runner`. Read by killers.
+    pub runner: AtomicUsize,
+    /// The reason of the latest kill.
+    pub kill_reason: AtomicU64,
+    /// The process that made the instance.
+    pub process: AtomicU64,
+    /// Stops that had to wait for a host function, since the region was made.
+    pub deferred: AtomicU64,
 
     // -- the rest of the host's bookkeeping --
     /// The handle of the current instance; 0 when free.
@@ -225,9 +266,13 @@ impl ControlBlock {
             vmctx: Cell::new(0),
             imports: Cell::new(std::ptr::null()),
             state: AtomicU32::new(state::FREE),
-            stop: AtomicU32::new(0),
             call_index: Cell::new(u32::MAX),
             depth: Cell::new(0),
+            word: AtomicU64::new(0),
+            call_results: Cell::new(0),
+            host_calls: Cell::new(0),
+            entries: Cell::new(0),
+            registers: Cell::new(Registers::NONE),
             token: Cell::new(0),
             image: Cell::new(0),
             quiet: Cell::new(0),
@@ -242,6 +287,13 @@ impl ControlBlock {
             memory_low: Cell::new(0),
             memory_high: Cell::new(0),
             trap: Cell::new(Trap::NONE),
+            times: Times::new(),
+            timed: Cell::new(false),
+            outer: Cell::new(std::ptr::null()),
+            runner: AtomicUsize::new(0),
+            kill_reason: AtomicU64::new(0),
+            process: AtomicU64::new(0),
+            deferred: AtomicU64::new(0),
             handle: AtomicU64::new(0),
             generation: Cell::new(0),
             request: Cell::new(Request::None),
@@ -277,6 +329,47 @@ impl ControlBlock {
     pub fn set_state(&self, to: u32) {
         self.state.store(to, Ordering::Release);
     }
+
+    /// The bits of the stop word.
+    pub fn stops(&self) -> u64 {
+        self.word.load(Ordering::Acquire) & stop::MASK
+    }
+
+    /// Sets bits of the stop word. On the thread that runs the guest: the incarnation cannot change meanwhile.
+    pub fn raise(&self, bits: u64) {
+        self.word.fetch_or(bits, Ordering::AcqRel);
+    }
+
+    /// Clears bits of the stop word. The owner does that.
+    pub fn lower(&self, bits: u64) {
+        if self.word.load(Ordering::Relaxed) & bits != 0 {
+            self.word.fetch_and(!bits, Ordering::AcqRel);
+        }
+    }
+
+    /// Asks for something that happens when the host function returns.
+    pub fn ask(&self, request: Request) {
+        self.request.set(request);
+        self.raise(stop::REQUEST);
+    }
+
+    /// Takes what was asked for.
+    pub fn take_request(&self) -> Request {
+        self.lower(stop::REQUEST);
+        self.request.replace(Request::None)
+    }
+
+    /// The number that tells this use of the slot from all others: it changes with create, reset and release.
+    pub fn incarnation(&self) -> u64 {
+        self.word.load(Ordering::Acquire) >> stop::INCARNATION
+    }
+
+    /// A new incarnation: kill handles of the one before are void, and so are its stops.
+    pub fn reincarnate(&self) {
+        let next = self.incarnation() + 1;
+        self.word
+            .store(next << stop::INCARNATION, Ordering::Release);
+    }
 }
 
 impl Default for ControlBlock {
@@ -286,5 +379,5 @@ impl Default for ControlBlock {
 }
 
 /// Bytes from one control block to the next.
-pub const CONTROL_BLOCK_STRIDE: usize = 1024;
+pub const CONTROL_BLOCK_STRIDE: usize = 2048;
 const _: () = assert!(size_of::<ControlBlock>() <= CONTROL_BLOCK_STRIDE);

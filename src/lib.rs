@@ -9,6 +9,7 @@
 //!   linker, module, region             what instances are made of
 //!   context     the assembly that changes stacks
 //!   signal, thread                     what happens on a fault, and what a thread needs for it
+//!   running, timing                    threads that run guests, and what time they may take
 //!   control, directory, process, hot   the control block of a slot, how a handle finds it, whose process it is, which pages
 //!                                      of its memory are written
 //!   wasi        host functions for what a wasm32-wasi guest calls while it starts
@@ -33,8 +34,10 @@ mod mapping;
 pub mod module;
 mod process;
 pub mod region;
+pub mod running;
 pub mod signal;
 mod text;
 pub mod thread;
+pub mod timing;
 mod typed;
 pub mod wasi;

@@ -1,16 +1,20 @@
 //! What a thread needs before it can run guests: an alternate signal stack, and the three signals unblocked.
 //! A fault while its signal is blocked would kill the process.
 //!
-//! Invariants: `context::is_attached` holds only while the thread's preparation stands; looking at it is two loads. What was prepared is undone by [`detach`] or at the thread's end.
+//! Invariants: `context::runner` is set only while the thread's preparation stands; looking at it is a few loads. What was
+//! prepared is undone by [`detach`] or at the thread's end. In the child of a fork the thread that called it is still prepared, but for
+//! its number and its timer.
 //!
 //! Not here: whether the handlers are installed; that is the region's concern.
 
-use crate::context;
 use crate::error::{Result, Status, error};
-use crate::signal::SIGNALS;
+use crate::running::{self, Runner};
 use crate::signal::altstack::{self, Afterwards, Provided};
+use crate::signal::{self, SIGNALS};
+use crate::{context, process};
 use libc::sigset_t;
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering;
 
 /// What attaching did to this thread.
 struct Attachment {
@@ -18,6 +22,8 @@ struct Attachment {
     stack: Option<Provided>,
     /// Those of our signals that were blocked before.
     blocked: sigset_t,
+    /// Who this thread is to killers and timers.
+    runner: Option<&'static Runner>,
 }
 
 thread_local! {
@@ -33,16 +39,25 @@ thread_local! {
 /// `NoMemory`; `System`; `Unsupported` on threads with shadow stacks; `BadState` in a signal handler on the alternate stack
 /// and while the thread is ending.
 #[inline]
-pub fn ensure_attached() -> Result<()> {
-    if context::is_attached() {
-        Ok(())
-    } else {
-        attach()
+pub fn ensure_attached() -> Result<&'static Runner> {
+    match runner() {
+        Some(runner) if runner.process.load(Ordering::Relaxed) == process::current() => Ok(runner),
+        Some(runner) => {
+            runner.after_fork(signal::stop_signal());
+            Ok(runner)
+        }
+        None => attach(),
     }
 }
 
+/// This thread, if it is prepared.
+pub fn runner() -> Option<&'static Runner> {
+    // SAFETY: 0, or what `attach` has stored.
+    unsafe { running::at(context::runner()) }
+}
+
 #[cold]
-fn attach() -> Result<()> {
+fn attach() -> Result<&'static Runner> {
     refuse_shadow_stacks()?;
     let ending = |_| {
         error!(
@@ -62,12 +77,15 @@ fn attach() -> Result<()> {
             let mut attachment = Attachment {
                 stack: Some(stack),
                 blocked: empty_set(),
+                runner: None,
             };
             // On failure the drop of `attachment` gives the stack back.
+            let runner = running::take(signal::stop_signal())?;
+            attachment.runner = Some(runner);
             attachment.blocked = unblock()?;
             *slot = Some(attachment);
-            context::set_attached(true);
-            Ok(())
+            context::set_runner(std::ptr::from_ref(runner) as usize);
+            Ok(runner)
         })
         .unwrap_or_else(|at_exit| Err(ending(at_exit)))
 }
@@ -75,7 +93,7 @@ fn attach() -> Result<()> {
 /// Undoes the preparation, for a thread that goes on without guests: alternate stack and signal mask are as they were.
 /// Without effect on a thread that is not prepared. Not to be called from a host function.
 pub fn detach() {
-    context::set_attached(false);
+    context::set_runner(0);
     // At the thread's end the destructor has done it.
     let _ = ATTACHMENT.try_with(|slot| {
         let Some(mut attachment) = slot.try_borrow_mut().ok().and_then(|mut slot| slot.take())
@@ -86,6 +104,9 @@ pub fn detach() {
         unsafe {
             libc::pthread_sigmask(libc::SIG_BLOCK, &attachment.blocked, std::ptr::null_mut())
         };
+        if let Some(runner) = attachment.runner.take() {
+            running::give_back(runner);
+        }
         if let Some(stack) = attachment.stack.take() {
             stack.take_back(Afterwards::Previous);
         }
@@ -94,8 +115,12 @@ pub fn detach() {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
+        if let Some(runner) = self.runner.take() {
+            context::set_runner(0);
+            running::give_back(runner);
+        }
         if let Some(stack) = self.stack.take() {
-            context::set_attached(false);
+            context::set_runner(0);
             stack.take_back(Afterwards::Nothing);
         }
     }
@@ -109,8 +134,9 @@ fn empty_set() -> sigset_t {
 /// Unblocks our signals and gives those that were blocked.
 fn unblock() -> Result<sigset_t> {
     let (mut ours, mut before, mut blocked) = (empty_set(), empty_set(), empty_set());
-    for signal in SIGNALS {
-        // SAFETY: a valid set and a valid signal number.
+    let signals = || SIGNALS.into_iter().chain([signal::stop_signal()]);
+    for signal in signals() {
+        // SAFETY: a valid set; a number that is none is refused.
         unsafe { libc::sigaddset(&mut ours, signal) };
     }
     // SAFETY: valid sets of ours.
@@ -121,7 +147,7 @@ fn unblock() -> Result<sigset_t> {
             "pthread_sigmask failed with error {failure}"
         ));
     }
-    for signal in SIGNALS {
+    for signal in signals() {
         // SAFETY: as above.
         if unsafe { libc::sigismember(&before, signal) } == 1 {
             // SAFETY: as above.

@@ -11,7 +11,8 @@ use crate::context::Spill;
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::guard;
-use crate::instance::{Handle, live, run};
+use crate::instance::waiting::Way;
+use crate::instance::{Handle, Live, live, run};
 use lucet_format::value::ValueType;
 
 /// The most parameters that a typed entry has.
@@ -44,17 +45,24 @@ pub unsafe extern "C" fn enter(
     }
 }
 
-/// The end of a short typed call that did not return: trapped or stopped, as `code` ([`crate::control::exit`]) says.
+/// The end of a short typed call of `export` that did not return: trapped or stopped, as `code` ([`crate::control::exit`]) says.
 /// Answers the outcome's kind.
 ///
 /// # Safety
 ///
 /// Called by `typed_fast` only, with the block that it entered.
-pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32) -> u64 {
+pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32, export: u32) -> u64 {
     // SAFETY: the caller's promise; blocks live for ever.
     let block: &'static ControlBlock = unsafe { &*block };
-    match guard::catch(|| run::settle_short(block, code)) {
-        Ok(Ok(kind)) => u64::from(kind),
+    let settle = || {
+        let inner = Live { block }.inner()?;
+        let func = inner.module.code.func_of_export(export);
+        // The stub is that of an export.
+        let function = func.map_or(u32::MAX, |func| func.function);
+        run::settle_short(block, code, function, Way::Registers)
+    };
+    match guard::catch(settle) {
+        Ok(Ok(outcome)) => u64::from(outcome.kind),
         Ok(Err(_)) => u64::from(LUCET_NOT_RUN),
         Err(_) => {
             let _ = error!(Status::Poisoned, "an internal error in a typed call");

@@ -107,6 +107,12 @@ static inline lucet_region_stats lucet_region_stats_default(void) {
   return stats;
 }
 
+static inline lucet_instance_stats lucet_instance_stats_default(void) {
+  lucet_instance_stats stats = LUCET_ZERO_;
+  stats.struct_size = sizeof stats;
+  return stats;
+}
+
 static inline lucet_limits lucet_limits_default(void) {
   lucet_limits limits = LUCET_ZERO_;
   limits.struct_size = sizeof limits;

@@ -6,7 +6,6 @@ use super::status::lucet_status;
 use super::structs::text;
 use crate::abi::{LUCET_STOP_HOST, lucet_call, lucet_funcref, lucet_outcome, lucet_value};
 use crate::call;
-use crate::error::{Status, error};
 use std::ffi::{c_char, c_void};
 
 use super::instance::lucet_instance;
@@ -48,17 +47,13 @@ pub unsafe extern "C" fn lucet_call_trap(call: *mut lucet_call, trap: u32) -> lu
     guarded(|| call::trap(call, trap))
 }
 
-/// Will suspend the guest. Errors: UNSUPPORTED, always, in this release. The host function's thread. Since 0.1.
+/// Suspends the guest when the host function returns, whatever it returns: the outcome is LUCET_SUSPENDED with `token`, and
+/// lucet_instance_resume delivers later, from any thread, what the guest sees as this call's results.
+/// Errors: NULL_ARGUMENT; BAD_STATE: in a leaf function, in a callback (the host function that called it has not returned), after
+/// the guest's end was asked for, or outside. The host function's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_call_suspend(call: *mut lucet_call, token: u64) -> lucet_status {
-    let _ = token;
-    guarded(|| {
-        call::instance(call)?;
-        Err(error!(
-            Status::Unsupported,
-            "suspending a guest is not supported in this release"
-        ))
-    })
+    guarded(|| call::suspend(call, token))
 }
 
 /// Calls an exported function of the calling instance, on its stack, below the frames that are there. A callback that traps

@@ -5,9 +5,10 @@ use super::module::lucet_module;
 use super::object::{get, null, prepare};
 use super::region::lucet_region;
 use super::status::lucet_status;
-use super::structs::{Extensible, read, read_optional};
+use super::structs::{Extensible, fill, read, read_optional};
 use crate::error::{Result, Status, error};
 use crate::instance::{self, Handle, Limits};
+use crate::timing::Allowance;
 use std::ffi::c_void;
 
 /// An instance of a module in a slot of a region. One thread at a time may use it, not always the same one. This is a handle that
@@ -26,38 +27,81 @@ pub struct lucet_limits {
     pub memory_bytes: u64,
     /// Elements of all tables. The guest's table.grow gives -1 beyond.
     pub table_elements: u64,
-    /// Not in this release: 0.
+    /// When the guest must have ended, in nanoseconds of CLOCK_MONOTONIC: one value for all entries and resumes of a request.
+    /// LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
     pub deadline_ns: u64,
-    /// Not in this release: 0.
+    /// CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
+    /// before. What host functions use counts.
     pub cpu_ns: u64,
     /// Not in this release: 0.
     pub fuel: u64,
-    /// Not in this release: 0.
+    /// The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there.
     pub slice_ns: u64,
+    /// What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
+    /// LUCET_STOP_NESTED. 0: as much as a slice.
+    pub nested_ns: u64,
     /// 0.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 4],
 }
 
 // SAFETY: a C struct with `struct_size` first, of integers.
 unsafe impl Extensible for lucet_limits {
     const NAME: &'static str = "lucet_limits";
     fn reserved_is_zero(&self) -> bool {
-        self.reserved == [0; 5]
+        self.reserved == [0; 4]
     }
 }
 
 impl lucet_limits {
     fn to_limits(self) -> Result<Limits> {
-        if [self.deadline_ns, self.cpu_ns, self.fuel, self.slice_ns] != [0; 4] {
+        if self.fuel != 0 {
             return Err(error!(
                 Status::Unsupported,
-                "limits of time and fuel are not supported in this release: leave them 0"
+                "limits of fuel are not supported in this release: leave it 0"
             ));
         }
         Ok(Limits {
             memory_bytes: self.memory_bytes,
             table_elements: self.table_elements,
+            time: Allowance {
+                deadline: self.deadline_ns,
+                cpu: self.cpu_ns,
+                slice: self.slice_ns,
+                nested: self.nested_ns,
+            },
         })
+    }
+}
+
+/// What an instance has used since new or reset.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct lucet_instance_stats {
+    /// sizeof(lucet_instance_stats)
+    pub struct_size: usize,
+    /// CPU time in nanoseconds, as far as a limit of CPU time made it be measured.
+    pub cpu_ns: u64,
+    /// Entries from outside; a resume is not one.
+    pub entries: u64,
+    /// Suspensions by host functions.
+    pub suspensions: u64,
+    /// Slices that ended.
+    pub slices: u64,
+    /// Calls of host functions.
+    pub host_calls: u64,
+    /// Bytes of linear memory.
+    pub memory_bytes: u64,
+    /// The most bytes of linear memory that it has had.
+    pub peak_memory_bytes: u64,
+    /// 0.
+    pub reserved: [u64; 4],
+}
+
+// SAFETY: a C struct with `struct_size` first, of integers.
+unsafe impl Extensible for lucet_instance_stats {
+    const NAME: &'static str = "lucet_instance_stats";
+    fn reserved_is_zero(&self) -> bool {
+        true
     }
 }
 
@@ -72,7 +116,8 @@ pub(super) fn handle(instance: *const lucet_instance) -> Result<Handle> {
 /// Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
 /// lucet_call_instance_data. `limits` may be NULL.
 /// Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
-/// UNSUPPORTED: a limit that is not in this release; INCOMPATIBLE: the region is too small for the module, see
+/// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns; NO_SIGNALS: limits of time without a
+/// stop signal; INCOMPATIBLE: the region is too small for the module, see
 /// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
 /// Any thread. Since 0.1.
 #[unsafe(no_mangle)]
@@ -120,7 +165,7 @@ pub unsafe extern "C" fn lucet_instance_data(instance: *const lucet_instance) ->
 }
 
 /// Sets the limits, from now on. What the guest has beyond them it keeps.
-/// Errors: NULL_ARGUMENT, BAD_STRUCT, UNSUPPORTED, RUNNING, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+/// Errors: NULL_ARGUMENT, BAD_STRUCT, UNSUPPORTED, BAD_ARGUMENT, NO_SIGNALS, RUNNING, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_set_limits(
     instance: *mut lucet_instance,
@@ -128,4 +173,29 @@ pub unsafe extern "C" fn lucet_instance_set_limits(
 ) -> lucet_status {
     // SAFETY: the C contract of this function.
     guarded(|| unsafe { instance::set_limits(handle(instance)?, read(limits)?.to_limits()?) })
+}
+
+/// What the instance has used since new or reset. `out_stats->struct_size` is set by the caller.
+/// Errors: NULL_ARGUMENT, BAD_STRUCT, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_get_stats(
+    instance: *const lucet_instance,
+    out_stats: *mut lucet_instance_stats,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let stats = instance::stats(handle(instance)?)?;
+        let described = lucet_instance_stats {
+            struct_size: 0,
+            cpu_ns: stats.cpu_ns,
+            entries: stats.entries,
+            suspensions: stats.suspensions,
+            slices: stats.slices,
+            host_calls: stats.host_calls,
+            memory_bytes: stats.memory_bytes,
+            peak_memory_bytes: stats.peak_memory_bytes,
+            reserved: [0; 4],
+        };
+        fill(out_stats, &described)
+    })
 }

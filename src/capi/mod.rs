@@ -39,6 +39,8 @@ pub mod instance;
 
 pub mod run;
 
+pub mod kill;
+
 pub mod memory;
 
 pub mod global;

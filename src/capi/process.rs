@@ -13,14 +13,27 @@ pub const LUCET_SIGNALS_ONSTACK: u32 = 2;
 const _: () =
     assert!(LUCET_SIGNALS_HOST == signal::HOST && LUCET_SIGNALS_ONSTACK == signal::ONSTACK);
 
-/// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps. Other faults go to the handlers
+/// Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps, and one for the signal by which guests
+/// are stopped, see lucet_signals_choose_stop. Other faults go to the handlers
 /// that were there before, as if the library was not. Once per process, before the first region; again is no error. `flags` is 0
 /// or some of LUCET_SIGNALS_*.
-/// Errors: BAD_ARGUMENT: unknown flags; BAD_STATE: installed before with another choice of LUCET_SIGNALS_HOST; SYSTEM. Any thread;
+/// Errors: BAD_ARGUMENT: unknown flags; BAD_STATE: installed before with another choice of LUCET_SIGNALS_HOST, or the host has a handler
+/// for the stop signal; SYSTEM. Any thread;
 /// no other thread changes handlers meanwhile. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_signals_install(flags: u32) -> lucet_status {
     guarded(|| signal::install(flags))
+}
+
+/// Chooses the signal by which running guests are stopped: when they are killed and when their time is over. A real-time one; without
+/// this call, or with 0, lucet_signals_install takes the highest that nobody handles. A host that handles signals itself
+/// (LUCET_SIGNALS_HOST) must choose one here before, give it a handler like the others, with SA_RESTART, and call
+/// lucet_signal_handle in it; else guests have no limits of time, and kills wait for host functions. Before lucet_signals_install;
+/// the choice stays until the process ends. After lucet_signals_remove the signal is ignored.
+/// Errors: BAD_ARGUMENT: not a real-time signal; BAD_STATE: another one is in use already. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_signals_choose_stop(signal: c_int) -> lucet_status {
+    guarded(|| signal::choose_stop_signal(signal))
 }
 
 /// Puts the handlers back that were there before. No guest may run then or later. Errors: NO_SIGNALS: nothing is installed;

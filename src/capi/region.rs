@@ -99,8 +99,14 @@ pub struct lucet_region_stats {
     pub reserved_bytes: u64,
     /// Traps by LUCET_TRAP_*.
     pub traps: [u64; 32],
+    /// Instances that are suspended or preempted now.
+    pub waiting: u64,
+    /// Stops that had to wait until a host function returned.
+    pub stops_deferred: u64,
+    /// Signals of the host's that were lost because their handler has no SA_ONSTACK and a guest had used up its stack. Of the process.
+    pub signals_lost: u64,
     /// 0.
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 5],
 }
 const _: () = assert!(TRAP_ROWS == 32);
 
@@ -236,7 +242,10 @@ pub unsafe extern "C" fn lucet_region_get_stats(
             resident_bytes: stats.resident_bytes,
             reserved_bytes: stats.reserved_bytes,
             traps: stats.traps,
-            reserved: [0; 8],
+            waiting: stats.waiting,
+            stops_deferred: stats.deferred,
+            signals_lost: stats.lost_signals,
+            reserved: [0; 5],
         };
         fill(out_stats, &described)
     })

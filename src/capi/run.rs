@@ -184,7 +184,13 @@ pub unsafe extern "C" fn lucet_instance_call_funcref(
     })
 }
 
-/// Will go on with a suspended guest. Errors: BAD_STATE, always, in this release, or what is wrong with the instance. The instance's thread. Since 0.1.
+/// Goes on with a guest whose outcome was LUCET_SUSPENDED, as if its host function had returned `results` now; or with one that was
+/// LUCET_PREEMPTED, at the very instruction, without results. The outcome is that of the entry that was interrupted, or the guest waits again.
+/// Works from any thread, and as soon as a host function has passed the token on: if the run that it suspended has not returned yet,
+/// that is RUNNING. A deadline that has passed meanwhile ends the guest now.
+/// Errors: TYPE_MISMATCH: number or types of results; BAD_ARGUMENT: a funcref that is not the instance's; BAD_STATE: it waits
+/// for nothing; RUNNING; NEEDS_RESET; NULL_ARGUMENT; STALE; WRONG_PROCESS; SYSTEM. The guest waits on then. Any thread, one at a
+/// time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_resume(
     instance: *mut lucet_instance,
@@ -205,6 +211,15 @@ pub unsafe extern "C" fn lucet_instance_resume(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_keep(instance: *mut lucet_instance) -> lucet_status {
     guarded(|| instance::keep(handle(instance)?))
+}
+
+/// Says that a run is over which the host has left by longjmp, from within a host function past the call that began the run. The
+/// instance is then as after a termination: reset or release it. A host that leaves several runs at once abandons the innermost first.
+/// Errors: BAD_STATE: the instance is in no host function, or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
+/// thread that entered the instance. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_instance_abandon(instance: *mut lucet_instance) -> lucet_status {
+    guarded(|| instance::abandon(handle(instance)?))
 }
 
 /// The outcome of the latest entry; LUCET_NOT_RUN when there was none since new or reset.

@@ -1,29 +1,30 @@
-//! One byte of each thread: whether it is prepared for guests. Assembly looks at it, so it is a thread-local variable that
-//! assembly can name, in the initial-exec model: one load of its place, one of the byte. A library that is loaded late takes a byte of
-//! the room that the C library keeps for such variables.
+//! One word of each thread: its `running::Runner` while it is prepared for guests, else 0. Assembly looks at it, so it is a
+//! thread-local variable that assembly can name, in the initial-exec model: one load of its place, one of the word. A library that is
+//! loaded late takes 8 bytes of the room that the C library keeps for such variables.
 
 use std::arch::{asm, global_asm};
 
 global_asm!(
-    ".pushsection .tbss.lucet_private_attached,\"awT\",@nobits",
-    ".globl lucet_private_attached",
-    ".hidden lucet_private_attached",
-    ".type lucet_private_attached,@object",
-    ".size lucet_private_attached, 1",
-    "lucet_private_attached:",
-    ".byte 0",
+    ".pushsection .tbss.lucet_private_runner,\"awT\",@nobits",
+    ".globl lucet_private_runner",
+    ".hidden lucet_private_runner",
+    ".type lucet_private_runner,@object",
+    ".size lucet_private_runner, 8",
+    ".balign 8",
+    "lucet_private_runner:",
+    ".quad 0",
     ".popsection",
 );
 
-/// The place of this thread's byte.
+/// The place of this thread's word.
 #[inline]
-fn place() -> *mut u8 {
-    let place: *mut u8;
+fn place() -> *mut usize {
+    let place: *mut usize;
     // SAFETY: reads this thread's own pointer to its thread control block, and adds the variable's distance from it.
     unsafe {
         asm!(
             "mov {place}, qword ptr fs:[0]",
-            "add {place}, qword ptr [rip + lucet_private_attached@GOTTPOFF]",
+            "add {place}, qword ptr [rip + lucet_private_runner@GOTTPOFF]",
             place = out(reg) place,
             options(nostack, readonly, pure),
         );
@@ -31,17 +32,17 @@ fn place() -> *mut u8 {
     place
 }
 
-/// Whether this thread is prepared for guests.
+/// The address of this thread's runner; 0 while it is not prepared for guests.
 #[inline]
-pub fn is_attached() -> bool {
-    // SAFETY: this thread's own byte, which nobody else touches.
-    unsafe { place().read() != 0 }
+pub fn runner() -> usize {
+    // SAFETY: this thread's own word, which nobody else touches.
+    unsafe { place().read() }
 }
 
-/// Notes whether it is.
-pub fn set_attached(attached: bool) {
+/// Notes it.
+pub fn set_runner(runner: usize) {
     // SAFETY: as above.
-    unsafe { place().write(u8::from(attached)) };
+    unsafe { place().write(runner) };
 }
 
 #[cfg(test)]
@@ -50,12 +51,12 @@ mod tests {
 
     #[test]
     fn every_thread_has_its_own() {
-        set_attached(true);
-        assert!(is_attached());
-        std::thread::spawn(|| assert!(!is_attached()))
+        set_runner(1);
+        assert_eq!(runner(), 1);
+        std::thread::spawn(|| assert_eq!(runner(), 0))
             .join()
             .expect("the other thread");
-        set_attached(false);
-        assert!(!is_attached());
+        set_runner(0);
+        assert_eq!(runner(), 0);
     }
 }

@@ -9,8 +9,8 @@ use lucet_format::runtime::{
     HELPER_CALL, HOST_CALL, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY, TYPED_FAST,
 };
 
-pub use attached::{is_attached, set_attached};
-pub use x86_64::{Spill, dynamic_thunk, missing_import};
+pub use attached::{runner, set_runner};
+pub use x86_64::{Returned, Spill, dynamic_thunk, missing_import};
 
 /// Enters a guest: runs `adapter(vmctx, code, values)` on the guest's stack from `block.entry_sp` down, and
 /// returns how the guest was left ([`crate::control::exit`]).
@@ -23,6 +23,33 @@ pub use x86_64::{Spill, dynamic_thunk, missing_import};
 pub unsafe fn enter(block: &ControlBlock, adapter: usize, code: usize, values: usize) -> u32 {
     // SAFETY: the caller's promises are the assembly's requirements.
     unsafe { x86_64::enter(std::ptr::from_ref(block).cast(), adapter, code, values) }
+}
+
+/// Goes on with a guest from `block.registers`: with all of them at the very instruction (`exact`), or at the return of the call out
+/// in which it was left. Returns as [`enter`]; `returned` is for guests that were entered the short way.
+///
+/// # Safety
+///
+/// As [`enter`], and the guest was left so that it can go on in this way, and has not run since.
+pub unsafe fn resume(block: &ControlBlock, returned: &mut Returned, exact: bool) -> u32 {
+    // SAFETY: the caller's promises are the assembly's requirements.
+    unsafe { x86_64::resume(std::ptr::from_ref(block).cast(), returned, u32::from(exact)) }
+}
+
+/// First and one past the last address of the code that leaves a guest: whatever wants a guest to be left has been done there.
+pub fn leaving() -> (usize, usize) {
+    (
+        x86_64::leave as *const () as usize,
+        x86_64::leave_end as *const () as usize,
+    )
+}
+
+/// First and one past the last address of the code that restores a preempted guest's registers.
+pub fn restoring() -> (usize, usize) {
+    (
+        x86_64::restore as *const () as usize,
+        x86_64::restore_end as *const () as usize,
+    )
 }
 
 /// The addresses that a module's runtime table holds.

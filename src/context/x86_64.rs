@@ -20,7 +20,15 @@
 //!
 //! Nothing on the guest's stack points into the host's stack: the way back is in the control block. Leaving a
 //! guest from anywhere is therefore two loads: `rsp = host_sp`, then pop. That is what [`leave`] does, for a guest
-//! that returned, was stopped by its host function, or trapped: signal handlers resume there.
+//! that returned, was stopped by its host function, or trapped: signal handlers resume there. The same frame serves
+//! [`resume`], so a guest that was suspended on one thread's stack returns to another's without noticing.
+//!
+//! # Being stopped
+//!
+//! In state `GUEST` a signal handler may end or preempt the guest at any instruction, here as in its own code, except
+//! between [`leave`] and [`leave_end`], where it is being left already, and between [`restore`] and [`restore_end`], where preempting it
+//! means leaving with what was saved before. Preempting needs the guest's stack in rsp; `GUEST` with the host's
+//! holds only right before the state becomes `HOST` or `READY`. After each change to `GUEST` comes a look at the stop word, in this order.
 //!
 //! # Invariants
 //!
@@ -32,7 +40,10 @@
 //!
 //! It does not check states, limits or types: the Rust around it does.
 
-use crate::control::{CONTROL_BLOCK_STRIDE, ControlBlock, ImportTarget, Trap, exit, state};
+use crate::control::{
+    CONTROL_BLOCK_STRIDE, ControlBlock, ImportTarget, Registers, Trap, exit, state, stop,
+};
+use crate::running::Runner;
 use crate::{directory, process};
 use lucet_format::runtime::{self, FastResult};
 use lucet_format::{trap::TrapCode, vmctx};
@@ -44,6 +55,14 @@ unsafe extern "C" {
     pub fn enter(block: *const (), adapter: usize, code: usize, values: usize) -> u32;
     #[link_name = "lucet_private_leave"]
     pub fn leave();
+    #[link_name = "lucet_private_leave_end"]
+    pub fn leave_end();
+    #[link_name = "lucet_private_resume"]
+    pub fn resume(block: *const (), returned: *mut Returned, exact: u32) -> u32;
+    #[link_name = "lucet_private_restore"]
+    pub fn restore();
+    #[link_name = "lucet_private_restore_end"]
+    pub fn restore_end();
     #[link_name = "lucet_private_host_call"]
     pub fn host_call();
     #[link_name = "lucet_private_helper_call"]
@@ -56,6 +75,35 @@ unsafe extern "C" {
     pub fn trampolines_end();
 }
 
+/// What a short typed entry that was resumed has returned; of other entries, nothing of interest.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Returned {
+    /// rax.
+    pub word: u64,
+    reserved: u64,
+    /// xmm0.
+    pub float: u128,
+}
+
+impl Returned {
+    /// Room for it.
+    pub const NONE: Returned = Returned {
+        word: 0,
+        reserved: 0,
+        float: 0,
+    };
+}
+
+/// Where a general register is saved.
+const fn general(number: usize) -> usize {
+    offset_of!(Registers, general) + 8 * number
+}
+
+const _: () = assert!(
+    offset_of!(Registers, xmm) == 0 && offset_of!(ControlBlock, registers) % 16 == 0,
+    "vectors are saved from the start, aligned"
+);
 const _: () = assert!(
     size_of::<ImportTarget>() == 32,
     "host_call multiplies by it with a shift"
@@ -122,6 +170,8 @@ global_asm!(
     "pxor xmm15, xmm15",
     "mov rsp, [rbx + {ENTRY_SP}]",
     "mov dword ptr [rbx + {STATE}], {GUEST}",
+    "test byte ptr [rbx + {STOP}], {FINAL}",
+    "jnz lucet_private_unstarted",
     "call rax",
     "mov eax, {RETURNED}",
     // ---- leave: rbx = block, eax = exit code; any stack ----
@@ -152,6 +202,23 @@ global_asm!(
     "17:",
     "ldmxcsr [rsp]",
     "jmp 18b",
+    // ---- jumped to where the stop word says no; nothing here needs to be interrupted any more ----
+    "lucet_private_unstarted:",
+    "mov eax, {UNSTARTED}",
+    "jmp lucet_private_leave",
+    // at the return of a call out: what the import has returned, and what it has kept for the guest
+    "lucet_private_stopped:",
+    "mov [rbx + {SAVED} + {RAX}], rax",
+    "mov [rbx + {SAVED} + {R12}], r12",
+    "mov [rbx + {SAVED} + {R13}], r13",
+    "mov [rbx + {SAVED} + {R14}], r14",
+    "mov [rbx + {SAVED} + {R15}], r15",
+    "movaps [rbx + {SAVED}], xmm0",
+    "mov eax, {STOPPED}",
+    "jmp lucet_private_leave",
+    ".globl lucet_private_leave_end",
+    ".hidden lucet_private_leave_end",
+    "lucet_private_leave_end:",
     ".size lucet_private_enter, . - lucet_private_enter",
     ".p2align 2",
     "9: .long 0x1f80", // all exceptions masked, round to nearest
@@ -180,9 +247,14 @@ global_asm!(
     "mov r12, [r12]",
     "cmp [rbx + {TOKEN}], r12",
     "jne 1f",
-    "mov r12, qword ptr [rip + lucet_private_attached@GOTTPOFF]",
-    "cmp byte ptr fs:[r12], 0",
-    "je 1f",
+    "mov r12, qword ptr [rip + lucet_private_runner@GOTTPOFF]",
+    "mov r12, fs:[r12]",
+    "test r12, r12",
+    "jz 1f",
+    "mov [rbx + {RUNNER}], r12",
+    "mov r12, [r12 + {RUNNER_PROCESS}]",
+    "cmp [rbx + {TOKEN}], r12",
+    "jne 1f",
     "push rsi",
     "push r10",
     "push rdi", // keeps the stack aligned
@@ -229,6 +301,8 @@ global_asm!(
     "3:",
     "mov rdi, rbx",
     "mov esi, eax",
+    "mov edx, r10d",
+    "and edx, {EXPORT_MASK}",
     "sub rsp, 8",
     "call {TYPED_LEFT}",
     "add rsp, 8",
@@ -255,6 +329,7 @@ global_asm!(
     "11:",
     "mov qword ptr [rbx + {TRAP_PC}], 0",
     "mov dword ptr [rbx + {DEPTH}], 1",
+    "inc qword ptr [rbx + {ENTRIES}]",
     "mov rdi, [rbx + {VMCTX}]",
     "mov rsi, rdx",
     "mov rdx, rcx",
@@ -278,6 +353,8 @@ global_asm!(
     "pxor xmm15, xmm15",
     "mov rsp, [rbx + {ENTRY_SP}]",
     "mov dword ptr [rbx + {STATE}], {GUEST}",
+    "test byte ptr [rbx + {STOP}], {FINAL}",
+    "jnz lucet_private_unstarted",
     "call rax",
     "mov rsp, [rbx + {HOST_SP}]",
     "mov dword ptr [rbx + {STATE}], {READY}",
@@ -304,6 +381,112 @@ global_asm!(
     "ldmxcsr [rsp]",
     "jmp 13b",
     ".size lucet_private_typed_fast, . - lucet_private_typed_fast",
+    // ---- u32 resume(rdi block, rsi what a short entry returned, edx whether at the very instruction) ----
+    ".p2align 4",
+    ".globl lucet_private_resume",
+    ".hidden lucet_private_resume",
+    ".type lucet_private_resume,@function",
+    "lucet_private_resume:",
+    "push rsi",
+    "call 20f",
+    "pop rsi",
+    "mov [rsi + {RETURNED_WORD}], rax",
+    "movups [rsi + {RETURNED_FLOAT}], xmm0",
+    "mov eax, ecx",
+    "ret",
+    // 20: the frame is that of `enter`, whichever way the guest was entered at first
+    "20:",
+    "push rbp",
+    "mov rbp, rsp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 16",
+    "stmxcsr [rsp]",
+    "push qword ptr [rdi + {HOST_SP}]",
+    "mov [rdi + {HOST_SP}], rsp",
+    "mov rbx, rdi",
+    "ldmxcsr [rip + 9b]",
+    "mov r12, [rbx + {SAVED} + {R12}]",
+    "mov r13, [rbx + {SAVED} + {R13}]",
+    "mov r14, [rbx + {SAVED} + {R14}]",
+    "mov r15, [rbx + {SAVED} + {R15}]",
+    "test edx, edx",
+    "jnz lucet_private_restore",
+    "xor ecx, ecx",
+    "xor edx, edx",
+    "xor esi, esi",
+    "xor edi, edi",
+    "xor r8d, r8d",
+    "xor r9d, r9d",
+    "xor r10d, r10d",
+    "xor r11d, r11d",
+    "mov rax, [rbx + {SAVED} + {RAX}]",
+    "movaps xmm0, [rbx + {SAVED}]",
+    "pxor xmm1, xmm1",
+    "pxor xmm2, xmm2",
+    "pxor xmm3, xmm3",
+    "pxor xmm4, xmm4",
+    "pxor xmm5, xmm5",
+    "pxor xmm6, xmm6",
+    "pxor xmm7, xmm7",
+    "pxor xmm8, xmm8",
+    "pxor xmm9, xmm9",
+    "pxor xmm10, xmm10",
+    "pxor xmm11, xmm11",
+    "pxor xmm12, xmm12",
+    "pxor xmm13, xmm13",
+    "pxor xmm14, xmm14",
+    "pxor xmm15, xmm15",
+    "jmp lucet_private_called",
+    // ---- all registers at once: nothing is pushed on the guest's stack, which may have no room ----
+    ".globl lucet_private_restore",
+    ".hidden lucet_private_restore",
+    "lucet_private_restore:",
+    "mov eax, ss",
+    "push rax",
+    "push qword ptr [rbx + {SAVED} + {RSP}]",
+    "push qword ptr [rbx + {SAVED} + {FLAGS_SAVED}]",
+    "mov eax, cs",
+    "push rax",
+    "push qword ptr [rbx + {SAVED} + {PC}]",
+    "movaps xmm0, [rbx + {SAVED}]",
+    "movaps xmm1, [rbx + {SAVED} + 16]",
+    "movaps xmm2, [rbx + {SAVED} + 32]",
+    "movaps xmm3, [rbx + {SAVED} + 48]",
+    "movaps xmm4, [rbx + {SAVED} + 64]",
+    "movaps xmm5, [rbx + {SAVED} + 80]",
+    "movaps xmm6, [rbx + {SAVED} + 96]",
+    "movaps xmm7, [rbx + {SAVED} + 112]",
+    "movaps xmm8, [rbx + {SAVED} + 128]",
+    "movaps xmm9, [rbx + {SAVED} + 144]",
+    "movaps xmm10, [rbx + {SAVED} + 160]",
+    "movaps xmm11, [rbx + {SAVED} + 176]",
+    "movaps xmm12, [rbx + {SAVED} + 192]",
+    "movaps xmm13, [rbx + {SAVED} + 208]",
+    "movaps xmm14, [rbx + {SAVED} + 224]",
+    "movaps xmm15, [rbx + {SAVED} + 240]",
+    "mov rax, [rbx + {SAVED} + {RAX}]",
+    "mov rcx, [rbx + {SAVED} + {RCX}]",
+    "mov rdx, [rbx + {SAVED} + {RDX}]",
+    "mov rbp, [rbx + {SAVED} + {RBP}]",
+    "mov rsi, [rbx + {SAVED} + {RSI}]",
+    "mov rdi, [rbx + {SAVED} + {RDI}]",
+    "mov r8, [rbx + {SAVED} + {R8}]",
+    "mov r9, [rbx + {SAVED} + {R9}]",
+    "mov r10, [rbx + {SAVED} + {R10}]",
+    "mov r11, [rbx + {SAVED} + {R11}]",
+    "mov dword ptr [rbx + {STATE}], {GUEST}",
+    "test byte ptr [rbx + {STOP}], {FINAL}",
+    "jnz lucet_private_unstarted",
+    "mov rbx, [rbx + {SAVED} + {RBX}]",
+    "iretq",
+    ".globl lucet_private_restore_end",
+    ".hidden lucet_private_restore_end",
+    "lucet_private_restore_end:",
+    ".size lucet_private_resume, . - lucet_private_resume",
     // ---- host_call: jumped to by import stubs; r10d import, r11d bytes of stack arguments ----
     ".p2align 4",
     ".globl lucet_private_host_call",
@@ -315,6 +498,8 @@ global_asm!(
     "push rbx",
     "mov rbx, [rdi - {CONTROL_BLOCK}]",
     "mov [rbx + {CALL_INDEX}], r10d",
+    "mov [rbx + {CALL_RESULTS}], rsi",
+    "inc qword ptr [rbx + {HOST_CALLS}]",
     "mov r10d, r10d",
     "shl r10, 5",
     "add r10, [rbx + {IMPORTS}]",
@@ -332,10 +517,12 @@ global_asm!(
     "4:",
     "mov rdi, rbx", // the lucet_call
     "call [r10]",
-    "mov dword ptr [rbx + {STATE}], {GUEST}",
+    // The stack before the state: in state GUEST the guest can be interrupted here as in its own code.
+    "lucet_private_called:",
     "mov rsp, [rbx + {GUEST_SP}]",
-    "cmp dword ptr [rbx + {STOP}], 0",
-    "jne 6f",
+    "mov dword ptr [rbx + {STATE}], {GUEST}",
+    "cmp byte ptr [rbx + {STOP}], 0",
+    "jne lucet_private_stopped",
     "pop rbx",
     "pop rbp",
     "ret",
@@ -347,10 +534,6 @@ global_asm!(
     "mov dword ptr [rbx + {STATE}], {LEAF}",
     "sub rsp, 8",
     "jmp 3b",
-    // 6: the host function asked for the guest to be stopped
-    "6:",
-    "mov eax, {STOPPED}",
-    "jmp lucet_private_leave",
     // 7: copy the stack arguments; rdi is free, the block has been found
     "7:",
     "mov edi, r11d",
@@ -422,7 +605,35 @@ global_asm!(
     VMCTX = const offset_of!(ControlBlock, vmctx),
     IMPORTS = const offset_of!(ControlBlock, imports),
     STATE = const offset_of!(ControlBlock, state),
-    STOP = const offset_of!(ControlBlock, stop),
+    STOP = const offset_of!(ControlBlock, word),
+    FINAL = const stop::FINAL,
+    RUNNER_PROCESS = const offset_of!(Runner, process),
+    RUNNER = const offset_of!(ControlBlock, runner),
+    ENTRIES = const offset_of!(ControlBlock, entries),
+    CALL_RESULTS = const offset_of!(ControlBlock, call_results),
+    HOST_CALLS = const offset_of!(ControlBlock, host_calls),
+    RETURNED_WORD = const offset_of!(Returned, word),
+    RETURNED_FLOAT = const offset_of!(Returned, float),
+    SAVED = const offset_of!(ControlBlock, registers),
+    RAX = const general(0),
+    RCX = const general(1),
+    RDX = const general(2),
+    RBX = const general(3),
+    RSP = const general(4),
+    RBP = const general(5),
+    RSI = const general(6),
+    RDI = const general(7),
+    R8 = const general(8),
+    R9 = const general(9),
+    R10 = const general(10),
+    R11 = const general(11),
+    R12 = const general(12),
+    R13 = const general(13),
+    R14 = const general(14),
+    R15 = const general(15),
+    PC = const offset_of!(Registers, pc),
+    FLAGS_SAVED = const offset_of!(Registers, flags),
+    UNSTARTED = const exit::UNSTARTED,
     CALL_INDEX = const offset_of!(ControlBlock, call_index),
     TRAP_CODE = const offset_of!(ControlBlock, trap) + offset_of!(Trap, code),
     TRAP_SIGNAL = const offset_of!(ControlBlock, trap) + offset_of!(Trap, signal),

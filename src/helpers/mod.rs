@@ -13,7 +13,6 @@ use crate::control::{ControlBlock, Request};
 use crate::instance::{Inner, Live};
 use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
-use std::sync::atomic::Ordering;
 
 /// A helper's address. The signatures differ; compiled code and [`lucet_format::runtime::Helper`] agree on them.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +38,7 @@ pub static TABLE: [Address; Helper::ALL.len()] = [
 
 /// Asks for the guest to be stopped with a trap when the helper returns.
 fn trap(block: &ControlBlock, code: TrapCode) {
-    block.request.set(Request::Trap(u32::from(code.number())));
-    block.stop.store(1, Ordering::Relaxed);
+    block.ask(Request::Trap(u32::from(code.number())));
 }
 
 /// Runs `body` for the calling instance; `None` is the trap.

@@ -9,8 +9,9 @@
 use super::outcome::{NO_IMPORT, Record, latest};
 use super::{Handle, Inner, live};
 use crate::abi::{
-    LUCET_NOT_RUN, LUCET_RETURNED, LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_TERMINATED,
-    LUCET_TRAPPED, lucet_frame,
+    LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE,
+    LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_STOP_KILL, LUCET_STOP_NESTED, LUCET_SUSPENDED,
+    LUCET_TERMINATED, LUCET_TRAPPED, lucet_frame,
 };
 use crate::control::{ControlBlock, state};
 use crate::error::{Error, Result, Status, error};
@@ -136,8 +137,22 @@ fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Writ
             match outcome.detail {
                 LUCET_STOP_HOST => write!(out, "terminated by the host, reason {}", outcome.token)?,
                 LUCET_STOP_EXIT => write!(out, "exited with status {}", outcome.token)?,
+                LUCET_STOP_KILL => write!(out, "killed, reason {}", outcome.token)?,
+                LUCET_STOP_DEADLINE => out.write_str("stopped: its deadline has passed")?,
+                LUCET_STOP_CPU => out.write_str("stopped: its CPU time is used up")?,
+                LUCET_STOP_NESTED => {
+                    out.write_str("stopped: a callback has outlasted its limit")?;
+                }
                 detail => write!(out, "terminated ({detail}), reason {}", outcome.token)?,
             }
+            places(block, inner, out)
+        }
+        LUCET_SUSPENDED => {
+            write!(out, "suspended, token {}", outcome.token)?;
+            places(block, inner, out)
+        }
+        LUCET_PREEMPTED => {
+            out.write_str("preempted")?;
             places(block, inner, out)
         }
         kind => write!(out, "outcome {kind}"),

@@ -4,6 +4,7 @@
 //! guest stays in an idle slot.
 
 use super::outcome::{Record, remember};
+use super::waiting::Tally;
 use super::{Handle, Inner, Limits, idle, publish_memory_bytes, write_state};
 use crate::control::{ControlBlock, Request, Trap, state};
 use crate::counted::Counted;
@@ -16,7 +17,7 @@ use crate::region::slot::{self, Stack};
 use crate::region::stats::Counters;
 use lucet_format::image::NONE;
 use lucet_format::vmctx;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
@@ -36,6 +37,7 @@ pub fn create(
     let link = module.link.as_ref().ok_or_else(unlinked)?;
     region.admits(&module.code)?;
     check_limits(link, limits)?;
+    limits.check()?;
     let block = region.take_slot(link.initial.id)?;
     let inner = Inner {
         region: region.clone(),
@@ -46,6 +48,9 @@ pub fn create(
         outcome: Cell::new(Record::default()),
         memory_bytes: Cell::new(0),
         frames: UnsafeCell::new(Vec::new()),
+        waiting: Cell::new(None),
+        pending: RefCell::new(None),
+        tally: Tally::default(),
     };
     let handle = slot::prepare(region, block)
         .and_then(|()| fill(block, &inner, link))
@@ -100,11 +105,10 @@ fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
     fill_state(block, inner, link);
     let nothing_to_do = link.trap.is_none() && inner.image().header().start_function == NONE;
     inner.started.set(nothing_to_do);
-    block.token.set(if nothing_to_do {
-        inner.region.process()
-    } else {
-        0
-    });
+    block
+        .process
+        .store(inner.region.process(), Ordering::Relaxed);
+    inner.allow_short_entries(block);
     remember(block, inner, Record::default());
     Ok(())
 }
@@ -123,7 +127,13 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     block.depth.set(0);
     block.request.set(Request::None);
     block.trap.set(Trap::NONE);
-    block.stop.store(0, Ordering::Relaxed);
+    block.reincarnate();
+    block.host_calls.set(0);
+    block.entries.set(0);
+    block.timed.set(false);
+    block.times.cpu_measured.set(0);
+    block.times.cpu_unmeasured.set(0);
+    inner.renew();
 }
 
 fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
@@ -158,11 +168,13 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
 /// Leaves nothing of the instance in its slot: stack, state and tables are zero, memory is that of a fresh instance.
 fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let link = inner.link()?;
-    let stack = if block.state() == state::STOPPED {
-        Stack::Deep
-    } else {
+    // Whoever is still in the middle of something may be deep in it.
+    let stack = if block.state() == state::READY {
         Stack::Returned
+    } else {
+        Stack::Deep
     };
+    inner.forget_waiting(block);
     block.set_state(state::CLEANING);
     let tables = super::table::used_bytes(block, inner);
     let state_bytes = link.state_template.len() as u32;
@@ -198,6 +210,7 @@ pub fn release(handle: Handle) -> Result<()> {
     let (block, inner) = idle(handle)?;
     let cleaned = clean(block, inner);
     block.handle.store(0, Ordering::Release);
+    block.reincarnate();
     block.set_state(state::FREE);
     // SAFETY: the handle is void from here on, so nobody else reaches the instance.
     let inner = unsafe { (*block.instance.get()).take() };

@@ -1,6 +1,6 @@
 //! An instance's exported globals.
 
-use super::{Handle, Inner, live, read_state, write_state};
+use super::{Handle, Inner, read_state, settled, write_state};
 use crate::abi::lucet_value;
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
@@ -49,7 +49,7 @@ fn bits(block: &ControlBlock, global: &Global, value_type: ValueType) -> u128 {
 ///
 /// `NotFound`, `Stale`, `WrongProcess`.
 pub fn get(handle: Handle, name: &[u8]) -> Result<lucet_value> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     let (global, value_type) = find(inner, name)?;
     Ok(lucet_value::from_bits(
         value_type.number(),
@@ -63,7 +63,7 @@ pub fn get(handle: Handle, name: &[u8]) -> Result<lucet_value> {
 ///
 /// `NotFound`; `BadArgument` when it is immutable or the reference is not the instance's; `TypeMismatch`; `Stale`; `WrongProcess`.
 pub fn set(handle: Handle, name: &[u8], value: &lucet_value) -> Result<()> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     let (global, value_type) = find(inner, name)?;
     if global.flags & FLAG_MUTABLE == 0 {
         return Err(error!(

@@ -1,7 +1,9 @@
 //! What an instance may use, beyond what its region allows.
 
 use super::{Handle, idle};
-use crate::error::Result;
+use crate::error::{Result, Status, error};
+use crate::signal;
+use crate::timing::Allowance;
 
 /// Limits of one instance; 0: none but the region's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,9 +12,32 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Elements of all tables. Growth beyond gives the guest -1.
     pub table_elements: u64,
+    /// Time.
+    pub time: Allowance,
 }
 
 impl Limits {
+    /// That the limits can be kept.
+    ///
+    /// # Errors
+    ///
+    /// `BadArgument`, `NoSignals`.
+    pub fn check(&self) -> Result<()> {
+        if self.time.nested != 0 && self.time.slice == 0 {
+            return Err(error!(
+                Status::BadArgument,
+                "nested_ns begins where a slice ends, and there is no slice_ns"
+            ));
+        }
+        if self.time.is_any() && signal::stop_signal() == 0 {
+            return Err(error!(
+                Status::NoSignals,
+                "limits of time need a stop signal: the host, which handles signals itself, has chosen none"
+            ));
+        }
+        Ok(())
+    }
+
     /// The smaller of a limit, where there is one, and what the region allows.
     pub fn within(limit: u64, region: u64) -> u64 {
         if limit == 0 {
@@ -27,8 +52,11 @@ impl Limits {
 ///
 /// # Errors
 ///
-/// `Stale`, `Running`, `WrongProcess`.
+/// `Stale`, `Running`, `WrongProcess`, `BadArgument`, `NoSignals`.
 pub fn set_limits(handle: Handle, limits: Limits) -> Result<()> {
-    idle(handle)?.1.limits.set(limits);
+    let (block, inner) = idle(handle)?;
+    limits.check()?;
+    inner.limits.set(limits);
+    inner.allow_short_entries(block);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! An instance's linear memory, as the host uses it: checked views, copies, growth.
 
-use super::{Handle, Inner, Limits, live, publish_memory_bytes};
+use super::{Handle, Inner, Limits, live, publish_memory_bytes, settled};
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::region::{seal, slot};
@@ -59,7 +59,7 @@ pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*co
 ///
 /// As [`view`].
 pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result<*mut u8> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     let at = range(block, inner, index, address, length)?;
     if !seal::make_writable(block, address, length) {
         return Err(error!(
@@ -120,7 +120,7 @@ pub unsafe fn write(
 ///
 /// `Limit` when the module's maximum, the region or the limits do not allow it; `NotFound`, `Stale`, `WrongProcess`.
 pub fn grow(handle: Handle, index: u32, pages: u64) -> Result<u64> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     exists(inner, index)?;
     let old = inner.memory_bytes.get() / WASM_PAGE_SIZE;
     grow_by(block, inner, pages).ok_or_else(|| {

@@ -9,28 +9,38 @@
 //!      +---- release ---------------------------------------------------------------- -+
 //! ```
 //!
+//! A run can also end in `SUSPENDED` or `PREEMPTED`, from where [`resume`] goes on: see [`waiting`].
+//!
 //! An instance is known by its [`Handle`], never by address; [`live`] is the only way from the one to the other.
 //! All that belongs to it is in the control block's [`Inner`], whose fields are cells, because a host function may
 //! work on the instance that is calling it: no exclusive reference to an `Inner` exists while a guest runs.
 //!
 //! One thread at a time works on an instance; the host keeps that rule, and the state word tells when it does not.
 
+pub mod abandon;
 pub mod alloc;
 pub mod backtrace;
 pub mod create;
 pub mod global;
+pub mod kill;
 pub mod limits;
 pub mod memory;
 pub mod outcome;
 pub mod run;
 pub mod short;
+pub mod stats;
 pub mod table;
+pub mod waiting;
 
+pub use abandon::abandon;
 pub use backtrace::{backtrace, describe};
 pub use create::{create, release, reset};
+pub use kill::{Answer, KillHandle, kill, kill_handle};
 pub use limits::{Limits, set_limits};
 pub use outcome::{keep, outcome};
-pub use run::{call, call_funcref, resume, run, start};
+pub use run::{call, call_funcref, run, start};
+pub use stats::{Stats, stats};
+pub use waiting::resume;
 
 use crate::abi::lucet_frame;
 use crate::control::{ControlBlock, state};
@@ -42,8 +52,9 @@ use crate::region::Region;
 use lucet_format::image::Image;
 use lucet_format::vmctx;
 use outcome::Record;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::c_void;
+use waiting::{Pending, Tally, Waiting};
 
 /// What a `lucet_instance *` holds: see [`crate::directory`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +78,12 @@ pub struct Inner {
     pub memory_bytes: Cell<u64>,
     /// The latest backtrace; borrowed by C until the next entry.
     pub frames: UnsafeCell<Vec<lucet_frame>>,
+    /// What a suspended or preempted guest is in the middle of.
+    pub waiting: Cell<Option<Waiting>>,
+    /// What is to be entered once the start function, which was suspended or preempted, has returned.
+    pub pending: RefCell<Option<Pending>>,
+    /// What has happened since the instance is new.
+    pub tally: Tally,
 }
 
 impl Inner {
@@ -118,6 +135,22 @@ pub fn live(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
     Ok((block, inner))
 }
 
+/// As [`live`], for what must not happen while the guest is preempted: it may be in the middle of anything.
+///
+/// # Errors
+///
+/// Also `BadState`.
+pub fn settled(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
+    let (block, inner) = live(handle)?;
+    if block.state() == state::PREEMPTED {
+        return Err(error!(
+            Status::BadState,
+            "the guest is preempted in the middle of its code: until it is resumed its memory can be read, and nothing else"
+        ));
+    }
+    Ok((block, inner))
+}
+
 /// As [`live`], for what must not happen during a run.
 ///
 /// # Errors
@@ -159,6 +192,7 @@ pub(crate) unsafe fn write_state(block: &ControlBlock, distance: u32, value: u64
 /// Tells the guest how long its memory is.
 pub(crate) fn publish_memory_bytes(block: &ControlBlock, inner: &Inner, bytes: u64) {
     inner.memory_bytes.set(bytes);
+    inner.tally.peak(bytes);
     // SAFETY: the fixed header is part of every state.
     unsafe { write_state(block, vmctx::MEMORY_BYTES, bytes) };
 }

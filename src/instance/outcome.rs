@@ -1,10 +1,16 @@
 //! How an entry into a guest ended, as the host sees it.
 
-use super::{Handle, Inner, Live, live};
-use crate::abi::{LUCET_NOT_RUN, LUCET_RETURNED, LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome};
-use crate::control::{ControlBlock, Request, Trap, exit, state};
+use super::waiting::{Waiting, Way};
+use super::{Handle, Inner, live};
+use crate::abi::{
+    LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE,
+    LUCET_STOP_KILL, LUCET_STOP_NESTED, LUCET_SUSPENDED, LUCET_TERMINATED, LUCET_TRAPPED,
+    lucet_outcome,
+};
+use crate::control::{ControlBlock, Request, Trap, exit, state, stop};
 use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
+use lucet_format::image::records::FunctionType;
 use std::sync::atomic::Ordering;
 
 /// What is remembered of an outcome; the values are in the slot's array.
@@ -20,6 +26,8 @@ pub struct Record {
     pub values: u32,
     /// The imported function in whose call the guest was stopped, by index; [`NO_IMPORT`]: in none.
     pub import: u32,
+    /// Whether any code of the guest ran.
+    pub ran: bool,
 }
 
 /// No imported function.
@@ -33,6 +41,7 @@ impl Default for Record {
             token: 0,
             values: 0,
             import: NO_IMPORT,
+            ran: true,
         }
     }
 }
@@ -51,6 +60,7 @@ impl Record {
                 std::ptr::null()
             },
             value_count: self.values as usize,
+            cpu_ns: block.times.cpu_measured.get(),
             ..NOT_RUN
         }
     }
@@ -67,37 +77,96 @@ pub const NOT_RUN: lucet_outcome = lucet_outcome {
     reserved: [0; 3],
 };
 
-/// Turns the way a guest was left into the outcome, and counts it. `results` is what the function returns.
-pub(super) fn conclude(block: &ControlBlock, inner: &Inner, left: u32, results: u32) -> Record {
-    let request = block.request.replace(Request::None);
-    block.stop.store(0, Ordering::Relaxed);
+/// Turns the way a guest was left into the outcome, and counts it. `function_type` is that of the function that was entered.
+///
+/// What ends a guest for good comes before what its host function asked for, and that before what makes it wait.
+pub(super) fn conclude(
+    block: &ControlBlock,
+    inner: &Inner,
+    left: u32,
+    function_type: &FunctionType,
+    way: Way,
+) -> Record {
+    let request = block.take_request();
+    let stops = block.stops();
     let record = match (left, request) {
         (exit::RETURNED, _) => Record {
             kind: LUCET_RETURNED,
-            values: results,
+            values: function_type.results,
             ..Record::default()
         },
         (exit::TRAPPED, _) => trapped(block.trap.get().code),
-        (_, Request::Trap(code)) => stopped(block, trapped(code)),
-        (_, Request::Terminate(detail, token)) => stopped(
-            block,
-            Record {
-                kind: LUCET_TERMINATED,
-                detail,
-                token,
-                ..Record::default()
-            },
-        ),
         // The nested run's outcome stands for the outer one as well; it has been counted.
-        (_, Request::Unwind | Request::None) => return latest(block, inner),
+        (_, Request::Unwind) => return latest(block, inner),
+        _ if stops & stop::FINAL != 0 => place(block, left, over(block, stops)),
+        (_, Request::Trap(code)) => place(block, left, trapped(code)),
+        (_, Request::Terminate(detail, token)) => place(block, left, terminated(detail, token)),
+        (exit::PREEMPTED, _) => waiting(LUCET_PREEMPTED, 0),
+        (_, Request::Suspend(token)) => place(block, left, waiting(LUCET_SUSPENDED, token)),
+        (_, Request::None) => place(block, left, waiting(LUCET_PREEMPTED, 0)),
     };
     match record.kind {
         LUCET_TRAPPED => inner.region.counters.count_trap(record.detail),
         LUCET_TERMINATED => Counters::count(&inner.region.counters.terminated),
+        LUCET_SUSPENDED | LUCET_PREEMPTED => inner.wait(
+            &record,
+            Waiting {
+                function_type: *function_type,
+                way,
+                exact: left == exit::PREEMPTED,
+            },
+        ),
         _ => {}
     }
     remember(block, inner, record);
     record
+}
+
+fn terminated(detail: u32, token: u64) -> Record {
+    Record {
+        kind: LUCET_TERMINATED,
+        detail,
+        token,
+        ..Record::default()
+    }
+}
+
+fn waiting(kind: u32, token: u64) -> Record {
+    Record {
+        kind,
+        token,
+        ..Record::default()
+    }
+}
+
+/// What the stop word says has ended the guest for good.
+fn over(block: &ControlBlock, stops: u64) -> Record {
+    if stops & stop::KILL != 0 {
+        return terminated(LUCET_STOP_KILL, block.kill_reason.load(Ordering::Relaxed));
+    }
+    let detail = if stops & stop::DEADLINE != 0 {
+        LUCET_STOP_DEADLINE
+    } else if stops & stop::CPU != 0 {
+        LUCET_STOP_CPU
+    } else {
+        LUCET_STOP_NESTED
+    };
+    terminated(detail, 0)
+}
+
+/// Notes where the guest was left, if it was in a call out: signal handlers have done it.
+fn place(block: &ControlBlock, left: u32, record: Record) -> Record {
+    match left {
+        exit::STOPPED => stopped(block, record),
+        exit::UNSTARTED => {
+            block.trap.set(Trap::NONE);
+            Record {
+                ran: false,
+                ..record
+            }
+        }
+        _ => record,
+    }
 }
 
 /// Makes a record the latest.
@@ -117,14 +186,6 @@ pub(super) fn latest(block: &ControlBlock, inner: &Inner) -> Record {
         values,
         ..Record::default()
     }
-}
-
-/// The latest outcome of a block that has an instance.
-pub(super) fn of(block: &'static ControlBlock) -> lucet_outcome {
-    let outcome = Live { block }
-        .inner()
-        .map(|inner| latest(block, inner).to_abi(block, inner));
-    outcome.unwrap_or(NOT_RUN)
 }
 
 /// Notes where the guest called the host function or helper that stopped it: `host_call` has left rbx, rbp and the return
@@ -173,15 +234,16 @@ pub fn outcome(handle: Handle) -> Result<lucet_outcome> {
 ///
 /// `BadState` when there is nothing to forgive; `Stale`, `WrongProcess`.
 pub fn keep(handle: Handle) -> Result<()> {
-    let (block, _) = live(handle)?;
+    let (block, inner) = live(handle)?;
     if block.state() == state::STOPPED {
         block.trap.set(Trap::NONE);
+        block.lower(stop::FINAL);
+        inner.forget_waiting(block);
         block.set_state(state::READY);
         return Ok(());
     }
     if block.state() == state::HOST && block.request.get() == Request::Unwind {
-        block.request.set(Request::None);
-        block.stop.store(0, Ordering::Relaxed);
+        block.take_request();
         block.trap.set(Trap::NONE);
         return Ok(());
     }

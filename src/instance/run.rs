@@ -4,16 +4,19 @@
 //! happened, copy the arguments into the slot's value array, change stacks, and say how it ended. Nothing on
 //! the way allocates, locks or makes a system call once the thread is attached.
 
-use super::outcome::{Record, conclude, remember, trapped};
+use super::outcome::{NOT_RUN, Record, conclude, remember, trapped};
+use super::waiting::{Pending, Way, state_after};
 use super::{Handle, Inner, Live, live};
 use crate::abi::{LUCET_RETURNED, lucet_funcref, lucet_outcome, lucet_v128, lucet_value};
-use crate::control::{ControlBlock, Trap, state};
-use crate::error::{Result, Status, error};
+use crate::control::{ControlBlock, Trap, state, stop};
+use crate::error::{Error, Result, Status, error};
 use crate::module::{Func, signature};
-use crate::{context, thread};
+use crate::running::Runner;
+use crate::{context, thread, timing};
 use lucet_format::image::NONE;
 use lucet_format::image::records::FunctionType;
 use lucet_format::value::ValueType;
+use std::sync::atomic::Ordering;
 
 /// A function to enter.
 #[derive(Clone, Copy, Debug)]
@@ -92,14 +95,11 @@ impl Target {
 /// As [`run`].
 pub fn start(handle: Handle) -> Result<lucet_outcome> {
     let (block, inner) = ready(handle)?;
-    thread::ensure_attached()?;
-    let record = instantiate(block, inner)?;
-    Ok(record
-        .unwrap_or(Record {
-            kind: LUCET_RETURNED,
-            ..Record::default()
-        })
-        .to_abi(block, inner))
+    let outcome = instantiate(block, inner, None)?;
+    Ok(outcome.unwrap_or(lucet_outcome {
+        kind: LUCET_RETURNED,
+        ..NOT_RUN
+    }))
 }
 
 /// Calls an exported function by its name.
@@ -139,18 +139,8 @@ pub fn call_funcref(
     enter_first(block, inner, &target, arguments)
 }
 
-/// Goes on with a suspended or preempted guest: in this release there is none.
-///
-/// # Errors
-///
-/// `BadState`, or what is wrong with the handle.
-pub fn resume(handle: Handle, _results: &[lucet_value]) -> Result<lucet_outcome> {
-    ready(handle)?;
-    Err(error!(Status::BadState, "the instance is not suspended"))
-}
-
 /// The instance of a handle, if it can be entered.
-fn ready(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
+pub(super) fn ready(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
     let (block, inner) = live(handle)?;
     match block.state() {
         state::READY => Ok((block, inner)),
@@ -161,6 +151,10 @@ fn ready(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
         now if state::is_running(now) => Err(error!(
             Status::Running,
             "the instance is running: a host function calls back through its lucet_call"
+        )),
+        state::SUSPENDED | state::PREEMPTED => Err(error!(
+            Status::BadState,
+            "the instance is in the middle of a run: resume it, or reset it"
         )),
         _ => Err(error!(
             Status::BadState,
@@ -176,20 +170,23 @@ fn enter_first(
     arguments: &[lucet_value],
 ) -> Result<lucet_outcome> {
     check_arguments(inner, &target.function_type, arguments)?;
-    thread::ensure_attached()?;
-    if let Some(record) = instantiate(block, inner)? {
-        return Ok(record.to_abi(block, inner));
+    if let Some(outcome) = instantiate(block, inner, Some((target, arguments)))? {
+        return Ok(outcome);
     }
-    let record = enter_and_settle(block, inner, target, arguments)?;
-    Ok(record.to_abi(block, inner))
+    enter_outermost(block, inner, target, arguments)
 }
 
-/// What must happen before the first entry. `Some`: it ended the entry.
-fn instantiate(block: &ControlBlock, inner: &Inner) -> Result<Option<Record>> {
-    if inner.started.replace(true) {
+/// What must happen before the first entry, which is for `then`. `Some`: it ended the entry, or made it wait.
+fn instantiate(
+    block: &ControlBlock,
+    inner: &Inner,
+    then: Option<(&Target, &[lucet_value])>,
+) -> Result<Option<lucet_outcome>> {
+    if inner.started.get() {
         return Ok(None);
     }
     if let Some(code) = inner.link()?.trap {
+        inner.started.set(true);
         let record = trapped(u32::from(code.number()));
         block.trap.set(Trap {
             code: record.detail,
@@ -197,53 +194,129 @@ fn instantiate(block: &ControlBlock, inner: &Inner) -> Result<Option<Record>> {
         });
         remember(block, inner, record);
         inner.region.counters.count_trap(record.detail);
-        block.set_state(state::STOPPED);
-        return Ok(Some(record));
+        return Ok(Some(settle(block, inner, record)));
     }
     let start = inner.image().header().start_function;
     if start == NONE {
+        inner.started.set(true);
         return Ok(None);
     }
     let target = Target::function(inner, start)?;
-    let record = enter_and_settle(block, inner, &target, &[])?;
-    Ok((record.kind != LUCET_RETURNED).then_some(record))
+    keep_for_later(inner, then)?;
+    let outcome = enter_outermost(block, inner, &target, &[])?;
+    let done = outcome.kind == LUCET_RETURNED;
+    if done && let Ok(mut pending) = inner.pending.try_borrow_mut() {
+        *pending = None;
+    }
+    Ok((!done).then_some(outcome))
 }
 
-fn enter_and_settle(
+/// Should the start function wait, then what was to be entered waits with it.
+fn keep_for_later(inner: &Inner, then: Option<(&Target, &[lucet_value])>) -> Result<()> {
+    let Some((target, arguments)) = then else {
+        return Ok(());
+    };
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(arguments.len())
+        .map_err(|_| Error::no_memory("the arguments of the entry"))?;
+    copy.extend_from_slice(arguments);
+    if let Ok(mut pending) = inner.pending.try_borrow_mut() {
+        *pending = Some(Pending {
+            target: *target,
+            arguments: copy,
+        });
+    }
+    Ok(())
+}
+
+/// That the times of the instance can be kept on this thread.
+pub(super) fn check_timer(inner: &Inner, runner: &Runner) -> Result<()> {
+    if inner.limits.get().time.is_any() && !runner.has_timer() {
+        return Err(error!(
+            Status::System,
+            "the system has no timer left for this thread, so limits of time cannot be kept"
+        ));
+    }
+    Ok(())
+}
+
+/// The run begins, or goes on, on this thread.
+pub(super) fn begin(block: &ControlBlock, inner: &Inner, runner: &'static Runner) {
+    block
+        .runner
+        .store(std::ptr::from_ref(runner) as usize, Ordering::Release);
+    // What is left of an earlier entry's times.
+    block.lower(stop::TIMES);
+    let allowed = inner.limits.get().time;
+    let timed = allowed.is_any();
+    block.timed.set(timed);
+    if timed {
+        timing::begin(block, runner, &allowed);
+    }
+}
+
+/// The run has ended, or waits.
+pub(super) fn end(block: &ControlBlock, runner: &Runner) {
+    if block.timed.get() {
+        timing::end(block, runner);
+        block.timed.set(false);
+    }
+}
+
+/// Publishes what an entry has led to. Whoever waits may be resumed by another thread from here on, so nothing of the instance
+/// is touched afterwards.
+pub(super) fn settle(block: &ControlBlock, inner: &Inner, record: Record) -> lucet_outcome {
+    let outcome = record.to_abi(block, inner);
+    if record.ran && !inner.started.get() {
+        // Whoever comes here has instantiated, or is about it.
+        inner.started.set(true);
+        inner.allow_short_entries(block);
+    }
+    block.set_state(state_after(&record));
+    outcome
+}
+
+/// An entry from outside. The arguments have been checked.
+pub(super) fn enter_outermost(
     block: &ControlBlock,
     inner: &Inner,
     target: &Target,
     arguments: &[lucet_value],
-) -> Result<Record> {
+) -> Result<lucet_outcome> {
+    let runner = thread::ensure_attached()?;
+    check_timer(inner, runner)?;
+    block.entries.set(block.entries.get() + 1);
+    begin(block, inner, runner);
     block.depth.set(1);
     let entered = enter(block, inner, target, arguments);
     block.depth.set(0);
-    let returned = match &entered {
-        Ok(record) => record.kind == LUCET_RETURNED,
-        // The guest has not run.
-        Err(_) => true,
-    };
-    // Whoever comes here has instantiated: from now on typed entries may take the short way.
-    block.token.set(inner.region.process());
-    block.set_state(if returned {
-        state::READY
-    } else {
-        state::STOPPED
-    });
-    entered
+    end(block, runner);
+    match entered {
+        Ok(record) => Ok(settle(block, inner, record)),
+        Err(failure) => {
+            // The guest has not run.
+            block.set_state(state::READY);
+            Err(failure)
+        }
+    }
 }
 
-/// The end of a short typed entry that did not return. Answers the outcome's kind.
+/// The end of a short entry into a function that did not return. Answers the outcome.
 ///
 /// # Errors
 ///
 /// None that can happen: the instance was there when it was entered.
-pub(crate) fn settle_short(block: &'static ControlBlock, left: u32) -> Result<u32> {
+pub(crate) fn settle_short(
+    block: &'static ControlBlock,
+    left: u32,
+    function: u32,
+    way: Way,
+) -> Result<lucet_outcome> {
     let inner = Live { block }.inner()?;
     block.depth.set(0);
-    let record = conclude(block, inner, left, 0);
-    block.set_state(state::STOPPED);
-    Ok(record.kind)
+    let target = Target::function(inner, function)?;
+    let record = conclude(block, inner, left, &target.function_type, way);
+    Ok(settle(block, inner, record))
 }
 
 /// Enters the guest at `block.entry_sp`. The arguments have been checked, the thread is attached; the caller
@@ -270,7 +343,7 @@ pub(crate) fn enter(
     // SAFETY: adapter and code lie in the module's text, as parsing has checked; the control block describes the instance
     // since `create`; the callers have attached the thread and hold the instance.
     let left = unsafe { enter_adapter(block, adapter, target.code, values) };
-    let record = conclude(block, inner, left, target.function_type.results);
+    let record = conclude(block, inner, left, &target.function_type, Way::Adapter);
     if record.kind == LUCET_RETURNED {
         write_types(inner, &target.function_type, values);
     }
@@ -301,7 +374,7 @@ pub(super) unsafe fn enter_adapter(
 }
 
 /// Adapters store contents only.
-fn write_types(inner: &Inner, function_type: &FunctionType, values: *mut lucet_value) {
+pub(super) fn write_types(inner: &Inner, function_type: &FunctionType, values: *mut lucet_value) {
     for (index, result) in inner.image().results(function_type).enumerate() {
         // SAFETY: there is room for every result, see `enter`.
         write_type(

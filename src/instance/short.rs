@@ -3,13 +3,15 @@
 //!
 //! Nothing here panics, allocates or makes a system call, so it runs outside of the guard for panics.
 
-use super::outcome::{self, NOT_RUN};
+use super::outcome::NOT_RUN;
 use super::run::{enter_adapter, settle_short, write_type};
+use super::waiting::Way;
 use crate::abi::{LUCET_RETURNED, lucet_outcome, lucet_value};
 use crate::control::{exit, state};
 use crate::module::Func;
-use crate::{context, directory, process};
+use crate::{directory, process, thread};
 use lucet_format::value::ValueType;
+use std::sync::atomic::Ordering;
 
 /// Calls a function, if nothing is out of the ordinary: the instance is live, ready and instantiated, of the function's module and
 /// of this process; the thread is prepared; the arguments have the right types. `None`: nothing has happened.
@@ -19,11 +21,19 @@ pub fn call(handle: u64, func: &Func, arguments: &[lucet_value]) -> Option<lucet
     let block = directory::resolve(handle)?;
     let ordinary = block.state() == state::READY
         && block.image.get() == func.base
-        && block.token.get() == process::current()
-        && context::is_attached();
+        && block.token.get() == process::current();
     if !ordinary || !short.accepts(arguments) {
         return None;
     }
+    let runner = thread::runner()?;
+    if runner.process.load(Ordering::Relaxed) != block.token.get() {
+        return None;
+    }
+    block
+        .runner
+        .store(std::ptr::from_ref(runner) as usize, Ordering::Release);
+    block.timed.set(false);
+    block.entries.set(block.entries.get() + 1);
     let values = block.values.get();
     for (index, argument) in arguments.iter().enumerate() {
         // SAFETY: the region offers as many values as the module's contract wants, which counts every function that can be entered.
@@ -35,9 +45,9 @@ pub fn call(handle: u64, func: &Func, arguments: &[lucet_value]) -> Option<lucet
     // SAFETY: the checks above are what `enter` demands; adapter and code are of the instance's module.
     let left = unsafe { enter_adapter(block, short.adapter, short.code, values) };
     if left != exit::RETURNED {
-        // What can fail has a record of the outcome; the status of this call is OK all the same.
-        let _ = settle_short(block, left);
-        return Some(outcome::of(block));
+        // What can fail is looking up the function, which is there.
+        let settled = settle_short(block, left, func.function, Way::Adapter);
+        return Some(settled.unwrap_or(NOT_RUN));
     }
     block.depth.set(0);
     block.quiet.set(1);

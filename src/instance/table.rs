@@ -9,7 +9,7 @@
 //!
 //! Descriptors are in memory beside the guest's: [`Elements::of`] checks them against the slot before use.
 
-use super::{Handle, Inner, Limits, live, read_state, write_state};
+use super::{Handle, Inner, Limits, read_state, settled, write_state};
 use crate::abi::lucet_value;
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
@@ -201,7 +201,7 @@ fn check_element(inner: &Inner, element_type: ValueType, value: &lucet_value) ->
 ///
 /// `NotFound`, `Stale`, `WrongProcess`.
 pub fn size(handle: Handle, name: &[u8]) -> Result<u64> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     Ok(find(block, inner, name)?.elements.length)
 }
 
@@ -211,7 +211,7 @@ pub fn size(handle: Handle, name: &[u8]) -> Result<u64> {
 ///
 /// `OutOfBounds`, `NotFound`, `Stale`, `WrongProcess`.
 pub fn get(handle: Handle, name: &[u8], index: u64) -> Result<lucet_value> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     let table = find(block, inner, name)?;
     let element = table
         .elements
@@ -229,7 +229,7 @@ pub fn get(handle: Handle, name: &[u8], index: u64) -> Result<lucet_value> {
 ///
 /// `OutOfBounds`, `TypeMismatch`, `BadArgument` (a reference that is not the instance's), `NotFound`, `Stale`, `WrongProcess`.
 pub fn set(handle: Handle, name: &[u8], index: u64, value: &lucet_value) -> Result<()> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     let table = find(block, inner, name)?;
     check_element(inner, table.element_type, value)?;
     table
@@ -244,7 +244,7 @@ pub fn set(handle: Handle, name: &[u8], index: u64, value: &lucet_value) -> Resu
 ///
 /// `Limit`, and as [`set`].
 pub fn grow(handle: Handle, name: &[u8], delta: u64, value: &lucet_value) -> Result<u64> {
-    let (block, inner) = live(handle)?;
+    let (block, inner) = settled(handle)?;
     let table = find(block, inner, name)?;
     check_element(inner, table.element_type, value)?;
     grow_by(block, inner, table.index, delta, value.bits() as u64).ok_or_else(|| {

@@ -28,11 +28,12 @@ use crate::error::{Error, Result, Status, error};
 use crate::mapping::{Access, Mapping};
 use crate::module::CodeImage;
 use crate::text::Line;
-use crate::{process, signal};
+use crate::{process, running, signal};
 use layout::Layout;
 use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE, contract};
 use stats::Counters;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 /// How many free slots are looked at for one whose memory needs nothing.
@@ -77,6 +78,7 @@ impl Region {
         let layout = Layout::new(&config.sizes())?;
         config.check()?;
         let process = process::token()?;
+        running::register_barrier();
         let slots = Mapping::reserve(layout.total as usize, 2 << 20)?;
         slots.keep_private();
         let values = Self::values(config)?;
@@ -257,6 +259,11 @@ impl Region {
             .len() as u64;
         stats.live = stats.capacity.saturating_sub(free);
         stats.resident_bytes = resident::bytes(self);
+        stats.deferred = (0..self.config.instances)
+            .filter_map(|slot| self.blocks.block(slot))
+            .map(|block| block.deferred.load(Ordering::Relaxed))
+            .sum();
+        stats.lost_signals = signal::LOST_SIGNALS.load(Ordering::Relaxed);
         stats
     }
 

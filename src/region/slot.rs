@@ -18,6 +18,7 @@ const PROBE: usize = 32;
 /// Says of a control block that its slot is untouched address space.
 pub fn forget(block: &ControlBlock) {
     block.prepared.store(false, Ordering::Relaxed);
+    block.deferred.store(0, Ordering::Relaxed);
     block.accessible.store(0, Ordering::Relaxed);
     block.tenant.set(0);
     block.file_bytes.set(0);

@@ -22,6 +22,8 @@ pub struct Counters {
     pub terminated: AtomicU64,
     /// Traps by number.
     pub traps: [AtomicU64; TRAP_ROWS],
+    /// Instances that are suspended or preempted now.
+    pub waiting: AtomicU64,
 }
 
 /// The counters at one moment, and what else there is to know.
@@ -47,6 +49,12 @@ pub struct RegionStats {
     pub reserved_bytes: u64,
     /// Traps by number.
     pub traps: [u64; TRAP_ROWS],
+    /// Instances that are suspended or preempted now.
+    pub waiting: u64,
+    /// Stops that had to wait for a host function.
+    pub deferred: u64,
+    /// Signals of the host's that guests made the kernel drop, in the whole process.
+    pub lost_signals: u64,
 }
 
 impl Counters {
@@ -72,6 +80,7 @@ impl Counters {
             released: read(&self.released),
             trapped: read(&self.trapped),
             terminated: read(&self.terminated),
+            waiting: read(&self.waiting),
             traps: std::array::from_fn(|row| read(&self.traps[row])),
             ..RegionStats::default()
         }

@@ -8,7 +8,7 @@
 //! handler is ever left by a jump.
 
 use super::classify::{Facts, Place, Slot, Verdict, classify};
-use super::{ANOMALIES, LOST_SIGNALS, forward, frame_bytes};
+use super::{ANOMALIES, LOST_SIGNALS, forward, frame_bytes, stop, stop_signal};
 use crate::control::{ControlBlock, Trap, exit, state};
 use crate::module::CodeImage;
 use crate::{context, region};
@@ -17,13 +17,13 @@ use lucet_format::trap::TrapCode;
 use std::sync::atomic::Ordering;
 
 /// Flags that an interrupted guest must not hand to the host: trap, direction, alignment check.
-const FLAGS_TO_CLEAR: i64 = 0x100 | 0x400 | 0x4_0000;
+pub(super) const FLAGS_TO_CLEAR: i64 = 0x100 | 0x400 | 0x4_0000;
 
 /// The handler that `install` gives to the kernel.
 pub(super) extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel, or a handler that chains to this one, passes the arguments of an SA_SIGINFO handler.
     let ours = unsafe { handle(signal, info, context.cast()) };
-    if !ours {
+    if !ours && signal != stop_signal() {
         // SAFETY: as above; this is the handler the kernel called.
         unsafe { forward::to_previous(signal, info, context) };
     }
@@ -35,14 +35,21 @@ pub(super) extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context:
 ///
 /// Called in a signal handler with the arguments of that handler; NULL is answered with false.
 pub unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut ucontext_t) -> bool {
-    if info.is_null() || context.is_null() || !super::SIGNALS.contains(&signal) {
+    let stopping = signal != 0 && signal == stop_signal();
+    if info.is_null() || context.is_null() || !(stopping || super::SIGNALS.contains(&signal)) {
         return false;
     }
     // SAFETY: always a valid location for the calling thread.
     let errno = unsafe { *libc::__errno_location() };
     // SAFETY: not null, and by the caller's promise those of the handler that is running, so nobody else
     // touches them.
-    let ours = unsafe { decide(signal, &*info, &mut *context) };
+    let ours = unsafe {
+        if stopping {
+            stop::arrived(&*info, &mut *context)
+        } else {
+            decide(signal, &*info, &mut *context)
+        }
+    };
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
     ours
@@ -151,15 +158,11 @@ fn leave(block: &ControlBlock, context: &mut ucontext_t, facts: &Facts, code: Tr
         stack: facts.stack,
         address: facts.address,
     });
-    let registers = &mut context.uc_mcontext.gregs;
-    registers[libc::REG_RIP as usize] = context::leave_address() as i64;
-    registers[libc::REG_RBX as usize] = std::ptr::from_ref(block) as i64;
-    registers[libc::REG_RAX as usize] = i64::from(exit::TRAPPED);
-    registers[libc::REG_EFL as usize] &= !FLAGS_TO_CLEAR;
+    stop::leave(block, context, exit::TRAPPED);
 }
 
 /// A register of the interrupted code. Only called with the `REG_*` constants, which are all in range.
-fn register(context: &ucontext_t, number: c_int) -> usize {
+pub(super) fn register(context: &ucontext_t, number: c_int) -> usize {
     context
         .uc_mcontext
         .gregs

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status, error};
 use libc::{c_int, sigaction};
 use std::ffi::CStr;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// `install`: the host's own handlers call [`super::handle`]; nothing is installed.
@@ -20,6 +20,11 @@ pub const ONSTACK: u32 = 2;
 pub(super) const NOT_INSTALLED: u32 = 0;
 pub(super) const INSTALLED: u32 = 1;
 pub(super) const DELEGATED: u32 = 2;
+
+/// The stop signal; 0: none yet, or the host has chosen none for its own handlers. Chosen once in a process.
+static STOP: AtomicI32 = AtomicI32::new(0);
+/// What [`choose_stop_signal`] was given.
+static WANTED: AtomicI32 = AtomicI32::new(0);
 
 pub(super) static MODE: AtomicU32 = AtomicU32::new(NOT_INSTALLED);
 static CHANGING: Mutex<()> = Mutex::new(());
@@ -33,6 +38,7 @@ pub(super) fn name(signal: c_int) -> &'static str {
         libc::SIGSEGV => "SIGSEGV",
         libc::SIGBUS => "SIGBUS",
         libc::SIGILL => "SIGILL",
+        signal if signal == stop_signal() => "the stop signal",
         _ => "a signal",
     }
 }
@@ -45,8 +51,8 @@ fn own_action() -> sigaction {
     let mut action = default_action();
     action.sa_sigaction = own_address();
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    for signal in SIGNALS {
-        // SAFETY: a valid set and valid signal numbers.
+    for signal in SIGNALS.into_iter().chain([stop_signal()]) {
+        // SAFETY: a valid set and valid signal numbers; 0 is refused.
         unsafe { libc::sigaddset(&mut action.sa_mask, signal) };
     }
     action
@@ -111,6 +117,9 @@ pub fn install(flags: u32) -> Result<()> {
     if mode == NOT_INSTALLED && wanted == INSTALLED {
         take_all()?;
     }
+    if mode == NOT_INSTALLED && wanted == DELEGATED {
+        STOP.store(WANTED.load(Ordering::Acquire), Ordering::Release);
+    }
     MODE.store(wanted, Ordering::Release);
     if flags & ONSTACK != 0 {
         put_host_handlers_on_alternate_stacks()?;
@@ -118,14 +127,89 @@ pub fn install(flags: u32) -> Result<()> {
     Ok(())
 }
 
+/// The signal by which guests are stopped; 0: there is none. Async-signal-safe.
+pub fn stop_signal() -> c_int {
+    STOP.load(Ordering::Acquire)
+}
+
+/// Chooses the stop signal, before [`install`]; 0: the library chooses.
+///
+/// # Errors
+///
+/// `BadArgument`: not a real-time signal, or one that the C library keeps to itself; `BadState`: one has been chosen already.
+pub fn choose_stop_signal(signal: c_int) -> Result<()> {
+    let _one = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    if signal != 0 && !(libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&signal) {
+        return Err(error!(
+            Status::BadArgument,
+            "the stop signal must be a real-time one, {} to {}, and {signal} is not",
+            libc::SIGRTMIN(),
+            libc::SIGRTMAX()
+        ));
+    }
+    let chosen = stop_signal();
+    if chosen != 0 && signal != chosen {
+        return Err(error!(
+            Status::BadState,
+            "guests are stopped by signal {chosen} already: choose another before lucet_signals_install"
+        ));
+    }
+    WANTED.store(signal, Ordering::Release);
+    Ok(())
+}
+
+/// Finds a stop signal that nobody uses and takes it. One that was taken before is taken again.
+fn take_stop_signal() -> Result<()> {
+    let wanted = [stop_signal(), WANTED.load(Ordering::Acquire)]
+        .into_iter()
+        .find(|signal| *signal != 0);
+    let found = match wanted {
+        Some(signal) => is_free(signal).then_some(signal),
+        None => (libc::SIGRTMIN()..=libc::SIGRTMAX())
+            .rev()
+            .find(|signal| is_free(*signal)),
+    };
+    let Some(signal) = found else {
+        return Err(error!(
+            Status::BadState,
+            "the signal that is to stop guests has a handler of the host's: choose another by lucet_signals_choose_stop"
+        ));
+    };
+    STOP.store(signal, Ordering::Release);
+    replace(signal, &own_action()).map(|_| ())
+}
+
+fn is_free(signal: c_int) -> bool {
+    current(signal).is_ok_and(|action| {
+        let handler = action.sa_sigaction;
+        // Ignored is what we leave behind.
+        handler == libc::SIG_DFL
+            || (handler == libc::SIG_IGN && signal == stop_signal())
+            || handler == own_address()
+    })
+}
+
+/// Late stop signals and timers that are still set must not end the process.
+fn ignore_stop_signal() {
+    let signal = stop_signal();
+    if signal != 0 && current(signal).is_ok_and(|action| action.sa_sigaction == own_address()) {
+        let mut ignored = default_action();
+        ignored.sa_sigaction = libc::SIG_IGN;
+        // It is our own signal: nothing is to be put back.
+        let _ = replace(signal, &ignored);
+    }
+}
+
 /// Takes all signals, or none.
 fn take_all() -> Result<()> {
+    take_stop_signal()?;
     for (done, signal) in SIGNALS.into_iter().enumerate() {
         if let Err(problem) = take(signal) {
             for taken in SIGNALS.into_iter().take(done) {
                 // The first problem is the one to report.
                 let _ = replace(taken, &remembered(taken));
             }
+            ignore_stop_signal();
             return Err(problem);
         }
     }
@@ -185,6 +269,7 @@ pub fn remove() -> Result<()> {
             for signal in SIGNALS {
                 replace(signal, &remembered(signal))?;
             }
+            ignore_stop_signal();
         }
     }
     MODE.store(NOT_INSTALLED, Ordering::Release);
@@ -203,7 +288,9 @@ pub fn check() -> Result<()> {
         DELEGATED => delegated,
         _ => own,
     };
-    SIGNALS.into_iter().try_for_each(look)
+    let stop = stop_signal();
+    SIGNALS.into_iter().try_for_each(look)?;
+    if stop == 0 { Ok(()) } else { look(stop) }
 }
 
 fn not_installed() -> Error {

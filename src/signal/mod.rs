@@ -3,7 +3,7 @@
 //! ```text
 //!   install    puts the handlers in place, once a process      altstack   the stack they run on
 //!   handler    runs when a signal comes                        classify   decides, purely
-//!   forward    hands the host what is not ours
+//!   forward    hands the host what is not ours                 stop      the signal by which guests are stopped
 //! ```
 //!
 //! The rules, what a host must do, and what is not promised: `docs/signals.md`.
@@ -13,9 +13,10 @@ pub mod classify;
 mod forward;
 mod handler;
 mod install;
+pub(crate) mod stop;
 
 pub use handler::handle;
-pub use install::{HOST, ONSTACK, check, install, remove};
+pub use install::{HOST, ONSTACK, check, choose_stop_signal, install, remove, stop_signal};
 
 use libc::c_int;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -147,7 +147,7 @@ fn blocked_signals_are_unblocked_until_the_thread_is_detached() {
 static ANSWER: AtomicI32 = AtomicI32::new(-1);
 
 extern "C" fn attach_in_handler(_: i32) {
-    let status = ensure_attached().map_or_else(|problem| problem.status, |()| Status::Ok);
+    let status = ensure_attached().map_or_else(|problem| problem.status, |_| Status::Ok);
     ANSWER.store(status as i32, Ordering::Relaxed);
 }
 

@@ -25,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "context",
         &[
+            "running",
             "process",
             "directory",
             "abi",
@@ -34,6 +35,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "typed",
         ],
     ),
+    ("running", &["control", "error", "mapping", "process"]),
+    ("timing", &["control", "running"]),
     ("arguments", &["context"]),
     (
         "linker",
@@ -48,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "region",
         &[
+            "running",
             "hot",
             "abi",
             "control",
@@ -63,12 +67,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "signal",
-        &["context", "control", "error", "mapping", "module", "region"],
+        &[
+            "context",
+            "control",
+            "directory",
+            "error",
+            "mapping",
+            "module",
+            "region",
+            "running",
+            "timing",
+        ],
     ),
-    ("thread", &["context", "error", "signal"]),
+    ("thread", &["context", "error", "process", "running", "signal"]),
     (
         "instance",
         &[
+            "running",
+            "signal",
+            "timing",
             "process",
             "abi",
             "context",
@@ -85,6 +102,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "call",
         &[
+            "timing",
             "abi",
             "arguments",
             "context",

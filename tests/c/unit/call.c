@@ -58,7 +58,8 @@ static int32_t act(lucet_call *call, int32_t number) {
     OK(lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT));
     break;
   case SUSPEND:
-    FAILS(LUCET_UNSUPPORTED, "not supported", lucet_call_suspend(call, 1));
+    OK(lucet_call_suspend(call, 1));
+    STATUS(LUCET_BAD_STATE, lucet_call_run(call, "base", NULL, 0, NULL));
     break;
   case REENTER:
     reenter(guest);

@@ -62,7 +62,7 @@ static void wrong_entries(void) {
   STATUS(LUCET_NULL_ARGUMENT, lucet_instance_call(guest, NULL, NULL, 0, &outcome));
   NEED(lucet_module_func(other, "size", &size));
   FAILS(LUCET_BAD_ARGUMENT, "another module", lucet_instance_call(guest, size, NULL, 0, &outcome));
-  FAILS(LUCET_BAD_STATE, "not suspended", lucet_instance_resume(guest, NULL, 0, &outcome));
+  FAILS(LUCET_BAD_STATE, "neither suspended nor preempted", lucet_instance_resume(guest, NULL, 0, &outcome));
   OUTCOME(outcome, LUCET_NOT_RUN, 0);
   FAILS(LUCET_BAD_STATE, "", lucet_instance_keep(guest));
   lucet_module_release(other);

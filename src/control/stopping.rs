@@ -1,0 +1,123 @@
+//! How guests are stopped and go on: the stop word's bits, saved registers, and the times of an entry.
+//!
+//! Invariants: the stop word is the only thing that other threads change; registers and times belong to the thread that runs
+//! the guest, and its signal handlers.
+//!
+//! What the bits lead to is in [`crate::instance::outcome`], what the times mean in [`crate::timing`].
+
+use std::cell::Cell;
+
+/// The bits of the stop word: why a guest is to be left. Trampolines look at all eight at once; above them is
+/// the number of the incarnation, so that a kill handle of an earlier one cannot set a bit.
+pub mod stop {
+    /// See [`crate::control::Request`]. Set by the thread that runs the guest.
+    pub const REQUEST: u64 = 1;
+    /// A kill handle. Set by any thread; stays until reset, release or `keep`.
+    pub const KILL: u64 = 2;
+    /// The deadline has passed. This bit and the following are set on the thread that runs the guest.
+    pub const DEADLINE: u64 = 4;
+    /// The CPU budget is used up.
+    pub const CPU: u64 = 8;
+    /// A nested run has outlasted its limit.
+    pub const NESTED: u64 = 16;
+    /// The slice has ended: the only one after which the guest goes on. Never set while runs are nested.
+    pub const SLICE: u64 = 32;
+    /// What ends a guest for good.
+    pub const FINAL: u64 = KILL | DEADLINE | CPU | NESTED;
+    /// What every entry begins without.
+    pub const TIMES: u64 = DEADLINE | CPU | NESTED | SLICE;
+    /// All bits.
+    pub const MASK: u64 = 0xff;
+    /// The incarnation is above this many bits.
+    pub const INCARNATION: u32 = 8;
+}
+
+/// A guest's registers where it was preempted; after [`super::exit::STOPPED`] only `rax`, `xmm[0]` and r12 to r15 count.
+/// Guest code leaves everything else as a guest starts with it: x87 and MXCSR control, the upper halves of vectors.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub struct Registers {
+    /// xmm0 to xmm15.
+    pub xmm: [u128; 16],
+    /// rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15: the processor's own order.
+    pub general: [u64; 16],
+    /// The instruction that was not executed any more.
+    pub pc: u64,
+    /// The arithmetic flags.
+    pub flags: u64,
+}
+
+impl Registers {
+    /// Nothing saved.
+    pub const NONE: Registers = Registers {
+        xmm: [0; 16],
+        general: [0; 16],
+        pc: 0,
+        flags: 0,
+    };
+}
+
+/// When the run must be looked at, in nanoseconds of CLOCK_MONOTONIC; [`Times::NEVER`] where there is nothing to wait for. Used by the
+/// thread that runs the guest and its signal handler only; [`crate::timing`] says what they mean.
+#[derive(Debug)]
+pub struct Times {
+    /// The deadline.
+    pub deadline: Cell<u64>,
+    /// The slice's end.
+    pub slice: Cell<u64>,
+    /// The end of a nested run that has outlasted the slice.
+    pub nested: Cell<u64>,
+    /// The next look at the CPU clock.
+    pub cpu: Cell<u64>,
+    /// When this entry began.
+    pub begun: Cell<u64>,
+    /// The slice has ended during a nested run.
+    pub slice_due: Cell<bool>,
+    /// What a nested run may take after the slice's end.
+    pub nested_ns: Cell<u64>,
+    /// The CPU budget, 0 for none.
+    pub cpu_budget: Cell<u64>,
+    /// The thread's CPU clock when measuring began in this entry; 0: not begun.
+    pub cpu_baseline: Cell<u64>,
+    /// CPU time measured since the instance is new.
+    pub cpu_measured: Cell<u64>,
+    /// Time in which CPU time was not measured.
+    pub cpu_unmeasured: Cell<u64>,
+}
+
+impl Times {
+    /// No event.
+    pub const NEVER: u64 = u64::MAX;
+
+    /// Nothing to wait for.
+    pub const fn new() -> Times {
+        Times {
+            deadline: Cell::new(Times::NEVER),
+            slice: Cell::new(Times::NEVER),
+            nested: Cell::new(Times::NEVER),
+            cpu: Cell::new(Times::NEVER),
+            begun: Cell::new(0),
+            slice_due: Cell::new(false),
+            nested_ns: Cell::new(0),
+            cpu_budget: Cell::new(0),
+            cpu_baseline: Cell::new(0),
+            cpu_measured: Cell::new(0),
+            cpu_unmeasured: Cell::new(0),
+        }
+    }
+
+    /// The next time to look.
+    pub fn next(&self) -> u64 {
+        self.deadline
+            .get()
+            .min(self.slice.get())
+            .min(self.nested.get())
+            .min(self.cpu.get())
+    }
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Times::new()
+    }
+}

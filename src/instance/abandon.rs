@@ -1,0 +1,68 @@
+//! Hosts that leave a host function by `longjmp`, past the run: the frames that would have ended the run are gone, so the
+//! host says that it is over.
+//!
+//! Invariant: afterwards the instance is as after a termination, and its thread as if the run had returned.
+
+use super::outcome::{Record, remember};
+use super::{Handle, live};
+use crate::abi::{LUCET_STOP_HOST, LUCET_TERMINATED};
+use crate::control::{ControlBlock, Trap, state};
+use crate::error::{Result, Status, error};
+use crate::region::stats::Counters;
+use crate::{running, thread};
+use std::sync::atomic::Ordering;
+
+/// Ends a run whose frames on the host's stack are gone.
+///
+/// # Errors
+///
+/// `BadState`: it is in no host function, or was entered by another thread; `Stale`, `WrongProcess`.
+pub fn abandon(handle: Handle) -> Result<()> {
+    let (block, inner) = live(handle)?;
+    let here = thread::runner().map(|runner| std::ptr::from_ref(runner) as usize);
+    let ours = here == Some(block.runner.load(Ordering::Acquire));
+    if !ours || !matches!(block.state(), state::HOST | state::LEAF) {
+        return Err(error!(
+            Status::BadState,
+            "only a run that this thread has left from within a host function can be abandoned"
+        ));
+    }
+    leave_chain(block);
+    block.take_request();
+    block.host_sp.set(0);
+    block.entry_sp.set(block.stack_high.get());
+    block.entry_frame.set(0);
+    block.depth.set(0);
+    block.trap.set(Trap::NONE);
+    inner.forget_waiting(block);
+    Counters::count(&inner.region.counters.terminated);
+    remember(
+        block,
+        inner,
+        Record {
+            kind: LUCET_TERMINATED,
+            detail: LUCET_STOP_HOST,
+            ..Record::default()
+        },
+    );
+    block.set_state(state::STOPPED);
+    Ok(())
+}
+
+/// Takes the run, and those that were going on inside of it, out of the runs whose times this thread's timer looks at.
+fn leave_chain(block: &ControlBlock) {
+    // SAFETY: the runner of this thread.
+    let Some(runner) = (unsafe { running::at(block.runner.load(Ordering::Acquire)) }) else {
+        return;
+    };
+    let mut current = runner.current.load(Ordering::Acquire).cast_const();
+    // SAFETY: the runs that this thread is in; blocks live for ever.
+    while let Some(inside) = unsafe { current.as_ref() } {
+        current = inside.outer.get();
+        if std::ptr::eq(inside, block) {
+            inside.outer.set(std::ptr::null());
+            runner.current.store(current.cast_mut(), Ordering::Release);
+            return;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Killing a guest from anywhere.
+//!
+//! A [`KillHandle`] names one *incarnation* of a slot: what is between a create or reset and the next reset or release. It is a
+//! value, good in any thread and in signal handlers, and harmless when its guest is gone, because the bit that stops a guest and the
+//! number of the incarnation are one word, changed together.
+//!
+//! ```text
+//!   guest's thread                       killer
+//!   state = GUEST                        word |= KILL, if the incarnation is the one meant
+//!   look at the word: leave?             membarrier: after it, one of the two sees the other's store
+//!                                        look at the state: GUEST? then signal the thread
+//! ```
+//!
+//! Guests pay for this with a plain store and a plain load. Nothing here takes a lock, allocates, or touches thread-local variables.
+
+use super::{Handle, live};
+use crate::control::{ControlBlock, state, stop};
+use crate::error::Result;
+use crate::{directory, process, running, signal};
+use std::sync::atomic::Ordering;
+
+/// Names a guest to be killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KillHandle {
+    /// The number of the control block, plus 1; 0: names nothing.
+    pub block: u64,
+    /// The incarnation.
+    pub incarnation: u64,
+}
+
+/// What a kill has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Answer {
+    /// The guest is running and is being left; if it was just returning, its next entry ends at once.
+    Stopping = 1,
+    /// It is in a host function, and will be left when that returns.
+    WhenHostReturns = 2,
+    /// It is not running; its next entry or resume ends at once.
+    NotRunning = 3,
+    /// It has trapped or was terminated, or has been reset or released since: nothing to do.
+    Finished = 4,
+}
+
+/// The handle that kills an instance as it is now.
+///
+/// # Errors
+///
+/// `Stale`, `WrongProcess`.
+pub fn kill_handle(handle: Handle) -> Result<KillHandle> {
+    let (block, inner) = live(handle)?;
+    Ok(KillHandle {
+        block: u64::from(inner.region.number(block)) + 1,
+        incarnation: block.incarnation(),
+    })
+}
+
+/// Ends a guest for good. When several kills meet, the reason of one of them is reported. Keeps `errno`.
+pub fn kill(handle: KillHandle, reason: u64) -> Answer {
+    // SAFETY: always a valid location for the calling thread.
+    let errno = unsafe { *libc::__errno_location() };
+    let answer = kill_marked(handle, reason);
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    answer
+}
+
+fn kill_marked(handle: KillHandle, reason: u64) -> Answer {
+    let number = handle
+        .block
+        .checked_sub(1)
+        .and_then(|number| u32::try_from(number).ok());
+    let Some((number, block)) = number.and_then(|number| Some((number, directory::block(number)?)))
+    else {
+        return Answer::Finished;
+    };
+    if block.process.load(Ordering::Relaxed) != process::current() || !mark(block, handle, reason) {
+        return Answer::Finished;
+    }
+    let certain = running::barrier();
+    match block.state() {
+        state::GUEST if signal::stop::send(block, number) => Answer::Stopping,
+        state::ENTERING => {
+            // Without the barrier the guest may have looked at the word before it was marked.
+            if !certain {
+                signal::stop::send(block, number);
+            }
+            Answer::Stopping
+        }
+        state::GUEST | state::HOST | state::LEAF => {
+            if !certain {
+                signal::stop::send(block, number);
+            }
+            block.deferred.fetch_add(1, Ordering::Relaxed);
+            Answer::WhenHostReturns
+        }
+        state::READY | state::SUSPENDED | state::PREEMPTED | state::CLEANING => Answer::NotRunning,
+        // It has seen the mark already.
+        state::STOPPED => Answer::Stopping,
+        _ => Answer::Finished,
+    }
+}
+
+/// Sets the bit of the incarnation that is meant. False: it is over.
+fn mark(block: &ControlBlock, handle: KillHandle, reason: u64) -> bool {
+    let mut word = block.word.load(Ordering::Acquire);
+    loop {
+        let over = matches!(block.state(), state::STOPPED | state::FREE);
+        if word >> stop::INCARNATION != handle.incarnation || over {
+            return false;
+        }
+        if word & stop::KILL == 0 {
+            block.kill_reason.store(reason, Ordering::Relaxed);
+        }
+        match block.word.compare_exchange_weak(
+            word,
+            word | stop::KILL,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => return true,
+            Err(now) => word = now,
+        }
+    }
+}

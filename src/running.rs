@@ -1,0 +1,285 @@
+//! Threads that run guests: who they are, and the timer that each of them has.
+//!
+//! A [`Runner`] is taken when a thread is prepared for guests and given back when the thread ends. Runners are never
+//! unmapped: killers and signal handlers hold on to their addresses without asking anybody.
+//!
+//! Invariants: `tid` and `timer` belong to the thread that has taken the runner; `current` and what hangs on it is
+//! changed by that thread outside of signal handlers, and read by its handler; the timer is armed for `armed`, or earlier.
+//!
+//! What is done when a timer fires is in [`crate::signal`].
+
+use crate::control::{ControlBlock, Times};
+use crate::error::{Error, Result, Status, error};
+use crate::mapping::{Access, Mapping};
+use crate::process;
+use lucet_format::PAGE_SIZE;
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
+};
+use std::sync::{Mutex, PoisonError};
+
+/// A thread that runs guests.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Runner {
+    /// The process in which the other fields are true: after a fork they are not.
+    pub process: AtomicU64,
+    /// The kernel's number of the thread; 0: nobody's.
+    pub tid: AtomicI32,
+    /// The kernel's number of its timer; [`NO_TIMER`] without one.
+    timer: AtomicI32,
+    /// When the timer fires, in nanoseconds of CLOCK_MONOTONIC.
+    armed: AtomicU64,
+    /// The innermost run with times.
+    pub current: AtomicPtr<ControlBlock>,
+    /// A guest that could not be stopped yet: something else ran on top of it.
+    pub retry: AtomicPtr<ControlBlock>,
+}
+
+const NO_TIMER: i32 = -1;
+/// Threads of a process that have been prepared for guests and have not ended.
+const CAPACITY: usize = 1 << 16;
+
+static BASE: AtomicUsize = AtomicUsize::new(0);
+/// Runners below this number exist.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+struct Pool {
+    mapping: Option<Mapping>,
+    free: Vec<usize>,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    mapping: None,
+    free: Vec::new(),
+});
+
+/// The runner with this number. Async-signal-safe.
+pub fn by_number(number: usize) -> Option<&'static Runner> {
+    (number < COUNT.load(Ordering::Acquire)).then(|| {
+        let base = BASE.load(Ordering::Acquire) as *const Runner;
+        // SAFETY: runners below COUNT are initialised and never unmapped.
+        unsafe { &*base.add(number) }
+    })
+}
+
+/// The runner at an address that [`take`] gave out.
+///
+/// # Safety
+///
+/// The address is 0 or of a runner.
+pub unsafe fn at(address: usize) -> Option<&'static Runner> {
+    // SAFETY: the caller's promise; runners are never unmapped.
+    unsafe { (address as *const Runner).as_ref() }
+}
+
+/// A runner for this thread, with a timer if there is a signal for it.
+///
+/// # Errors
+///
+/// `NoMemory`; `Limit`; `System`.
+pub fn take(signal: i32) -> Result<&'static Runner> {
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = match pool.free.pop() {
+        Some(number) => number,
+        None => extend(&mut pool)?,
+    };
+    drop(pool);
+    let runner = by_number(number).ok_or_else(|| Error::no_memory("a thread that runs guests"))?;
+    runner.introduce(number, signal);
+    Ok(runner)
+}
+
+fn extend(pool: &mut Pool) -> Result<usize> {
+    let number = COUNT.load(Ordering::Acquire);
+    if number == CAPACITY {
+        return Err(error!(
+            Status::Limit,
+            "{CAPACITY} threads of this process run guests already"
+        ));
+    }
+    // Giving back must not fail, so there is room for all that exist.
+    pool.free
+        .try_reserve(number + 1)
+        .map_err(|_| Error::no_memory("the list of threads"))?;
+    let mapping = match &pool.mapping {
+        Some(mapping) => mapping,
+        None => {
+            let mapping = Mapping::reserve(CAPACITY * size_of::<Runner>(), PAGE_SIZE as usize)?;
+            BASE.store(mapping.base(), Ordering::Release);
+            pool.mapping.insert(mapping)
+        }
+    };
+    let start = number * size_of::<Runner>();
+    if start.is_multiple_of(PAGE_SIZE as usize) {
+        mapping.protect(start, PAGE_SIZE as usize, Access::ReadWrite)?;
+    }
+    let place = (mapping.base() + start) as *mut Runner;
+    // SAFETY: the page has been made accessible, and nobody knows of the runner before COUNT is raised.
+    unsafe { place.write(Runner::new()) };
+    COUNT.store(number + 1, Ordering::Release);
+    Ok(number)
+}
+
+/// Gives a runner back: its thread runs no guests any more.
+pub fn give_back(runner: &'static Runner) {
+    runner.delete_timer();
+    runner.tid.store(0, Ordering::Release);
+    let number = runner.number();
+    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    if pool.free.len() < pool.free.capacity() {
+        pool.free.push(number);
+    }
+}
+
+const MEMBARRIER_PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+const MEMBARRIER_REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+static REGISTERED: AtomicBool = AtomicBool::new(false);
+
+/// Prepares the process for kills. Kernels that cannot do it make kills dearer, not wrong: the thread is signalled in any case.
+pub fn register_barrier() {
+    // SAFETY: no memory arguments.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_membarrier,
+            MEMBARRIER_REGISTER_PRIVATE_EXPEDITED,
+            0,
+            0,
+        )
+    };
+    REGISTERED.store(answer == 0, Ordering::Release);
+}
+
+/// Makes every running thread of the process pass a memory barrier. Async-signal-safe. False: the kernel does not do it.
+pub fn barrier() -> bool {
+    fence(Ordering::SeqCst);
+    if !REGISTERED.load(Ordering::Acquire) {
+        return false;
+    }
+    // SAFETY: no memory arguments.
+    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_PRIVATE_EXPEDITED, 0, 0) == 0 }
+}
+
+/// This thread, as the kernel knows it. Async-signal-safe.
+pub fn own_tid() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
+impl Runner {
+    const fn new() -> Runner {
+        Runner {
+            process: AtomicU64::new(0),
+            tid: AtomicI32::new(0),
+            timer: AtomicI32::new(NO_TIMER),
+            armed: AtomicU64::new(Times::NEVER),
+            current: AtomicPtr::new(std::ptr::null_mut()),
+            retry: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    fn number(&self) -> usize {
+        let distance = std::ptr::from_ref(self) as usize - BASE.load(Ordering::Acquire);
+        distance / size_of::<Runner>()
+    }
+
+    /// Notes which thread this is: when it is prepared for guests, and again in the child of a fork.
+    fn introduce(&self, number: usize, signal: i32) {
+        self.tid.store(own_tid(), Ordering::Release);
+        self.armed.store(Times::NEVER, Ordering::Relaxed);
+        self.current.store(std::ptr::null_mut(), Ordering::Relaxed);
+        self.retry.store(std::ptr::null_mut(), Ordering::Relaxed);
+        self.timer
+            .store(create_timer(signal, number), Ordering::Release);
+        self.process.store(process::current(), Ordering::Release);
+    }
+
+    /// As [`introduce`](Runner::introduce), for the thread that was copied by a fork: timers are not.
+    pub fn after_fork(&self, signal: i32) {
+        self.introduce(self.number(), signal);
+    }
+
+    fn delete_timer(&self) {
+        let timer = self.timer.swap(NO_TIMER, Ordering::AcqRel);
+        if timer != NO_TIMER && self.process.load(Ordering::Relaxed) == process::current() {
+            // SAFETY: the kernel's number of a timer of ours.
+            unsafe { libc::syscall(libc::SYS_timer_delete, timer) };
+        }
+    }
+
+    /// Whether times can be kept.
+    pub fn has_timer(&self) -> bool {
+        self.timer.load(Ordering::Relaxed) != NO_TIMER
+    }
+
+    /// Makes sure that the timer fires at `time` or earlier. A system call only if it would not.
+    #[inline]
+    pub fn arm(&self, time: u64) {
+        if time < self.armed.load(Ordering::Relaxed) {
+            self.arm_now(time);
+        }
+    }
+
+    /// Notes that the timer has fired.
+    pub fn disarmed(&self) {
+        self.armed.store(Times::NEVER, Ordering::Relaxed);
+    }
+
+    /// Sets the timer, from any thread. Async-signal-safe. False: there is none.
+    pub fn arm_now(&self, time: u64) -> bool {
+        let timer = self.timer.load(Ordering::Acquire);
+        if timer == NO_TIMER {
+            return false;
+        }
+        self.armed.store(time, Ordering::Relaxed);
+        const SECOND: u64 = 1_000_000_000;
+        // Zero would mean: never.
+        let time = time.max(1);
+        let when = libc::itimerspec {
+            it_interval: libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            it_value: libc::timespec {
+                tv_sec: (time / SECOND) as i64,
+                tv_nsec: (time % SECOND) as i64,
+            },
+        };
+        // SAFETY: the kernel reads a valid struct, or refuses a timer that is gone.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_timer_settime,
+                timer,
+                libc::TIMER_ABSTIME,
+                &raw const when,
+                std::ptr::null_mut::<libc::itimerspec>(),
+            )
+        };
+        answer == 0
+    }
+}
+
+/// A one-shot timer that signals this thread; [`NO_TIMER`] when the system gives none.
+fn create_timer(signal: i32, number: usize) -> i32 {
+    if signal == 0 {
+        return NO_TIMER;
+    }
+    // SAFETY: zeros are a valid sigevent.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_THREAD_ID;
+    event.sigev_signo = signal;
+    event.sigev_value.sival_ptr = number as *mut _;
+    event.sigev_notify_thread_id = own_tid();
+    let mut timer: libc::c_int = NO_TIMER;
+    // SAFETY: the kernel reads the event and writes its number of the timer.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_timer_create,
+            libc::CLOCK_MONOTONIC,
+            &raw mut event,
+            &raw mut timer,
+        )
+    };
+    if answer == 0 { timer } else { NO_TIMER }
+}

@@ -1,0 +1,258 @@
+//! The stop signal: a thread is to leave the guest that it runs, because somebody killed it or its time is over.
+//!
+//! The signal itself says nothing but "look": who asked, and for what, is in the stop word of the control block. It is sent
+//! by [`send`] with the number of a block, and by timers with the number of a [`crate::running::Runner`].
+//!
+//! | state | the interrupted instruction | then |
+//! |---|---|---|
+//! | guest | in the module, or in the trampolines before they leave or after they entered | leave, or save registers and leave |
+//! | guest | in the trampoline that leaves | nothing: it is being left |
+//! | guest | in the trampoline that restores registers | leave; what was saved before is still saved |
+//! | guest | elsewhere: a signal handler of the host's runs on top of the guest | look again in 50 us |
+//! | host, leaf | any | nothing: the trampoline looks at the stop word when the host function returns |
+//! | entering | any | nothing: the trampoline looks at the stop word before the guest runs |
+//! | others | any | nothing: no guest runs |
+//!
+//! Everything here is async-signal-safe, and uses no thread-local variable, since a stray signal may come to any thread.
+
+use super::handler::{FLAGS_TO_CLEAR, register};
+use super::install::stop_signal;
+use crate::control::{ControlBlock, Registers, Times, Trap, exit, state, stop};
+use crate::running::{self, Runner};
+use crate::{context, directory, timing};
+use libc::{c_int, siginfo_t, ucontext_t};
+use std::sync::atomic::Ordering;
+
+/// What of a guest's flags is kept: carry, parity, adjust, zero, sign, overflow; and those that are always set.
+const ARITHMETIC_FLAGS: u64 = 0x8d5;
+const ALWAYS_SET: u64 = 0x202;
+
+/// Deals with a stop signal. False: it is not one of ours.
+pub(super) fn arrived(info: &siginfo_t, context: &mut ucontext_t) -> bool {
+    // SAFETY: reads a word that exists in every siginfo; it is only used after `si_code` has given it a meaning.
+    let value = unsafe { info.si_value() }.sival_ptr as usize;
+    match info.si_code {
+        libc::SI_TIMER => match running::by_number(value) {
+            Some(runner) if runner.tid.load(Ordering::Acquire) == running::own_tid() => {
+                fired(runner, context);
+                true
+            }
+            // The timer of a thread that has ended, or somebody made this up.
+            _ => false,
+        },
+        libc::SI_QUEUE => match u32::try_from(value).ok().and_then(directory::block) {
+            Some(block) => {
+                asked(block, context);
+                true
+            }
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+/// Somebody wants the guest of this block to be stopped.
+fn asked(block: &'static ControlBlock, context: &mut ucontext_t) {
+    // SAFETY: blocks hold addresses of runners.
+    let runner = unsafe { running::at(block.runner.load(Ordering::Acquire)) };
+    let Some(runner) =
+        runner.filter(|runner| runner.tid.load(Ordering::Acquire) == running::own_tid())
+    else {
+        // The run is over, and this thread was late to be told.
+        return;
+    };
+    if stop_guest(block, context) == Done::NotYet {
+        try_again(runner, block);
+        runner.arm(timing::now() + timing::RETRY_NS);
+    }
+}
+
+fn try_again(runner: &Runner, block: &ControlBlock) {
+    runner
+        .retry
+        .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
+}
+
+/// This thread's timer has fired.
+fn fired(runner: &Runner, context: &mut ucontext_t) {
+    runner.disarmed();
+    let now = timing::now();
+    let mut next = Times::NEVER;
+    let mut current = runner.current.load(Ordering::Acquire).cast_const();
+    // SAFETY: the runs that this thread is in; blocks live for ever.
+    while let Some(block) = unsafe { current.as_ref() } {
+        timing::look(block, now);
+        next = next.min(block.times.next());
+        if stop_guest(block, context) == Done::NotYet {
+            next = next.min(now + timing::RETRY_NS);
+        }
+        current = block.outer.get();
+    }
+    let retry = runner.retry.swap(std::ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: blocks live for ever.
+    if let Some(block) = unsafe { retry.as_ref() } {
+        let ours = block.runner.load(Ordering::Acquire) == std::ptr::from_ref(runner) as usize;
+        if ours && stop_guest(block, context) == Done::NotYet {
+            try_again(runner, block);
+            next = next.min(now + timing::RETRY_NS);
+        }
+    }
+    runner.arm(next);
+}
+
+/// Whether somebody has to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Yes,
+    NotYet,
+}
+
+/// Stops the guest of a block if its stop word says so and this is the place for it.
+fn stop_guest(block: &ControlBlock, context: &mut ucontext_t) -> Done {
+    let wanted = block.stops() & (stop::FINAL | stop::SLICE);
+    if wanted == 0 {
+        return Done::Yes;
+    }
+    match block.state() {
+        state::GUEST => {}
+        state::HOST | state::LEAF => {
+            block.deferred.fetch_add(1, Ordering::Relaxed);
+            return Done::Yes;
+        }
+        _ => return Done::Yes,
+    }
+    let pc = register(context, libc::REG_RIP);
+    let within = |(from, to): (usize, usize)| (from..to).contains(&pc);
+    let last = wanted & stop::FINAL != 0;
+    if within(context::leaving()) {
+        return Done::Yes;
+    }
+    if within(context::restoring()) {
+        let code = if last {
+            exit::UNSTARTED
+        } else {
+            exit::PREEMPTED
+        };
+        leave(block, context, code);
+        return Done::Yes;
+    }
+    let in_guest = pc.wrapping_sub(block.text.get()) < block.text_length.get();
+    if !in_guest && !within(context::trampolines()) {
+        return Done::NotYet;
+    }
+    if last {
+        note(block, context);
+        leave(block, context, exit::INTERRUPTED);
+        return Done::Yes;
+    }
+    let stack = register(context, libc::REG_RSP);
+    if !(block.stack_guard.get()..=block.stack_high.get()).contains(&stack) {
+        // About to be in a host function, or out.
+        return Done::Yes;
+    }
+    note(block, context);
+    save(block, context);
+    leave(block, context, exit::PREEMPTED);
+    Done::Yes
+}
+
+/// Where the guest was, for backtraces.
+fn note(block: &ControlBlock, context: &ucontext_t) {
+    block.trap.set(Trap {
+        code: 0,
+        signal: stop_signal().unsigned_abs(),
+        pc: register(context, libc::REG_RIP),
+        frame: register(context, libc::REG_RBP),
+        stack: register(context, libc::REG_RSP),
+        address: 0,
+    });
+}
+
+fn save(block: &ControlBlock, context: &ucontext_t) {
+    const ORDER: [c_int; 16] = [
+        libc::REG_RAX,
+        libc::REG_RCX,
+        libc::REG_RDX,
+        libc::REG_RBX,
+        libc::REG_RSP,
+        libc::REG_RBP,
+        libc::REG_RSI,
+        libc::REG_RDI,
+        libc::REG_R8,
+        libc::REG_R9,
+        libc::REG_R10,
+        libc::REG_R11,
+        libc::REG_R12,
+        libc::REG_R13,
+        libc::REG_R14,
+        libc::REG_R15,
+    ];
+    let mut saved = Registers::NONE;
+    for (place, number) in saved.general.iter_mut().zip(ORDER) {
+        *place = register(context, number) as u64;
+    }
+    saved.pc = register(context, libc::REG_RIP) as u64;
+    let flags = register(context, libc::REG_EFL) as u64;
+    saved.flags = flags & ARITHMETIC_FLAGS | ALWAYS_SET;
+    // SAFETY: the kernel saves vectors in every frame of a 64-bit thread, and says where.
+    if let Some(vectors) = unsafe { context.uc_mcontext.fpregs.as_ref() } {
+        for (place, vector) in saved.xmm.iter_mut().zip(&vectors._xmm) {
+            let [a, b, c, d] = vector.element.map(u128::from);
+            *place = a | b << 32 | c << 64 | d << 96;
+        }
+    }
+    block.registers.set(saved);
+}
+
+/// Makes the interrupted thread continue in the trampoline that leaves the guest.
+pub(super) fn leave(block: &ControlBlock, context: &mut ucontext_t, code: u32) {
+    let registers = &mut context.uc_mcontext.gregs;
+    registers[libc::REG_RIP as usize] = context::leave_address() as i64;
+    registers[libc::REG_RBX as usize] = std::ptr::from_ref(block) as i64;
+    registers[libc::REG_RAX as usize] = i64::from(code);
+    registers[libc::REG_EFL as usize] &= !FLAGS_TO_CLEAR;
+}
+
+/// Makes the thread that runs the guest of a block look at its stop word. Any thread, async-signal-safe. False: it cannot be
+/// reached, and looks when its host function returns.
+pub fn send(block: &ControlBlock, number: u32) -> bool {
+    // SAFETY: blocks hold addresses of runners.
+    let runner = unsafe { running::at(block.runner.load(Ordering::Acquire)) };
+    let (Some(runner), signal) = (runner, stop_signal()) else {
+        return false;
+    };
+    if signal == 0 {
+        return false;
+    }
+    // SAFETY: zeros are a valid siginfo.
+    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
+    info.si_signo = signal;
+    info.si_code = libc::SI_QUEUE;
+    // SAFETY: si_value lies 24 bytes into the 128 of a siginfo.
+    unsafe {
+        (&raw mut info)
+            .cast::<u8>()
+            .add(24)
+            .cast::<usize>()
+            .write(number as usize)
+    };
+    // SAFETY: no memory arguments.
+    let process = unsafe { libc::syscall(libc::SYS_getpid) };
+    let thread = runner.tid.load(Ordering::Acquire);
+    // SAFETY: the kernel reads the siginfo, or refuses.
+    let queued = unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            process,
+            thread,
+            signal,
+            &raw const info,
+        )
+    };
+    if queued == 0 {
+        return true;
+    }
+    // The queue of signals is full. The thread's timer has a place of its own.
+    try_again(runner, block);
+    runner.arm_now(1)
+}

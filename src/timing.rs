@@ -1,0 +1,234 @@
+//! Deadlines, CPU budgets and slices: what an entry's times mean.
+//!
+//! Guest code looks at no clock. Each thread has one timer, which fires at the earliest time of the runs it is in, or before: setting a
+//! timer costs a system call, so a timer that is set already stays, and the handler sets it again when it has fired too early.
+//! Servers that give every request the same time pay for one timer in that time, not one a request. With no run going on it is not
+//! set again.
+//!
+//! ```text
+//!   begin      entry or resume: reads the clock, computes the times, sets the timer if it would fire too late
+//!   look       timer's handler: raises bits of the stop word for what is over
+//!   end        the run has ended, in whatever way
+//! ```
+//!
+//! CPU time costs a system call to read, so it is not read at all for the first sixteenth of a budget: until then, time
+//! of the clock on the wall is an upper bound. A guest that has a budget is therefore stopped after between 1 and 1 1/16 times
+//! of it, and what the timer and host functions take.
+//!
+//! Invariants: [`look`] runs in the signal handler of the thread that runs the guest; everything else on that thread
+//! outside of it. Times are written before the timer is looked at, so a handler in between does no harm.
+
+use crate::control::{ControlBlock, Times, state, stop};
+use crate::running::Runner;
+use std::sync::atomic::Ordering;
+
+/// How long a handler waits when a guest cannot be stopped at this moment.
+pub const RETRY_NS: u64 = 50_000;
+/// The part of a CPU budget that is not measured: one in so many.
+const UNMEASURED: u64 = 16;
+/// CPU clocks are not looked at more often.
+const CPU_STEP_NS: u64 = 20_000;
+
+/// What an entry may take, in nanoseconds; 0: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// When it must have ended, by CLOCK_MONOTONIC.
+    pub deadline: u64,
+    /// CPU time of all entries together.
+    pub cpu: u64,
+    /// Time until it is preempted.
+    pub slice: u64,
+    /// Time that a nested run may take beyond the slice's end; 0: as much as a slice.
+    pub nested: u64,
+}
+
+impl Allowance {
+    /// Whether there is anything to wait for.
+    pub fn is_any(&self) -> bool {
+        self.deadline | self.cpu | self.slice != 0
+    }
+}
+
+fn read(clock: libc::clockid_t) -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes a timespec of ours; these clocks always exist.
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// CLOCK_MONOTONIC. Async-signal-safe.
+pub fn now() -> u64 {
+    read(libc::CLOCK_MONOTONIC)
+}
+
+/// This thread's CPU time. Async-signal-safe.
+fn cpu() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// Begins an entry with times: what is over already is raised at once, and the guest does not run.
+pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
+    let times = &block.times;
+    let now = now();
+    times.begun.set(now);
+    times.nested.set(Times::NEVER);
+    times.nested_ns.set(if allowed.nested == 0 {
+        allowed.slice
+    } else {
+        allowed.nested
+    });
+    times.slice_due.set(false);
+    times.deadline.set(or_never(allowed.deadline));
+    times.slice.set(after(now, allowed.slice));
+    times.cpu_budget.set(allowed.cpu);
+    times.cpu_baseline.set(0);
+    times.cpu.set(Times::NEVER);
+    if times.deadline.get() <= now {
+        times.deadline.set(Times::NEVER);
+        block.raise(stop::DEADLINE);
+    }
+    if allowed.cpu != 0 {
+        begin_budget(block, now);
+    }
+    block.outer.set(runner.current.load(Ordering::Relaxed));
+    runner
+        .current
+        .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
+    runner.arm(times.next());
+}
+
+fn begin_budget(block: &ControlBlock, now: u64) {
+    let times = &block.times;
+    let (budget, measured) = (times.cpu_budget.get(), times.cpu_measured.get());
+    if measured >= budget {
+        block.raise(stop::CPU);
+        return;
+    }
+    let share = (budget / UNMEASURED).saturating_sub(times.cpu_unmeasured.get());
+    if share >= CPU_STEP_NS {
+        times.cpu.set(now.saturating_add(share));
+    } else {
+        times.cpu_baseline.set(cpu());
+        times.cpu.set(now.saturating_add(budget - measured));
+    }
+}
+
+fn or_never(time: u64) -> u64 {
+    if time == 0 { Times::NEVER } else { time }
+}
+
+fn after(now: u64, span: u64) -> u64 {
+    if span == 0 {
+        Times::NEVER
+    } else {
+        now.saturating_add(span)
+    }
+}
+
+/// Ends an entry with times.
+pub fn end(block: &ControlBlock, runner: &Runner) {
+    runner.current.store(
+        block.outer.replace(std::ptr::null()).cast_mut(),
+        Ordering::Release,
+    );
+    let times = &block.times;
+    if times.cpu_budget.get() == 0 {
+        return;
+    }
+    let baseline = times.cpu_baseline.replace(0);
+    if baseline != 0 {
+        add(&times.cpu_measured, cpu().saturating_sub(baseline));
+    } else {
+        add(
+            &times.cpu_unmeasured,
+            now().saturating_sub(times.begun.get()),
+        );
+    }
+}
+
+fn add(counter: &std::cell::Cell<u64>, more: u64) {
+    counter.set(counter.get().saturating_add(more));
+}
+
+/// A host function of a guest with times calls back into it: the guest cannot be preempted before it has returned.
+pub fn begin_nested(block: &ControlBlock, runner: &Runner) {
+    if block.stops() & stop::SLICE == 0 {
+        return;
+    }
+    block.lower(stop::SLICE);
+    due(block, now());
+    runner.arm(block.times.next());
+}
+
+/// The slice has ended in a nested run.
+fn due(block: &ControlBlock, now: u64) {
+    let times = &block.times;
+    times.slice_due.set(true);
+    times.nested.set(now.saturating_add(times.nested_ns.get()));
+}
+
+/// The outermost callback has ended.
+pub fn end_nested(block: &ControlBlock) {
+    block.times.nested.set(Times::NEVER);
+    block.lower(stop::NESTED);
+    if block.times.slice_due.replace(false) {
+        block.raise(stop::SLICE);
+    }
+}
+
+/// Raises what is over at `now`.
+pub fn look(block: &ControlBlock, now: u64) {
+    let times = &block.times;
+    if now >= times.deadline.get() {
+        times.deadline.set(Times::NEVER);
+        block.raise(stop::DEADLINE);
+    }
+    if now >= times.cpu.get() {
+        look_at_budget(block, now);
+    }
+    if now >= times.slice.get() {
+        let nested = block.depth.get() > 1;
+        if block.state() == state::ENTERING {
+            times.slice.set(now + RETRY_NS);
+        } else {
+            times.slice.set(Times::NEVER);
+            if nested {
+                due(block, now);
+            } else {
+                block.raise(stop::SLICE);
+            }
+        }
+    }
+    if now >= times.nested.get() {
+        times.nested.set(Times::NEVER);
+        if block.depth.get() > 1 {
+            block.raise(stop::NESTED);
+        }
+    }
+}
+
+fn look_at_budget(block: &ControlBlock, now: u64) {
+    let times = &block.times;
+    let (budget, measured) = (times.cpu_budget.get(), times.cpu_measured.get());
+    let baseline = times.cpu_baseline.get();
+    if baseline == 0 {
+        add(&times.cpu_unmeasured, now.saturating_sub(times.begun.get()));
+        times.cpu_baseline.set(cpu());
+        times
+            .cpu
+            .set(now.saturating_add(budget.saturating_sub(measured)));
+        return;
+    }
+    let used = measured.saturating_add(cpu().saturating_sub(baseline));
+    if used >= budget {
+        times.cpu.set(Times::NEVER);
+        block.raise(stop::CPU);
+    } else {
+        times
+            .cpu
+            .set(now.saturating_add((budget - used).max(CPU_STEP_NS)));
+    }
+}

@@ -1,0 +1,266 @@
+//! The guest of these tests, and its host functions.
+
+use crate::support::{Guest, i32, module, region, sentence};
+use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_outcome, lucet_value};
+use lucet::counted::Counted;
+use lucet::error::Status;
+use lucet::instance::{self, Handle, Limits};
+use lucet::linker::{Definition, DynamicData, Linker};
+use lucet::module::Module;
+use lucet::region::{Region, RegionConfig};
+use lucet::timing::Allowance;
+use lucet::{call, error};
+use lucet_format::value::ValueType;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+pub const GUEST: &str = r#"(module
+  (import "env" "nothing" (func $nothing))
+  (import "env" "word" (func $word (param i32) (result i32)))
+  (import "env" "double" (func $double (param f64) (result f64)))
+  (import "env" "pair" (func $pair (param i32) (result i32 i64)))
+  (import "env" "callback" (func $callback (param i32) (result i32)))
+  (import "env" "wait" (func $wait))
+  (memory (export "memory") 1 4)
+  (table (export "table") 2 funcref)
+  (global (export "g") (mut i32) (i32.const 7))
+  (func (export "plain") (result i32) (i32.const 42))
+  (func (export "nothing") (call $nothing))
+  (func (export "wait") (call $wait))
+  (func (export "word") (param i32) (result i32)
+    (i32.add (i32.mul (local.get 0) (i32.const 1000)) (call $word (local.get 0))))
+  (func (export "double") (param f64) (result f64) (f64.add (call $double (local.get 0)) (f64.const 0.5)))
+  (func (export "pair") (param i32) (result i64 i32)
+    (local $a i32) (local $b i64)
+    (call $pair (local.get 0)) (local.set $b) (local.set $a)
+    (local.get $b) (local.get $a))
+  (func (export "callback") (param i32) (result i32) (call $callback (local.get 0)))
+  (func (export "many") (param i32 i64 i32 i64 f64) (result f64)
+    ;; values that live across the call, in whatever registers
+    (local $x i64) (local $y i64) (local $z i32)
+    (local.set $x (i64.mul (local.get 1) (i64.const 3)))
+    (local.set $y (i64.sub (local.get 3) (local.get 1)))
+    (local.set $z (call $word (local.get 0)))
+    (f64.add (local.get 4)
+      (f64.convert_i64_s (i64.add (i64.add (local.get $x) (local.get $y))
+        (i64.extend_i32_s (i32.add (local.get $z) (i32.sub (local.get 2) (local.get 0))))))))
+  (func $spin (export "spin") (loop $l (br $l)))
+  (func (export "fill") (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br $l)))
+  ;; calls a host function all the time
+  (func (export "chatter") (loop $l (call $nothing) (br $l)))
+  ;; a computation whose result depends on every step, in integers, floats and memory
+  (func $work (export "work") (param i32) (result i64)
+    (local $h i64) (local $f f64) (local $i i32)
+    (local.set $h (i64.const 0x9e3779b97f4a7c15))
+    (local.set $f (f64.const 1))
+    (loop $l
+      (local.set $h (i64.mul (i64.xor (local.get $h) (i64.extend_i32_u (local.get $i))) (i64.const 0x100000001b3)))
+      (local.set $f (f64.add (f64.mul (local.get $f) (f64.const 0.999)) (f64.convert_i32_u (i32.and (local.get $i) (i32.const 15)))))
+      (i64.store (i32.and (i32.mul (local.get $i) (i32.const 8)) (i32.const 0xfff8))
+        (i64.add (local.get $h) (i64.load (i32.and (local.get $i) (i32.const 0x7ff8)))))
+      (local.set $h (i64.add (local.get $h) (i64.extend_i32_u (call $mix (local.get $i) (i32.const 17)))))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get 0))))
+    (i64.xor (local.get $h) (i64.reinterpret_f64 (local.get $f))))
+  (func $mix (param i32 i32) (result i32)
+    (if (result i32) (i32.gt_s (local.get 0) (i32.const 100))
+      (then (i32.rotl (local.get 0) (local.get 1)))
+      (else (i32.sub (local.get 1) (local.get 0)))))
+  ;; the same, with host calls in between
+  (func (export "talk") (param i32) (result i32)
+    (local $s i32)
+    (loop $l
+      (local.set $s (i32.add (i32.mul (local.get $s) (i32.const 31)) (call $word (local.get 0))))
+      (local.set $s (i32.xor (local.get $s) (i32.trunc_sat_f64_s (call $double (f64.convert_i32_s (local.get 0))))))
+      (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get $s)))"#;
+
+/// What the host functions do, and what they have seen. One for each guest: tests run at the same time.
+#[derive(Default)]
+pub struct Desk {
+    /// `word`, `double`, `pair` and `nothing` suspend.
+    pub suspending: AtomicBool,
+    /// `wait` goes on.
+    pub go: AtomicBool,
+    /// `wait` has begun.
+    pub waiting: AtomicBool,
+    /// What `callback` calls by its argument: see there.
+    pub status: AtomicU64,
+}
+
+/// A guest and its desk.
+pub struct Setting {
+    pub guest: Guest,
+    pub desk: Box<Desk>,
+}
+
+impl std::ops::Deref for Setting {
+    type Target = Guest;
+    fn deref(&self) -> &Guest {
+        &self.guest
+    }
+}
+
+fn desk<'a>(call: *const lucet_call) -> &'a Desk {
+    // SAFETY: every guest of these tests has its desk as data, which outlives it.
+    unsafe { &*call::instance_data(call).expect("a call").cast::<Desk>() }
+}
+
+fn suspends(call: *mut lucet_call, token: u64) -> bool {
+    desk(call).suspending.load(Ordering::Relaxed) && call::suspend(call, token).is_ok()
+}
+
+unsafe extern "C" fn nothing(call: *mut lucet_call) {
+    suspends(call, 1);
+}
+
+unsafe extern "C" fn word(call: *mut lucet_call, argument: i32) -> i32 {
+    if suspends(call, argument as u32 as u64) {
+        // Not what the guest gets.
+        return 0x5555_5555;
+    }
+    argument.wrapping_mul(3)
+}
+
+unsafe extern "C" fn double(call: *mut lucet_call, argument: f64) -> f64 {
+    if suspends(call, 2) {
+        return f64::NAN;
+    }
+    argument * 1.5
+}
+
+unsafe extern "C" fn pair(
+    call: *mut lucet_call,
+    _: *mut c_void,
+    arguments: *const lucet_value,
+    results: *mut lucet_value,
+) {
+    // SAFETY: one argument, two results.
+    unsafe {
+        *results = *arguments;
+        *results.add(1) = lucet_value::from_bits(2, 5);
+    }
+    suspends(call, 3);
+}
+
+unsafe extern "C" fn wait(call: *mut lucet_call) {
+    let desk = desk(call);
+    desk.waiting.store(true, Ordering::Release);
+    while !desk.go.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+    desk.waiting.store(false, Ordering::Release);
+}
+
+/// 0: a callback that suspends, which is refused. 1: a callback that spins. 2: the same, and the guest is kept.
+unsafe extern "C" fn callback(call: *mut lucet_call, what: i32) -> i32 {
+    let desk = desk(call);
+    if what == 0 {
+        desk.suspending.store(true, Ordering::Relaxed);
+        let outcome = call::run(call, b"word", &[i32(5)]).expect("the callback runs");
+        assert_eq!(outcome.kind, LUCET_RETURNED);
+        // SAFETY: one value.
+        let value = unsafe { *outcome.values }.bits() as i32;
+        assert_eq!(call::suspend(call, 20), Ok(()));
+        let refused = call::run(call, b"plain", &[]).err().expect("suspended");
+        assert_eq!(refused.status, Status::BadState);
+        return value;
+    }
+    let outcome = call::run(call, b"spin", &[]).expect("the callback runs");
+    desk.status.store(
+        u64::from(outcome.kind) << 32 | u64::from(outcome.detail),
+        Ordering::Relaxed,
+    );
+    if what == 2 {
+        let handle = call::instance(call).expect("a call");
+        instance::keep(handle).expect("a guest to be kept");
+    }
+    7
+}
+
+fn linker() -> Linker {
+    let mut linker = Linker::new().expect("a linker");
+    let typed: [(&str, *const (), u64); 5] = [
+        ("nothing", nothing as *const (), 0),
+        ("word", word as *const (), 0x11),
+        ("double", double as *const (), 0x44),
+        ("callback", callback as *const (), 0x11),
+        ("wait", wait as *const (), 0),
+    ];
+    for (name, function, types) in typed {
+        let definition = Definition::Typed {
+            function,
+            types,
+            leaf: false,
+            data: std::ptr::null_mut(),
+        };
+        linker
+            .define(b"env", name.as_bytes(), definition)
+            .expect("a definition");
+    }
+    let data = DynamicData::new(std::ptr::null_mut(), None).expect("memory");
+    let results = [ValueType::I32, ValueType::I64];
+    let definition = Definition::dynamic(&[ValueType::I32], &results, pair, data).expect("memory");
+    linker
+        .define(b"env", b"pair", definition)
+        .expect("a definition");
+    linker
+}
+
+/// A guest from text with these host functions.
+pub fn linked(text: &str, instances: u32) -> (Counted<Region>, Counted<Module>) {
+    let module = module(text, &linker());
+    let config = RegionConfig {
+        instances,
+        ..RegionConfig::default()
+    };
+    (region(&config), module)
+}
+
+pub fn instance_of(region: &Counted<Region>, module: &Counted<Module>, desk: &Desk) -> Handle {
+    let data = std::ptr::from_ref(desk).cast_mut().cast();
+    instance::create(region, module, data, Limits::default())
+        .unwrap_or_else(|_| panic!("{}", sentence()))
+}
+
+pub fn setting_of(text: &str) -> Setting {
+    let (region, module) = linked(text, 4);
+    let desk = Box::<Desk>::default();
+    let handle = instance_of(&region, &module, &desk);
+    let guest = Guest {
+        region,
+        module,
+        handle,
+    };
+    Setting { guest, desk }
+}
+
+pub fn setting() -> Setting {
+    setting_of(GUEST)
+}
+
+pub fn resume(handle: Handle, results: &[lucet_value]) -> lucet_outcome {
+    instance::resume(handle, results).unwrap_or_else(|_| panic!("{}", sentence()))
+}
+
+pub fn limit(handle: Handle, time: Allowance) {
+    let limits = Limits {
+        time,
+        ..Limits::default()
+    };
+    instance::set_limits(handle, limits).unwrap_or_else(|_| panic!("{}", sentence()));
+}
+
+/// The values of an outcome.
+pub fn values(outcome: &lucet_outcome) -> Vec<u128> {
+    assert_eq!(outcome.kind, LUCET_RETURNED);
+    // SAFETY: the outcome of a run that returned points at its values.
+    let values = unsafe { std::slice::from_raw_parts(outcome.values, outcome.value_count) };
+    values.iter().map(lucet_value::bits).collect()
+}
+
+pub fn status(result: error::Result<lucet_outcome>) -> Status {
+    match result {
+        Ok(outcome) => panic!("outcome {} instead of a failure", outcome.kind),
+        Err(failure) => failure.status,
+    }
+}

@@ -1,0 +1,10 @@
+//! Guests that are suspended, killed, out of time, preempted: docs/stopping.md has the states and transitions that these tests name.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod guests;
+mod kill;
+mod steps;
+mod suspend;
+mod time;

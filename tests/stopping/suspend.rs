@@ -1,0 +1,262 @@
+//! Suspending in host functions and resuming, on this and other threads.
+
+use crate::guests::{
+    Desk, GUEST, Setting, instance_of, limit, linked, resume, setting, setting_of, status, values,
+};
+use crate::support::{i32, i64};
+use lucet::abi::{
+    LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_SUSPENDED, LUCET_TERMINATED, lucet_value,
+};
+use lucet::error::Status;
+use lucet::instance::{self, Handle, global, memory};
+use lucet::timing::{Allowance, now};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::channel;
+
+fn suspending() -> Setting {
+    let setting = setting();
+    setting.desk.suspending.store(true, Ordering::Relaxed);
+    setting
+}
+
+fn f64(value: f64) -> lucet_value {
+    lucet_value::from_bits(4, u128::from(value.to_bits()))
+}
+
+#[test]
+fn the_import_returns_what_resume_says() {
+    let guest = suspending();
+    for round in 0..3 {
+        let outcome = guest.run("word", &[i32(round)]);
+        assert_eq!(
+            (outcome.kind, outcome.token),
+            (LUCET_SUSPENDED, round as u64)
+        );
+        assert!(outcome.values.is_null());
+        let outcome = resume(guest.handle, &[i32(70 + round)]);
+        assert_eq!(
+            values(&outcome),
+            [1000 * round as u128 + 70 + round as u128]
+        );
+        let outcome = guest.run("double", &[f64(1.0)]);
+        assert_eq!((outcome.kind, outcome.token), (LUCET_SUSPENDED, 2));
+        let outcome = resume(guest.handle, &[f64(2.25)]);
+        assert_eq!(values(&outcome), [u128::from(2.75f64.to_bits())]);
+        assert_eq!(guest.run("nothing", &[]).kind, LUCET_SUSPENDED);
+        assert_eq!(values(&resume(guest.handle, &[])), []);
+    }
+    let stats = instance::stats(guest.handle).expect("statistics");
+    assert_eq!(
+        (stats.entries, stats.suspensions, stats.host_calls),
+        (9, 9, 9)
+    );
+}
+
+#[test]
+fn several_results_go_where_the_guest_wants_them() {
+    let guest = suspending();
+    assert_eq!(guest.run("pair", &[i32(1)]).kind, LUCET_SUSPENDED);
+    let outcome = resume(guest.handle, &[i32(-5), i64(1 << 50)]);
+    assert_eq!(values(&outcome), [1 << 50, u128::from(-5i32 as u32)]);
+}
+
+#[test]
+fn registers_that_a_call_keeps_are_kept() {
+    let guest = suspending();
+    let arguments = [i32(3), i64(1 << 40), i32(500), i64(-77), f64(0.125)];
+    assert_eq!(guest.run("many", &arguments).kind, LUCET_SUSPENDED);
+    let handle = guest.handle;
+    // Another thread, whose registers are others, after this one has used its own.
+    let bits = std::thread::spawn(move || values(&resume(handle, &[i32(1)])))
+        .join()
+        .expect("the other thread");
+    let wanted = ((3i64 << 40) + (-77 - (1i64 << 40)) + 1 + 500 - 3) as f64 + 0.125;
+    assert_eq!(bits, [u128::from(wanted.to_bits())]);
+}
+
+#[test]
+fn wrong_results_change_nothing() {
+    let guest = suspending();
+    assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
+    for wrong in [&[][..], &[i64(1)], &[i32(1), i32(1)]] {
+        assert_eq!(
+            status(instance::resume(guest.handle, wrong)),
+            Status::TypeMismatch
+        );
+    }
+    assert_eq!(values(&resume(guest.handle, &[i32(1)])), [1001]);
+    assert_eq!(
+        status(instance::resume(guest.handle, &[i32(1)])),
+        Status::BadState
+    );
+}
+
+#[test]
+fn a_suspended_instance_cannot_be_entered_but_used() {
+    let guest = suspending();
+    assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
+    assert_eq!(
+        status(instance::run(guest.handle, b"plain", &[])),
+        Status::BadState
+    );
+    assert_eq!(status(instance::start(guest.handle)), Status::BadState);
+    assert!(memory::view_mut(guest.handle, 0, 0, 8).is_ok());
+    assert!(global::set(guest.handle, b"g", &i32(1)).is_ok());
+    assert_eq!(guest.region.stats().waiting, 1);
+    guest.reset();
+    assert_eq!(guest.region.stats().waiting, 0);
+    assert_eq!(
+        status(instance::resume(guest.handle, &[i32(1)])),
+        Status::BadState
+    );
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+}
+
+#[test]
+fn callbacks_cannot_be_suspended_their_callers_can() {
+    let guest = suspending();
+    let outcome = guest.run("callback", &[i32(0)]);
+    assert_eq!((outcome.kind, outcome.token), (LUCET_SUSPENDED, 20));
+    // 5 * 1000 + 5 * 3 was the callback's result: its own suspension was refused.
+    assert_eq!(values(&resume(guest.handle, &[i32(11)])), [11]);
+}
+
+#[test]
+fn thousands_wait_at_once_and_go_on_in_any_order() {
+    const COUNT: usize = 3000;
+    let (region, module) = linked(GUEST, COUNT as u32);
+    let desk = Desk::default();
+    desk.suspending.store(true, Ordering::Relaxed);
+    let handles: Vec<Handle> = (0..COUNT)
+        .map(|_| instance_of(&region, &module, &desk))
+        .collect();
+    for (index, handle) in handles.iter().enumerate() {
+        let outcome = instance::run(*handle, b"word", &[i32(index as i32)]).expect("a run");
+        assert_eq!(
+            (outcome.kind, outcome.token),
+            (LUCET_SUSPENDED, index as u64)
+        );
+    }
+    assert_eq!(region.stats().waiting, COUNT as u64);
+    let (even, odd): (Vec<usize>, Vec<usize>) = (0..COUNT).rev().partition(|index| index % 2 == 0);
+    std::thread::scope(|scope| {
+        for half in [even, odd] {
+            let handles = &handles;
+            scope.spawn(move || {
+                for index in half {
+                    if index % 7 == 0 {
+                        instance::release(handles[index]).expect("a release");
+                    } else {
+                        let outcome = resume(handles[index], &[i32(1)]);
+                        assert_eq!(values(&outcome), [index as u128 * 1000 + 1]);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(region.stats().waiting, 0);
+    for (index, handle) in handles.iter().enumerate() {
+        let released = instance::release(*handle);
+        assert_eq!(released.is_err(), index % 7 == 0);
+    }
+}
+
+/// A resume on another thread as soon as it knows of the suspension: before the run has returned it is a status.
+#[test]
+fn a_resume_that_overtakes_the_return_is_a_status() {
+    let guest = suspending();
+    let (send, receive) = channel::<Handle>();
+    let mut early = 0;
+    std::thread::scope(|scope| {
+        let resumer = scope.spawn(move || {
+            let mut early = 0u32;
+            for handle in receive {
+                loop {
+                    match instance::resume(handle, &[i32(1)]) {
+                        Ok(outcome) => break assert_eq!(outcome.kind, LUCET_RETURNED),
+                        Err(failure) => {
+                            // Running, or not yet entered.
+                            assert!(matches!(failure.status, Status::Running | Status::BadState));
+                            early += 1;
+                        }
+                    }
+                }
+            }
+            early
+        });
+        for round in 0..2000 {
+            // Told before the run, so that the other thread tries all the time.
+            send.send(guest.handle).expect("the other thread");
+            let outcome = loop {
+                match instance::run(guest.handle, b"word", &[i32(round)]) {
+                    Ok(outcome) => break outcome,
+                    // The resumed run goes on in the other thread.
+                    Err(failure) => assert_eq!(failure.status, Status::Running),
+                }
+            };
+            assert_eq!(
+                (outcome.kind, outcome.token),
+                (LUCET_SUSPENDED, round as u64)
+            );
+            while guest.region.stats().waiting != 0 || !is_idle(guest.handle) {
+                std::hint::spin_loop();
+            }
+        }
+        drop(send);
+        early = resumer.join().expect("the other thread");
+    });
+    assert!(early > 0);
+}
+
+fn is_idle(handle: Handle) -> bool {
+    instance::set_limits(handle, lucet::instance::Limits::default()).is_ok()
+}
+
+#[test]
+fn an_expired_deadline_shows_at_resume() {
+    let guest = suspending();
+    limit(
+        guest.handle,
+        Allowance {
+            deadline: now() + 3_000_000,
+            ..Allowance::default()
+        },
+    );
+    assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let outcome = resume(guest.handle, &[i32(1)]);
+    assert_eq!(
+        (outcome.kind, outcome.detail),
+        (LUCET_TERMINATED, LUCET_STOP_DEADLINE)
+    );
+    guest.reset();
+    limit(guest.handle, Allowance::default());
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+}
+
+/// The start function waits, and what was to be entered waits with it.
+#[test]
+fn a_start_function_that_waits() {
+    const START: &str = r#"(module
+      (import "env" "word" (func $word (param i32) (result i32)))
+      (global $g (mut i32) (i32.const 0))
+      (func $start (global.set $g (call $word (i32.const 9))))
+      (start $start)
+      (func (export "sum") (param i32) (result i32) (i32.add (local.get 0) (global.get $g))))"#;
+    let guest = setting_of(START);
+    guest.desk.suspending.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        let outcome = guest.run("sum", &[i32(100)]);
+        assert_eq!((outcome.kind, outcome.token), (LUCET_SUSPENDED, 9));
+        assert_eq!(values(&resume(guest.handle, &[i32(23)])), [123]);
+        assert_eq!(guest.run_i32("sum", &[i32(1)]), 24);
+        guest.reset();
+        assert_eq!(
+            instance::start(guest.handle).expect("a start").kind,
+            LUCET_SUSPENDED
+        );
+        assert_eq!(values(&resume(guest.handle, &[i32(1)])), []);
+        assert_eq!(guest.run_i32("sum", &[i32(1)]), 2);
+        guest.reset();
+    }
+}

@@ -1,0 +1,337 @@
+//! Deadlines, CPU budgets and slices.
+
+use crate::guests::{Setting, limit, resume, setting, setting_of, status, values};
+use crate::support::{i32, i64};
+use lucet::abi::{
+    LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE, LUCET_STOP_NESTED,
+    LUCET_TERMINATED, lucet_outcome,
+};
+use lucet::error::Status;
+use lucet::instance::{self, global, memory, table};
+use lucet::timing::{Allowance, now};
+use std::sync::atomic::Ordering;
+
+const MS: u64 = 1_000_000;
+
+fn terminated(outcome: &lucet_outcome, detail: u32) {
+    assert_eq!((outcome.kind, outcome.detail), (LUCET_TERMINATED, detail));
+}
+
+fn deadline(guest: &Setting, after: u64) -> u64 {
+    let deadline = now() + after;
+    limit(
+        guest.handle,
+        Allowance {
+            deadline,
+            ..Allowance::default()
+        },
+    );
+    deadline
+}
+
+#[test]
+fn a_deadline_ends_what_spins_and_not_before() {
+    let guest = setting();
+    for (name, arguments) in [
+        ("spin", vec![]),
+        ("chatter", vec![]),
+        ("fill", vec![]),
+        ("callback", vec![i32(1)]),
+    ] {
+        for after in [MS / 2, 2 * MS, 5 * MS] {
+            let at = deadline(&guest, after);
+            let outcome = guest.run(name, &arguments);
+            let late = now().checked_sub(at);
+            terminated(&outcome, LUCET_STOP_DEADLINE);
+            assert!(
+                late.is_some_and(|late| late < 1000 * MS),
+                "{name}: {late:?}"
+            );
+            assert!(
+                guest.describe().contains("deadline"),
+                "{}",
+                guest.describe()
+            );
+            guest.reset();
+        }
+    }
+    deadline(&guest, 0);
+    terminated(&guest.run("plain", &[]), LUCET_STOP_DEADLINE);
+    guest.reset();
+    deadline(&guest, 1000 * MS);
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+}
+
+#[test]
+fn a_start_function_that_spins_is_stopped() {
+    let guest =
+        setting_of("(module (func $s (loop $l (br $l))) (start $s) (func (export \"plain\")))");
+    for _ in 0..3 {
+        deadline(&guest, MS);
+        terminated(&guest.run("plain", &[]), LUCET_STOP_DEADLINE);
+        guest.reset();
+        // Over before it has begun: not instantiated by that.
+        deadline(&guest, 0);
+        terminated(&guest.run("plain", &[]), LUCET_STOP_DEADLINE);
+        instance::keep(guest.handle).expect("a stopped guest");
+        deadline(&guest, MS);
+        terminated(&guest.run("plain", &[]), LUCET_STOP_DEADLINE);
+        guest.reset();
+    }
+}
+
+fn thread_cpu() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes a timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+#[test]
+fn a_cpu_budget_is_used_up_and_hardly_exceeded() {
+    let guest = setting();
+    for cpu in [4 * MS, 20 * MS] {
+        limit(
+            guest.handle,
+            Allowance {
+                cpu,
+                ..Allowance::default()
+            },
+        );
+        let begun = thread_cpu();
+        let outcome = guest.run("spin", &[]);
+        let used = thread_cpu() - begun;
+        terminated(&outcome, LUCET_STOP_CPU);
+        assert!(used >= cpu, "{used} of {cpu}");
+        // An eighth, and what the machine takes to deliver a timer.
+        assert!(used <= cpu + cpu / 8 + MS, "{used} of {cpu}");
+        guest.reset();
+    }
+}
+
+#[test]
+fn a_cpu_budget_is_for_all_entries_together() {
+    let guest = setting();
+    let cpu = 10 * MS;
+    limit(
+        guest.handle,
+        Allowance {
+            cpu,
+            ..Allowance::default()
+        },
+    );
+    let begun = thread_cpu();
+    let outcome = loop {
+        let outcome = guest.run("work", &[i32(20_000)]);
+        if outcome.kind != LUCET_RETURNED {
+            break outcome;
+        }
+        assert!(thread_cpu() - begun < 5 * cpu);
+    };
+    let used = thread_cpu() - begun;
+    terminated(&outcome, LUCET_STOP_CPU);
+    assert!(
+        used >= cpu && used <= cpu + cpu / 8 + 2 * MS,
+        "{used} of {cpu}"
+    );
+    assert!(outcome.cpu_ns >= cpu * 9 / 10, "{}", outcome.cpu_ns);
+    // Used up is used up, until a reset.
+    instance::keep(guest.handle).expect("a stopped guest");
+    terminated(&guest.run("plain", &[]), LUCET_STOP_CPU);
+    guest.reset();
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+}
+
+/// Runs to the end through slices, on this thread and others in turn.
+fn through_slices(
+    guest: &Setting,
+    name: &str,
+    arguments: &[lucet::abi::lucet_value],
+    threads: bool,
+) -> (Vec<u128>, u32) {
+    let mut outcome = guest.run(name, arguments);
+    let mut slices = 0;
+    let handle = guest.handle;
+    loop {
+        match outcome.kind {
+            LUCET_RETURNED => return (values(&outcome), slices),
+            LUCET_PREEMPTED => slices += 1,
+            kind => panic!("outcome {kind}: {}", guest.describe()),
+        }
+        if threads && slices % 2 == 1 {
+            let done = std::thread::spawn(move || {
+                let outcome = resume(handle, &[]);
+                let values = if outcome.kind == LUCET_RETURNED {
+                    values(&outcome)
+                } else {
+                    vec![]
+                };
+                (outcome.kind, values)
+            });
+            let (kind, values) = done.join().expect("the other thread");
+            match kind {
+                LUCET_RETURNED => return (values, slices),
+                LUCET_PREEMPTED => slices += 1,
+                kind => panic!("outcome {kind}"),
+            }
+        }
+        outcome = resume(handle, &[]);
+    }
+}
+
+#[test]
+fn slices_change_nothing_of_the_result() {
+    let guest = setting();
+    let wanted = values(&guest.run("work", &[i32(1_500_000)]));
+    let bytes = memory::view(guest.handle, 0, 0, 65536).expect("memory");
+    // SAFETY: a page of the guest's memory.
+    let after = unsafe { std::slice::from_raw_parts(bytes, 65536) }.to_vec();
+    let talked = values(&guest.run("talk", &[i32(200_000)]));
+    for (slice, threads) in [(MS / 2, false), (MS, true)] {
+        guest.reset();
+        limit(
+            guest.handle,
+            Allowance {
+                slice,
+                ..Allowance::default()
+            },
+        );
+        let (got, slices) = through_slices(&guest, "work", &[i32(1_500_000)], threads);
+        assert_eq!(got, wanted);
+        assert!(slices >= 2, "{slices}");
+        // SAFETY: as above.
+        assert!(unsafe { std::slice::from_raw_parts(bytes, 65536) } == after);
+        let (got, _) = through_slices(&guest, "talk", &[i32(200_000)], threads);
+        assert_eq!(got, talked);
+        let stats = instance::stats(guest.handle).expect("statistics");
+        assert!(stats.slices >= u64::from(slices));
+    }
+}
+
+#[test]
+fn while_preempted_memory_can_be_read_and_nothing_written() {
+    let guest = setting();
+    limit(
+        guest.handle,
+        Allowance {
+            slice: MS,
+            ..Allowance::default()
+        },
+    );
+    assert_eq!(guest.run("spin", &[]).kind, LUCET_PREEMPTED);
+    let handle = guest.handle;
+    assert_eq!(guest.region.stats().waiting, 1);
+    assert!(memory::view(handle, 0, 0, 10).is_ok());
+    let bad = |result: Result<(), lucet::error::Error>| {
+        assert_eq!(result.expect_err("refused").status, Status::BadState);
+    };
+    bad(memory::view_mut(handle, 0, 0, 10).map(|_| ()));
+    bad(memory::grow(handle, 0, 1).map(|_| ()));
+    bad(global::get(handle, b"g").map(|_| ()));
+    bad(global::set(handle, b"g", &i32(1)));
+    bad(table::size(handle, b"table").map(|_| ()));
+    // SAFETY: no byte is copied.
+    bad(unsafe { memory::write(handle, 0, 0, [1u8].as_ptr(), 1) });
+    assert_eq!(
+        status(instance::run(handle, b"plain", &[])),
+        Status::BadState
+    );
+    assert_eq!(
+        status(instance::resume(handle, &[i64(1)])),
+        Status::TypeMismatch
+    );
+    assert!(
+        guest.describe().contains("preempted"),
+        "{}",
+        guest.describe()
+    );
+    // The deadline counts while it waits.
+    limit(
+        handle,
+        Allowance {
+            slice: MS,
+            deadline: now(),
+            ..Allowance::default()
+        },
+    );
+    terminated(&resume(handle, &[]), LUCET_STOP_DEADLINE);
+    assert_eq!(guest.region.stats().waiting, 0);
+    guest.reset();
+    limit(
+        handle,
+        Allowance {
+            slice: MS,
+            ..Allowance::default()
+        },
+    );
+    assert_eq!(guest.run("spin", &[]).kind, LUCET_PREEMPTED);
+    guest.reset();
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+}
+
+#[test]
+fn a_nested_run_is_ended_when_it_outlasts_its_limit() {
+    let guest = setting();
+    for (nested, longest) in [(0, 400 * MS), (20 * MS, 400 * MS)] {
+        limit(
+            guest.handle,
+            Allowance {
+                slice: 2 * MS,
+                nested,
+                ..Allowance::default()
+            },
+        );
+        let begun = now();
+        let outcome = guest.run("callback", &[i32(1)]);
+        let took = now() - begun;
+        terminated(&outcome, LUCET_STOP_NESTED);
+        let least = if nested == 0 { 4 * MS } else { 22 * MS };
+        assert!(took >= least && took < longest, "{took}");
+        guest.reset();
+    }
+    // Kept, the outer guest goes on, and has had its slice.
+    limit(
+        guest.handle,
+        Allowance {
+            slice: 2 * MS,
+            ..Allowance::default()
+        },
+    );
+    let outcome = guest.run("callback", &[i32(2)]);
+    let seen = guest.desk.status.load(Ordering::Relaxed);
+    assert_eq!(
+        seen,
+        u64::from(LUCET_TERMINATED) << 32 | u64::from(LUCET_STOP_NESTED)
+    );
+    assert_eq!(outcome.kind, LUCET_PREEMPTED);
+    assert_eq!(values(&resume(guest.handle, &[])), [7]);
+}
+
+#[test]
+fn limits_that_make_no_sense_are_refused() {
+    let guest = setting();
+    let limits = lucet::instance::Limits {
+        time: Allowance {
+            nested: MS,
+            ..Allowance::default()
+        },
+        ..Default::default()
+    };
+    let refused = instance::set_limits(guest.handle, limits).expect_err("no slice");
+    assert_eq!(refused.status, Status::BadArgument);
+}
+
+/// A run that begins when the timer of an earlier one is still set costs no system call, and an early timer does no harm.
+#[test]
+fn a_later_deadline_is_kept_although_the_timer_is_set_for_an_earlier_one() {
+    let guest = setting();
+    deadline(&guest, 3 * MS);
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+    let at = deadline(&guest, 12 * MS);
+    let outcome = guest.run("spin", &[]);
+    terminated(&outcome, LUCET_STOP_DEADLINE);
+    assert!(now() >= at);
+}
