@@ -251,10 +251,8 @@ fn from_a_signal_handler_on_top_of_the_guest() {
         action.sa_sigaction = handler as usize;
         action.sa_flags = flags;
         // SAFETY: a valid action.
-        assert_eq!(
-            unsafe { libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()) },
-            0
-        );
+        let failed = unsafe { libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()) };
+        assert_eq!(failed, 0);
         let guest = setting();
         for _ in 0..20 {
             let victim = handle_of(guest.handle);

@@ -79,7 +79,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "timing",
         ],
     ),
-    ("thread", &["context", "error", "process", "running", "signal"]),
+    (
+        "thread",
+        &["context", "error", "process", "running", "signal"],
+    ),
     (
         "instance",
         &[

@@ -225,7 +225,13 @@ static void acts(lucet_module *module) {
   lucet_outcome outcome;
   lucet_value state;
   EQUAL(RUN1(guest, "act", RETURN), 0);
-  EQUAL(RUN1(guest, "act", SUSPEND), SUSPEND * 10);
+  OK(run_i32(guest, "act", 1, SUSPEND, 0, &outcome));
+  OUTCOME(outcome, LUCET_SUSPENDED, 0);
+  EQUAL(outcome.token, 1);
+  lucet_value result = lucet_value_i32(SUSPEND * 10);
+  OK(lucet_instance_resume(guest, &result, 1, &outcome));
+  OUTCOME(outcome, LUCET_RETURNED, 0);
+  EQUAL(outcome.values[0].of.i32, SUSPEND * 10);
   EQUAL(RUN1(guest, "act", REENTER), REENTER * 10);
   EQUAL(RUN1(guest, "act", BAD_TRAP), BAD_TRAP * 10);
   EQUAL(RUN1(guest, "act", MEMORY), MEMORY * 10);

@@ -1,0 +1,165 @@
+/* stopping.c: suspending, killing, deadlines, CPU budgets, slices, abandoning, statistics. */
+#include "fixture.h"
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <time.h>
+
+enum ask { ANSWER, SUSPEND, LEAVE, KILL };
+
+static lucet_region *region;
+static lucet_module *module;
+static jmp_buf outside;
+
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int32_t ask(lucet_call *call, int32_t what) {
+  lucet_kill_handle self;
+  switch (what) {
+  case SUSPEND:
+    OK(lucet_call_suspend(call, 77));
+    break;
+  case LEAVE:
+    longjmp(outside, 1);
+  case KILL:
+    OK(lucet_instance_kill_handle(lucet_call_instance(call), &self));
+    EQUAL(lucet_kill(self, 5), LUCET_KILL_WHEN_HOST_RETURNS);
+    break;
+  default:
+    break;
+  }
+  return what;
+}
+
+static void suspends(void) {
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_instance_stats stats = lucet_instance_stats_default();
+  lucet_value right = lucet_value_i32(41), wrong = lucet_value_i64(41);
+  lucet_outcome outcome;
+  OK(run_i32(guest, "ask", 1, SUSPEND, 0, &outcome));
+  OUTCOME(outcome, LUCET_SUSPENDED, 0);
+  EQUAL(outcome.token, 77);
+  STATUS(LUCET_TYPE_MISMATCH, lucet_instance_resume(guest, NULL, 0, &outcome));
+  FAILS(LUCET_TYPE_MISMATCH, "result 0", lucet_instance_resume(guest, &wrong, 1, &outcome));
+  FAILS(LUCET_BAD_STATE, "resume it", run_i32(guest, "ask", 1, ANSWER, 0, &outcome));
+  OK(lucet_instance_resume(guest, &right, 1, &outcome));
+  OUTCOME(outcome, LUCET_RETURNED, 0);
+  EQUAL(outcome.values[0].of.i32, 42);
+  OK(lucet_instance_get_stats(guest, &stats));
+  EQUAL(stats.entries, 1);
+  EQUAL(stats.suspensions, 1);
+  EQUAL(stats.host_calls, 1);
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_get_stats(guest, NULL));
+  OK(lucet_instance_release(guest));
+}
+
+static void *killer(void *handle) {
+  const struct timespec moment = {0, 2000000};
+  nanosleep(&moment, NULL);
+  EQUAL(lucet_kill(*(lucet_kill_handle *)handle, 9), LUCET_KILL_STOPPING);
+  return NULL;
+}
+
+static void kills(void) {
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_kill_handle handle, none = {{0, 0}};
+  lucet_outcome outcome;
+  pthread_t thread;
+  OK(lucet_instance_kill_handle(guest, &handle));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_kill_handle(guest, NULL));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_kill_handle(NULL, &handle));
+  pthread_create(&thread, NULL, killer, &handle);
+  OK(lucet_instance_run(guest, "spin", NULL, 0, &outcome));
+  pthread_join(thread, NULL);
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_KILL);
+  EQUAL(outcome.token, 9);
+  EQUAL(lucet_kill(handle, 1), LUCET_KILL_FINISHED);
+  EQUAL(lucet_kill(none, 1), LUCET_KILL_FINISHED);
+  OK(lucet_instance_reset(guest));
+  EQUAL(lucet_kill(handle, 1), LUCET_KILL_FINISHED);
+  OK(run_i32(guest, "ask", 1, KILL, 0, &outcome));
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_KILL);
+  OK(lucet_instance_reset(guest));
+  OK(lucet_instance_kill_handle(guest, &handle));
+  EQUAL(lucet_kill(handle, 3), LUCET_KILL_NOT_RUNNING);
+  OK(lucet_instance_run(guest, "spin", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_KILL);
+  OK(lucet_instance_release(guest));
+  EQUAL(lucet_kill(handle, 1), LUCET_KILL_FINISHED);
+}
+
+static void times(void) {
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_limits limits = lucet_limits_default();
+  lucet_outcome outcome;
+  unsigned slices = 0;
+  limits.deadline_ns = now_ns() + 2000000;
+  OK(lucet_instance_set_limits(guest, &limits));
+  OK(lucet_instance_run(guest, "spin", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_DEADLINE);
+  CHECK(now_ns() >= limits.deadline_ns);
+  OK(lucet_instance_reset(guest));
+  limits = lucet_limits_default();
+  limits.cpu_ns = 5000000;
+  OK(lucet_instance_set_limits(guest, &limits));
+  OK(lucet_instance_run(guest, "spin", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_CPU);
+  OK(lucet_instance_reset(guest));
+  limits = lucet_limits_default();
+  limits.slice_ns = 500000;
+  OK(lucet_instance_set_limits(guest, &limits));
+  OK(run_i32(guest, "count", 1, 20000000, 0, &outcome));
+  for (; outcome.kind == LUCET_PREEMPTED; slices++) OK(lucet_instance_resume(guest, NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_RETURNED, 0);
+  EQUAL(outcome.values[0].of.i32, 20000000);
+  CHECK(slices > 0);
+  OK(lucet_instance_release(guest));
+}
+
+static void abandons(void) {
+  lucet_instance *volatile guest = fixture_instance(region, module, NULL);
+  lucet_outcome outcome;
+  for (volatile int round = 0; round < 3; round++) {
+    STATUS(LUCET_BAD_STATE, lucet_instance_abandon(guest));
+    if (!setjmp(outside)) {
+      (void)run_i32(guest, "ask", 1, LEAVE, 0, &outcome);
+      CHECK(!"the host function leaves");
+    }
+    STATUS(LUCET_RUNNING, lucet_instance_reset(guest));
+    OK(lucet_instance_abandon(guest));
+    STATUS(LUCET_NEEDS_RESET, run_i32(guest, "ask", 1, ANSWER, 0, &outcome));
+    OK(lucet_instance_reset(guest));
+    EQUAL(RUN1(guest, "ask", ANSWER), ANSWER + 1);
+  }
+  OK(lucet_instance_release(guest));
+}
+
+int main(void) {
+  lucet_linker *linker = NULL;
+  struct sigaction before, after;
+  STATUS(LUCET_BAD_ARGUMENT, lucet_signals_choose_stop(SIGALRM));
+  OK(lucet_signals_choose_stop(SIGRTMIN + 3));
+  NEED(lucet_linker_new(&linker));
+  NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("ask", ask, int32_t, int32_t)));
+  module = fixture_module("stopping", linker);
+  lucet_linker_release(linker);
+  sigaction(SIGRTMIN + 3, NULL, &before);
+  region = fixture_region(4);
+  sigaction(SIGRTMIN + 3, NULL, &after);
+  CHECK(before.sa_handler == SIG_DFL && after.sa_handler != SIG_DFL);
+  STATUS(LUCET_BAD_STATE, lucet_signals_choose_stop(SIGRTMIN + 4));
+  suspends();
+  kills();
+  times();
+  abandons();
+  lucet_module_release(module);
+  lucet_region_release(region);
+  OK(lucet_signals_remove());
+  sigaction(SIGRTMIN + 3, NULL, &after);
+  CHECK(after.sa_handler == SIG_IGN);
+  return finish();
+}
