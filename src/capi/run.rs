@@ -158,12 +158,15 @@ unsafe fn call_short(
         };
         (&*func, arguments)
     };
-    let outcome = instance::short::call(instance as u64, func, arguments)?;
-    if !out_outcome.is_null() {
-        // SAFETY: the caller's promise.
-        unsafe { out_outcome.write(outcome) };
-    }
-    Some(LUCET_OK)
+    let mut unwanted = NOT_RUN;
+    let out = if out_outcome.is_null() {
+        &raw mut unwanted
+    } else {
+        out_outcome
+    };
+    // SAFETY: the caller's promise, or the variable above.
+    instance::short::call(instance as u64, func, arguments, unsafe { &mut *out })
+        .then_some(LUCET_OK)
 }
 
 /// As lucet_instance_run, with a reference that this instance has passed or returned. Errors: also BAD_ARGUMENT: null, or not the

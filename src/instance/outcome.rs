@@ -1,7 +1,7 @@
 //! How an entry into a guest ended, as the host sees it.
 
 use super::waiting::{Waiting, Way};
-use super::{Handle, Inner, live};
+use super::{Handle, Inner, Live, live};
 use crate::abi::{
     LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE,
     LUCET_STOP_KILL, LUCET_STOP_NESTED, LUCET_SUSPENDED, LUCET_TERMINATED, LUCET_TRAPPED,
@@ -186,6 +186,14 @@ pub(super) fn latest(block: &ControlBlock, inner: &Inner) -> Record {
         values,
         ..Record::default()
     }
+}
+
+/// The latest outcome of a block that has an instance.
+pub(super) fn of(block: &'static ControlBlock) -> lucet_outcome {
+    let outcome = Live { block }
+        .inner()
+        .map(|inner| latest(block, inner).to_abi(block, inner));
+    outcome.unwrap_or(NOT_RUN)
 }
 
 /// Notes where the guest called the host function or helper that stopped it: `host_call` has left rbx, rbp and the return

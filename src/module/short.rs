@@ -3,6 +3,7 @@
 use super::CodeImage;
 use crate::abi::lucet_value;
 use lucet_format::image::NONE;
+use lucet_format::runtime::{FAST_FLOATS, FAST_INTEGERS};
 use lucet_format::value::ValueType;
 
 /// The most parameters of a function that can be entered the short way.
@@ -17,6 +18,10 @@ pub struct Short {
     pub adapter: u32,
     /// Text offset of the function's code.
     pub code: u32,
+    /// Address of the export's typed stub, when it takes all arguments in registers and has at most one result.
+    pub stub: Option<usize>,
+    /// Whether the stub takes floats.
+    pub takes_floats: bool,
     parameters: [u32; PARAMETERS],
     parameter_count: usize,
     results: [u32; RESULTS],
@@ -24,8 +29,8 @@ pub struct Short {
 }
 
 impl Short {
-    /// Of a function of `code`, if it is one.
-    pub fn of(code: &CodeImage, function: u32) -> Option<Short> {
+    /// Of an exported function of `code`, if it is one. `stub` is the text offset of its typed stub.
+    pub fn of(code: &CodeImage, function: u32, stub: u32) -> Option<Short> {
         let image = code.image();
         let function = image.functions().get(function as usize)?;
         let function_type = image
@@ -34,6 +39,8 @@ impl Short {
         let mut short = Short {
             adapter: function_type.adapter,
             code: function.code,
+            stub: None,
+            takes_floats: false,
             parameters: [0; PARAMETERS],
             parameter_count: function_type.parameters as usize,
             results: [0; RESULTS],
@@ -56,6 +63,20 @@ impl Short {
         }
         for (place, kind) in short.results.iter_mut().zip(image.results(&function_type)) {
             *place = u32::from(kind.number());
+        }
+        let floats = image
+            .parameters(&function_type)
+            .filter(|kind| kind.is_float_class())
+            .count();
+        let vectors = image
+            .parameters(&function_type)
+            .chain(image.results(&function_type))
+            .any(|kind| kind == ValueType::V128);
+        let in_registers =
+            short.parameter_count - floats <= FAST_INTEGERS && floats <= FAST_FLOATS && !vectors;
+        short.takes_floats = floats > 0;
+        if in_registers && short.result_count <= 1 && stub != NONE {
+            short.stub = Some(code.text().0 + stub as usize);
         }
         Some(short)
     }
