@@ -137,7 +137,11 @@ fn before_the_run_it_ends_the_next_entry() {
         // The short way.
         assert_eq!(guest.run_i32("plain", &[]), 42);
         assert_eq!(kill(handle_of(guest.handle), 6), Answer::NotRunning);
-        let outcome = instance::short::call(guest.handle.0, func, &[]).expect("the short way");
+        let mut outcome = instance::outcome::NOT_RUN;
+        assert!(
+            instance::short::call(guest.handle.0, func, &[], &mut outcome),
+            "the short way"
+        );
         killed(&outcome, 6);
         instance::keep(guest.handle).expect("a stopped guest");
         assert_eq!(guest.run_i32("plain", &[]), 42);
