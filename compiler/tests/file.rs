@@ -240,7 +240,10 @@ fn code_that_can_be_executed_is_listed_without_gaps_in_knowledge() {
         free_from = (range.start + range.length) as usize;
     }
     assert!(bytes[free_from..].iter().all(|byte| *byte == 0xcc));
-    let table = image.tables().get(0).map_or(0, |table| table.minimum as usize);
+    let table = image
+        .tables()
+        .get(0)
+        .map_or(0, |table| table.minimum as usize);
     assert_eq!(
         image.section(Section::Funcrefs).len(),
         (302 + table) * 8,

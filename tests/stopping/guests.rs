@@ -12,7 +12,7 @@ use lucet::timing::Allowance;
 use lucet::{call, error};
 use lucet_format::value::ValueType;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 pub const GUEST: &str = r#"(module
   (import "env" "nothing" (func $nothing))
@@ -85,6 +85,8 @@ pub struct Desk {
     pub waiting: AtomicBool,
     /// What `callback` calls by its argument: see there.
     pub status: AtomicU64,
+    /// The latest `lucet_call` of `nothing`.
+    pub block: AtomicPtr<lucet_call>,
 }
 
 /// A guest and its desk.
@@ -110,6 +112,7 @@ fn suspends(call: *mut lucet_call, token: u64) -> bool {
 }
 
 unsafe extern "C" fn nothing(call: *mut lucet_call) {
+    desk(call).block.store(call, Ordering::Relaxed);
     suspends(call, 1);
 }
 

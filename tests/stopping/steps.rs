@@ -1,1 +1,195 @@
-//! later
+//! Stops at every instruction: the processor's trap flag stops the thread after each one, and the handler asks for a kill or a
+//! preemption, whose signal is delivered right there, in guest code, in trampolines, and in the library on the way in and out.
+
+use crate::guests::{Setting, setting, values};
+use crate::support::i32;
+use libc::{c_int, c_void, siginfo_t, ucontext_t};
+use lucet::abi::{LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_KILL, LUCET_TERMINATED, lucet_value};
+use lucet::control::{ControlBlock, state, stop};
+use lucet::instance::{self, KillHandle, kill, kill_handle};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// One test at a time: the handler is the process's.
+static ONE: Mutex<()> = Mutex::new(());
+static BLOCK: AtomicPtr<ControlBlock> = AtomicPtr::new(std::ptr::null_mut());
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+static INCARNATION: AtomicU64 = AtomicU64::new(0);
+/// 0: do not step; 1: preempt at step `AT` of the entry's guest code; 2: kill at step `AT` of the run.
+static MODE: AtomicU32 = AtomicU32::new(0);
+static AT: AtomicU64 = AtomicU64::new(0);
+static STEPS: AtomicU64 = AtomicU64::new(0);
+
+const TRAP_FLAG: i64 = 0x100;
+
+extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the handler's own context.
+    let flags =
+        unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs[libc::REG_EFL as usize] };
+    *flags &= !TRAP_FLAG;
+    let mode = MODE.load(Ordering::Relaxed);
+    // SAFETY: set by the test; blocks live for ever.
+    let Some(block) = (unsafe { BLOCK.load(Ordering::Relaxed).as_ref() }) else {
+        return;
+    };
+    if mode == 0 {
+        return;
+    }
+    *flags |= TRAP_FLAG;
+    let now = block.state();
+    if mode == 1 && now == state::GUEST {
+        if STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed) {
+            block.raise(stop::SLICE);
+            signal_self();
+        }
+    } else if mode == 2 && state::is_running(now) {
+        if STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed) {
+            *flags &= !TRAP_FLAG;
+            let victim = KillHandle {
+                block: NUMBER.load(Ordering::Relaxed) + 1,
+                incarnation: INCARNATION.load(Ordering::Relaxed),
+            };
+            kill(victim, 5);
+        }
+    }
+}
+
+/// As `lucet_kill` and timers do it; delivered when the handler returns.
+fn signal_self() {
+    // SAFETY: zeros are a valid siginfo, and the kernel only reads it.
+    unsafe {
+        let mut info: siginfo_t = std::mem::zeroed();
+        info.si_code = libc::SI_QUEUE;
+        let value = NUMBER.load(Ordering::Relaxed) as usize;
+        (&raw mut info)
+            .cast::<u8>()
+            .add(24)
+            .cast::<usize>()
+            .write(value);
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::getpid(),
+            libc::syscall(libc::SYS_gettid),
+            lucet::signal::stop_signal(),
+            &raw const info,
+        );
+    }
+}
+
+fn install() {
+    // SAFETY: zeros are a valid action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_step;
+    action.sa_sigaction = handler as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    // SAFETY: a valid set and signal.
+    unsafe { libc::sigaddset(&mut action.sa_mask, lucet::signal::stop_signal()) };
+    // SAFETY: a valid action.
+    let failed = unsafe { libc::sigaction(libc::SIGTRAP, &action, std::ptr::null_mut()) };
+    assert_eq!(failed, 0);
+}
+
+fn step(mode: u32) {
+    MODE.store(mode, Ordering::Relaxed);
+    if mode != 0 {
+        // SAFETY: the handler sets the trap flag.
+        unsafe { libc::raise(libc::SIGTRAP) };
+    }
+}
+
+fn aim(guest: &Setting) {
+    // The block of a suspended guest is the `lucet_call` of its host function; here, the directory is not public, so a
+    // host function tells it.
+    BLOCK.store(
+        guest.desk.block.load(Ordering::Relaxed).cast(),
+        Ordering::Relaxed,
+    );
+    let handle = kill_handle(guest.handle).expect("a kill handle");
+    NUMBER.store(handle.block - 1, Ordering::Relaxed);
+    INCARNATION.store(handle.incarnation, Ordering::Relaxed);
+    STEPS.store(0, Ordering::Relaxed);
+}
+
+fn prepared() -> Setting {
+    let guest = setting();
+    install();
+    assert_eq!(guest.run("nothing", &[]).kind, LUCET_RETURNED);
+    guest
+}
+
+#[test]
+fn a_slice_may_end_at_every_instruction() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let guest = prepared();
+    let cases: [(&str, &[lucet_value]); 3] = [
+        ("work", &[i32(130)]),
+        ("talk", &[i32(40)]),
+        ("pair", &[i32(3)]),
+    ];
+    let mut places = 0;
+    for (name, arguments) in cases {
+        guest.reset();
+        let wanted = values(&guest.run(name, arguments));
+        guest.reset();
+        aim(&guest);
+        AT.store(0, Ordering::Relaxed);
+        step(1);
+        let outcome = instance::run(guest.handle, name.as_bytes(), arguments);
+        step(0);
+        let mut outcome = outcome.expect("a run");
+        let mut slices = 0;
+        while outcome.kind == LUCET_PREEMPTED {
+            slices += 1;
+            // The first steps are those that restore the registers, where preempting again makes no headway; with a
+            // distance that is prime to the length of most loops, every instruction has its turn.
+            STEPS.store(0, Ordering::Relaxed);
+            AT.store(slices * 5 % 13, Ordering::Relaxed);
+            step(1);
+            let resumed = instance::resume(guest.handle, &[]);
+            step(0);
+            outcome = resumed.expect("a resume");
+        }
+        assert_eq!(values(&outcome), wanted, "{name}");
+        assert!(slices > 5, "{name}: {slices}");
+        places += slices;
+    }
+    assert!(places > 2000, "{places}");
+}
+
+#[test]
+fn a_kill_may_come_at_every_instruction() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let guest = prepared();
+    let (mut ended, mut returned) = (0, 0);
+    for at in 0.. {
+        guest.reset();
+        aim(&guest);
+        AT.store(at, Ordering::Relaxed);
+        step(2);
+        let outcome = instance::run(guest.handle, b"talk", &[i32(2)]);
+        step(0);
+        let outcome = outcome.expect("a run");
+        if STEPS.load(Ordering::Relaxed) <= at {
+            // The run has fewer instructions.
+            assert_eq!(outcome.kind, LUCET_RETURNED);
+            break;
+        }
+        match outcome.kind {
+            LUCET_TERMINATED => {
+                assert_eq!((outcome.detail, outcome.token), (LUCET_STOP_KILL, 5));
+                ended += 1;
+            }
+            kind => {
+                assert_eq!(kind, LUCET_RETURNED, "step {at}");
+                returned += 1;
+                // Too late for this run, not forgotten.
+                let next = guest.run("plain", &[]);
+                assert_eq!(
+                    (next.kind, next.detail),
+                    (LUCET_TERMINATED, LUCET_STOP_KILL)
+                );
+            }
+        }
+    }
+    assert!(ended > 100 && returned > 0, "{ended} {returned}");
+}
