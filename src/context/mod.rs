@@ -4,13 +4,14 @@
 mod attached;
 mod x86_64;
 
-use crate::control::ControlBlock;
+use crate::control::{ControlBlock, exit, state};
 use lucet_format::runtime::{
-    HELPER_CALL, HOST_CALL, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY, TYPED_FAST,
+    FAST_RESULT_SHIFT, FastResult, HELPER_CALL, HOST_CALL, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY,
+    TYPED_FAST,
 };
 
 pub use attached::{runner, set_runner};
-pub use x86_64::{Returned, Spill, dynamic_thunk, missing_import};
+pub use x86_64::{Spill, dynamic_thunk, missing_import};
 
 /// Enters a guest: runs `adapter(vmctx, code, values)` on the guest's stack from `block.entry_sp` down, and
 /// returns how the guest was left ([`crate::control::exit`]).
@@ -26,14 +27,28 @@ pub unsafe fn enter(block: &ControlBlock, adapter: usize, code: usize, values: u
 }
 
 /// Goes on with a guest from `block.registers`: with all of them at the very instruction (`exact`), or at the return of the call out
-/// in which it was left. Returns as [`enter`]; `returned` is for guests that were entered the short way.
+/// in which it was left. Returns as [`enter`]. A guest that was entered the short way stores its result, of this kind, in `result`.
 ///
 /// # Safety
 ///
 /// As [`enter`], and the guest was left so that it can go on in this way, and has not run since.
-pub unsafe fn resume(block: &ControlBlock, returned: &mut Returned, exact: bool) -> u32 {
+pub unsafe fn resume(block: &ControlBlock, exact: bool, kind: FastResult, result: &mut u64) -> u32 {
+    let kind = (kind as u32) << FAST_RESULT_SHIFT;
     // SAFETY: the caller's promises are the assembly's requirements.
-    unsafe { x86_64::resume(std::ptr::from_ref(block).cast(), returned, u32::from(exact)) }
+    let left = unsafe {
+        x86_64::resume(
+            std::ptr::from_ref(block).cast(),
+            result,
+            u32::from(exact),
+            kind,
+        )
+    };
+    // The end of a short entry answers something else, and says by the state that it was this end.
+    if block.state() == state::READY {
+        exit::RETURNED
+    } else {
+        left
+    }
 }
 
 /// First and one past the last address of the code that leaves a guest: whatever wants a guest to be left has been done there.

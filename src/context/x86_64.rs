@@ -58,7 +58,7 @@ unsafe extern "C" {
     #[link_name = "lucet_private_leave_end"]
     pub fn leave_end();
     #[link_name = "lucet_private_resume"]
-    pub fn resume(block: *const (), returned: *mut Returned, exact: u32) -> u32;
+    pub fn resume(block: *const (), result: *mut u64, exact: u32, kind: u32) -> u32;
     #[link_name = "lucet_private_restore"]
     pub fn restore();
     #[link_name = "lucet_private_restore_end"]
@@ -73,26 +73,6 @@ unsafe extern "C" {
     pub fn trampolines_start();
     #[link_name = "lucet_private_trampolines_end"]
     pub fn trampolines_end();
-}
-
-/// What a short typed entry that was resumed has returned; of other entries, nothing of interest.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Returned {
-    /// rax.
-    pub word: u64,
-    reserved: u64,
-    /// xmm0.
-    pub float: u128,
-}
-
-impl Returned {
-    /// Room for it.
-    pub const NONE: Returned = Returned {
-        word: 0,
-        reserved: 0,
-        float: 0,
-    };
 }
 
 /// Where a general register is saved.
@@ -381,21 +361,19 @@ global_asm!(
     "ldmxcsr [rsp]",
     "jmp 13b",
     ".size lucet_private_typed_fast, . - lucet_private_typed_fast",
-    // ---- u32 resume(rdi block, rsi what a short entry returned, edx whether at the very instruction) ----
+    // ---- u32 resume(rdi block, rsi where a short entry's result goes, edx whether at the very instruction, ecx its kind) ----
     ".p2align 4",
     ".globl lucet_private_resume",
     ".hidden lucet_private_resume",
     ".type lucet_private_resume,@function",
     "lucet_private_resume:",
+    // The frame is that of `typed_fast`, whose end undoes it for guests that were entered there; for others, and for guests that
+    // are left, only the part below counts, which is that of `enter` and returns to 20.
+    "push rdi",
     "push rsi",
-    "call 20f",
-    "pop rsi",
-    "mov [rsi + {RETURNED_WORD}], rax",
-    "movups [rsi + {RETURNED_FLOAT}], xmm0",
-    "mov eax, ecx",
-    "ret",
-    // 20: the frame is that of `enter`, whichever way the guest was entered at first
-    "20:",
+    "push rcx",
+    "lea r10, [rip + 20f]",
+    "push r10",
     "push rbp",
     "mov rbp, rsp",
     "push rbx",
@@ -441,6 +419,9 @@ global_asm!(
     "pxor xmm14, xmm14",
     "pxor xmm15, xmm15",
     "jmp lucet_private_called",
+    "20:",
+    "add rsp, 24",
+    "ret",
     // ---- all registers at once: nothing is pushed on the guest's stack, which may have no room ----
     ".globl lucet_private_restore",
     ".hidden lucet_private_restore",
@@ -622,8 +603,6 @@ global_asm!(
     ENTRIES = const offset_of!(ControlBlock, entries),
     CALL_RESULTS = const offset_of!(ControlBlock, call_results),
     HOST_CALLS = const offset_of!(ControlBlock, host_calls),
-    RETURNED_WORD = const offset_of!(Returned, word),
-    RETURNED_FLOAT = const offset_of!(Returned, float),
     SAVED = const offset_of!(ControlBlock, registers),
     RAX = const general(0),
     RCX = const general(1),

@@ -15,12 +15,12 @@ use super::outcome::{Record, conclude};
 use super::run::{self, Target, write_types};
 use super::{Handle, Inner, live};
 use crate::abi::{LUCET_PREEMPTED, LUCET_RETURNED, LUCET_SUSPENDED, lucet_outcome, lucet_value};
-use crate::context::{self, Returned};
+use crate::context;
 use crate::control::{ControlBlock, ImportTarget, Trap, state};
 use crate::error::{Result, Status, error};
 use crate::thread;
 use lucet_format::image::records::FunctionType;
-use lucet_format::runtime::RESULT_STRIDE;
+use lucet_format::runtime::{FastResult, RESULT_STRIDE};
 use lucet_format::value::ValueType;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -187,11 +187,12 @@ pub fn resume(handle: Handle, results: &[lucet_value]) -> Result<lucet_outcome> 
 }
 
 fn go_on(block: &ControlBlock, inner: &Inner, waiting: &Waiting) -> Record {
-    let mut returned = Returned::NONE;
+    let result = inner.image().results(&waiting.function_type).next();
+    let mut bits = 0;
     block.trap.set(Trap::NONE);
     block.depth.set(1);
     // SAFETY: the guest was left so that it can go on in this way, see `wait`; this thread is prepared and owns it.
-    let left = unsafe { context::resume(block, &mut returned, waiting.exact) };
+    let left = unsafe { context::resume(block, waiting.exact, kind(result), &mut bits) };
     block.depth.set(0);
     let function_type = waiting.function_type;
     let record = conclude(block, inner, left, &function_type, waiting.way);
@@ -200,18 +201,24 @@ fn go_on(block: &ControlBlock, inner: &Inner, waiting: &Waiting) -> Record {
     }
     let values = inner.region.values_of(block);
     if waiting.way == Way::Registers
-        && let Some(result) = inner.image().results(&function_type).next()
+        && let Some(result) = result
     {
-        let bits = if result.is_float_class() {
-            returned.float
-        } else {
-            u128::from(returned.word)
-        };
         // SAFETY: the array has room for every result.
-        unsafe { values.write(lucet_value::from_bits(result.number(), bits)) };
+        unsafe { values.write(lucet_value::from_bits(result.number(), u128::from(bits))) };
     }
     write_types(inner, &function_type, values);
     record
+}
+
+/// How a short entry returns a result; those of other entries have no such kind.
+fn kind(result: Option<ValueType>) -> FastResult {
+    match result {
+        None | Some(ValueType::V128) => FastResult::Nothing,
+        Some(ValueType::I32) => FastResult::Word32,
+        Some(ValueType::F32) => FastResult::Float32,
+        Some(ValueType::F64) => FastResult::Float64,
+        Some(_) => FastResult::Word64,
+    }
 }
 
 /// The type of the import whose call was suspended.

@@ -42,15 +42,16 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
             block.raise(stop::SLICE);
             signal_self();
         }
-    } else if mode == 2 && state::is_running(now) {
-        if STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed) {
-            *flags &= !TRAP_FLAG;
-            let victim = KillHandle {
-                block: NUMBER.load(Ordering::Relaxed) + 1,
-                incarnation: INCARNATION.load(Ordering::Relaxed),
-            };
-            kill(victim, 5);
-        }
+    } else if mode == 2
+        && state::is_running(now)
+        && STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed)
+    {
+        *flags &= !TRAP_FLAG;
+        let victim = KillHandle {
+            block: NUMBER.load(Ordering::Relaxed) + 1,
+            incarnation: INCARNATION.load(Ordering::Relaxed),
+        };
+        kill(victim, 5);
     }
 }
 
@@ -161,7 +162,13 @@ fn a_kill_may_come_at_every_instruction() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let guest = prepared();
     let (mut ended, mut returned) = (0, 0);
-    for at in 0.. {
+    // LUCET_SOAK: at each one; else at every eleventh, which takes a second or two.
+    let stride = if std::env::var_os("LUCET_SOAK").is_some() {
+        1
+    } else {
+        11
+    };
+    for at in (0..).step_by(stride) {
         guest.reset();
         aim(&guest);
         AT.store(at, Ordering::Relaxed);
@@ -191,5 +198,5 @@ fn a_kill_may_come_at_every_instruction() {
             }
         }
     }
-    assert!(ended > 100 && returned > 0, "{ended} {returned}");
+    assert!(ended > 50 && returned > 0, "{ended} {returned}");
 }
