@@ -57,6 +57,7 @@ use std::ffi::c_void;
 use waiting::{Pending, Tally, Waiting};
 
 /// What a `lucet_instance *` holds: see [`crate::directory`].
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(pub u64);
 
