@@ -52,7 +52,22 @@ pub fn seed(seed: u64, size: usize, ways: &[Configuration]) -> Result<Tally, Str
 ///
 /// As [`seed`].
 pub fn module(wasm: &[u8], seed: u64, ways: &[Configuration]) -> Result<Tally, String> {
-    let reference = Reference::new(wasm)?;
+    modules(wasm, wasm, seed, ways)
+}
+
+/// As [`module`], with a module for Lucet and another for the reference: that is how one sees whether a difference would
+/// be noticed.
+///
+/// # Errors
+///
+/// As [`seed`].
+pub fn modules(
+    wasm: &[u8],
+    reference: &[u8],
+    seed: u64,
+    ways: &[Configuration],
+) -> Result<Tally, String> {
+    let reference = Reference::new(reference)?;
     let plan = generate::calls(seed, &reference.exports.functions);
     let mut expected = Vec::new();
     for calls in &plan {

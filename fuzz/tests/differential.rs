@@ -5,7 +5,7 @@ use lucet_fuzz::compare::{self, Tally};
 use lucet_fuzz::{generate, ours};
 
 /// Seeds of the run; a longer one is `make fuzz`.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 3000;
 const TESTS: u64 = 4;
 
 fn quarter(part: u64) {
@@ -63,4 +63,49 @@ fn modules_that_once_differed_do_not() {
         }
     }
     assert!(compared > 0, "no module in {directory}");
+}
+
+/// Compares a module with one in which some text is replaced.
+fn noticed(text: &str, was: &str, becomes: &str, expected: &str) {
+    let wasm = |text: &str| lucetc::binary(text.as_bytes()).expect("text").into_owned();
+    assert!(text.contains(was));
+    let (ours, theirs) = (wasm(text), wasm(&text.replace(was, becomes)));
+    for way in ours::configurations() {
+        compare::modules(&ours, &ours, 1, &[way]).expect("the same module twice");
+        let why = compare::modules(&ours, &theirs, 1, &[way]).expect_err("a difference");
+        assert!(why.contains(expected), "{why:?} does not say {expected:?}");
+    }
+}
+
+#[test]
+fn differences_of_every_kind_are_noticed() {
+    let text = r#"(module
+        (memory (export "m") 1 2) (table (export "t") 2 2 funcref) (global (export "g") (mut i64) (i64.const 0))
+        (func (export "f") (result i32)
+            (i32.store (i32.const 65532) (i32.const 77))
+            (global.set 0 (i64.const 88))
+            (table.set 0 (i32.const 1) (ref.func 0))
+            (i32.const 99))
+        (func (export "trap") (unreachable)))"#;
+    noticed(text, "99", "98", "Returned([I32(99)]), the reference");
+    noticed(text, "77", "76", "memory");
+    noticed(text, "88", "87", "global 0 I64(58), the reference I64(57)");
+    noticed(
+        text,
+        "(table.set 0 (i32.const 1)",
+        "(table.set 0 (i32.const 0)",
+        "first difference at Some(0)",
+    );
+    noticed(
+        text,
+        "(unreachable)",
+        "(drop (i32.div_u (i32.const 1) (i32.const 0)))",
+        "Trapped(1), the reference Trapped(6)",
+    );
+    noticed(
+        text,
+        "(unreachable)",
+        "",
+        "Trapped(1), the reference Returned([])",
+    );
 }

@@ -1,7 +1,8 @@
-/* host.c: runs a WASI program that lucetc has compiled: host MODULE INPUT. Its standard output becomes the host's, and
- * its exit status too; a trap is described on standard error and gives 99.
+/* host.c: runs a WASI program that lucetc has compiled: host MODULE INPUT. Its standard output becomes the
+ * host's, and its exit status too; a trap is described on standard error and gives 99.
  *
- * Also the host's half of lua_try.h: "protect.try" calls back into the guest, "protect.throw" ends that callback. */
+ * Also the host's half of lua_try.h: "protect.try" calls back into the guest, "protect.throw" ends that
+ * callback. */
 #include <lucet.h>
 #include <stdio.h>
 #include <stdlib.h>

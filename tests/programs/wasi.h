@@ -1,5 +1,6 @@
-/* wasi.h: what the programs of this directory need of a system: standard input from a buffer, standard output and error to
- * the host's, a clock and random bytes that are the same in every run. The rest is the library's WASI stub. */
+/* wasi.h: what the programs of this directory need of a system: standard input from a buffer, standard output
+ * and error to the host's, a clock and random bytes that are the same in every run. The rest is the library's
+ * WASI stub. */
 #ifndef PROGRAMS_WASI_H
 #define PROGRAMS_WASI_H
 

@@ -1,5 +1,5 @@
-/* digest.h: a 64-bit digest of bytes (FNV-1a), to print instead of the bytes themselves. Tells results of two builds
- * apart; it is not meant to withstand anybody. */
+/* digest.h: a 64-bit digest of bytes (FNV-1a), to print instead of the bytes themselves. Tells results of two
+ * builds apart; it is not meant to withstand anybody. */
 #ifndef PROGRAMS_DIGEST_H
 #define PROGRAMS_DIGEST_H
 

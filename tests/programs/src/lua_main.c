@@ -1,5 +1,5 @@
-/* lua_main.c: runs the Lua program on standard input, with the libraries that need no operating system. An error
- * that the program does not handle is printed and gives the exit status 1. */
+/* lua_main.c: runs the Lua program on standard input, with the libraries that need no operating system. An
+ * error that the program does not handle is printed and gives the exit status 1. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -7,7 +7,7 @@
 #include "read_all.h"
 
 static const luaL_Reg libraries[] = {
-    {LUA_GNAME, luaopen_base},          {LUA_COLIBNAME, luaopen_coroutine}, {LUA_TABLIBNAME, luaopen_table},
+    {LUA_GNAME, luaopen_base},        {LUA_COLIBNAME, luaopen_coroutine}, {LUA_TABLIBNAME, luaopen_table},
     {LUA_STRLIBNAME, luaopen_string}, {LUA_MATHLIBNAME, luaopen_math},    {LUA_UTF8LIBNAME, luaopen_utf8},
 };
 

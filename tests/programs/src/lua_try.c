@@ -1,8 +1,8 @@
 /* lua_try.c: see lua_try.h. The other half is in host.c. */
 #include "lua_try.h"
 
-__attribute__((import_module("protect"), import_name("try"))) void host_try(programs_protected function,
-                                                                            struct lua_State *state, void *data);
+__attribute__((import_module("protect"), import_name("try"))) void
+host_try(programs_protected function, struct lua_State *state, void *data);
 __attribute__((import_module("protect"), import_name("throw"))) void host_throw(void);
 
 __asm__(".globaltype __stack_pointer, i32\n");

@@ -1,7 +1,9 @@
-/* lua_try.h: Lua's errors without setjmp, which this libc does not have. Included before ldo.c, in the guest only.
+/* lua_try.h: Lua's errors without setjmp, which this libc does not have. Included before ldo.c, in the guest
+ * only.
  *
- * The host calls back into the guest for the protected part, ends that callback when the guest throws, and lets the
- * outer guest go on. Nothing unwinds the C stack in linear memory, so its pointer is put back here. */
+ * The host calls back into the guest for the protected part, ends that callback when the guest throws, and
+ * lets the outer guest go on. Nothing unwinds the C stack in linear memory, so its pointer is put back here.
+ */
 #ifndef PROGRAMS_LUA_TRY_H
 #define PROGRAMS_LUA_TRY_H
 

@@ -1,5 +1,5 @@
-/* quickjs_main.c: runs the JavaScript program on standard input, with a function print(); then the jobs that its promises
- * have left. An exception that it does not handle is printed and gives the exit status 1. */
+/* quickjs_main.c: runs the JavaScript program on standard input, with a function print(); then the jobs that
+ * its promises have left. An exception that it does not handle is printed and gives the exit status 1. */
 #include <quickjs.h>
 
 #include "read_all.h"

@@ -1,5 +1,5 @@
-/* read_all.h: the whole of standard input, with a NUL behind it. For programs that end when there is no memory.
- * What is read is never freed: the programs end soon after. */
+/* read_all.h: the whole of standard input, with a NUL behind it. For programs that end when there is no
+ * memory. What is read is never freed: the programs end soon after. */
 #ifndef PROGRAMS_READ_ALL_H
 #define PROGRAMS_READ_ALL_H
 

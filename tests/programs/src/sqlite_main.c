@@ -1,6 +1,6 @@
-/* sqlite_main.c: runs the SQL script on standard input against a database in a file of sqlite_vfs.c, and prints the rows
- * that it selects. An error of a statement is printed, and the next one runs. At the end the size of the file and a
- * digest of its bytes. */
+/* sqlite_main.c: runs the SQL script on standard input against a database in a file of sqlite_vfs.c, and
+ * prints the rows that it selects. An error of a statement is printed, and the next one runs. At the end the
+ * size of the file and a digest of its bytes. */
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* sqlite_vfs.c: see sqlite_vfs.h. Real enough for journals: files can be made, cut, deleted and looked up. The clock
- * stands still and random bytes are always the same, so that two runs make the same file. Locks are always free. */
+/* sqlite_vfs.c: see sqlite_vfs.h. Real enough for journals: files can be made, cut, deleted and looked up.
+ * The clock stands still and random bytes are always the same, so that two runs make the same file. Locks are
+ * always free. */
 #include "sqlite_vfs.h"
 
 #include <sqlite3.h>
@@ -160,7 +161,9 @@ static int vfs_time(sqlite3_vfs *vfs, double *day) {
   return SQLITE_OK;
 }
 
-static int vfs_last_error(sqlite3_vfs *vfs, int room, char *out) { return (void)vfs, (void)room, (void)out, 0; }
+static int vfs_last_error(sqlite3_vfs *vfs, int room, char *out) {
+  return (void)vfs, (void)room, (void)out, 0;
+}
 
 static sqlite3_vfs memory = {
     .iVersion = 1,

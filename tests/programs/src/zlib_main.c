@@ -1,5 +1,5 @@
-/* zlib_main.c: deflates standard input at every level and with every strategy, in pieces of odd sizes; prints sizes and
- * digests of what came out, inflates it and compares. */
+/* zlib_main.c: deflates standard input at every level and with every strategy, in pieces of odd sizes; prints
+ * sizes and digests of what came out, inflates it and compares. */
 #include <inttypes.h>
 #include <string.h>
 #include <zlib.h>
@@ -60,7 +60,8 @@ int main(void) {
       size_t size = pack(input, length, packed, room, level, strategy);
       unpack(packed, size, again, length);
       if (memcmp(input, again, length) != 0) return 4;
-      printf("level %d, strategy %d: %zu bytes, %016" PRIx64 "\n", level, strategy, size, digest(packed, size));
+      printf("level %d, strategy %d: %zu bytes, %016" PRIx64 "\n", level, strategy, size,
+             digest(packed, size));
     }
   return 0;
 }

@@ -1,5 +1,6 @@
-/* zstd_main.c: compresses standard input with several of zstd's strategies, with long-distance matching, and with a
- * dictionary trained on it; prints sizes and digests of what came out; decompresses it and compares. */
+/* zstd_main.c: compresses standard input with several of zstd's strategies, with long-distance matching, and
+ * with a dictionary trained on it; prints sizes and digests of what came out; decompresses it and compares.
+ */
 #include <inttypes.h>
 #include <string.h>
 #include <zdict.h>
@@ -16,8 +17,8 @@ static void check(size_t result, const char *what) {
   exit(1);
 }
 
-static void round_trip(ZSTD_CCtx *encoder, ZSTD_DCtx *decoder, const char *input, size_t length, const char *what,
-                       int level) {
+static void round_trip(ZSTD_CCtx *encoder, ZSTD_DCtx *decoder, const char *input, size_t length,
+                       const char *what, int level) {
   size_t bound = ZSTD_compressBound(length);
   char *packed = malloc(bound), *again = malloc(length + 1);
   if (!packed || !again) exit(3);

@@ -1,1 +1,2 @@
-/* setjmp.h: stands in for the C library's, which refuses to be included; nothing of it is used, see lua_try.h. */
+/* setjmp.h: stands in for the C library's, which refuses to be included; nothing of it is used, see
+ * lua_try.h. */
