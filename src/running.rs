@@ -34,6 +34,8 @@ pub struct Runner {
     pub current: AtomicPtr<ControlBlock>,
     /// A guest that could not be stopped yet: something else ran on top of it.
     pub retry: AtomicPtr<ControlBlock>,
+    /// The token of the latest typed entry that did not return, for its caller: who waits may be resumed elsewhere by then.
+    pub token: AtomicU64,
 }
 
 const NO_TIMER: i32 = -1;
@@ -176,6 +178,7 @@ impl Runner {
             armed: AtomicU64::new(Times::NEVER),
             current: AtomicPtr::new(std::ptr::null_mut()),
             retry: AtomicPtr::new(std::ptr::null_mut()),
+            token: AtomicU64::new(0),
         }
     }
 

@@ -13,7 +13,9 @@ use crate::error::{Result, Status, error};
 use crate::guard;
 use crate::instance::waiting::Way;
 use crate::instance::{Handle, Live, live, run};
+use crate::thread;
 use lucet_format::value::ValueType;
+use std::sync::atomic::Ordering;
 
 /// The most parameters that a typed entry has.
 pub const PARAMETERS: usize = 12;
@@ -62,12 +64,22 @@ pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32, export: u32
         run::settle_short(block, code, function, Way::Registers)
     };
     match guard::catch(settle) {
-        Ok(Ok(outcome)) => u64::from(outcome.kind),
+        Ok(Ok(outcome)) => {
+            keep_token(outcome.token);
+            u64::from(outcome.kind)
+        }
         Ok(Err(_)) => u64::from(LUCET_NOT_RUN),
         Err(_) => {
             let _ = error!(Status::Poisoned, "an internal error in a typed call");
             u64::from(LUCET_NOT_RUN)
         }
+    }
+}
+
+/// For callers who want more than the kind.
+fn keep_token(token: u64) {
+    if let Some(runner) = thread::runner() {
+        runner.token.store(token, Ordering::Relaxed);
     }
 }
 
@@ -102,6 +114,7 @@ unsafe fn call(spill: &Spill, stack: *const u64, export: u32, image: usize) -> R
         count += 1;
     }
     let outcome = run::call(Handle(handle), func, &values[..count])?;
+    keep_token(outcome.token);
     if outcome.kind == LUCET_RETURNED && outcome.value_count == 1 && result != 0 {
         // SAFETY: one value was returned.
         let value = unsafe { *outcome.values };

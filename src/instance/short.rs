@@ -6,7 +6,10 @@
 use super::outcome::{self, NOT_RUN};
 use super::run::{enter_adapter, settle_short, write_type};
 use super::waiting::Way;
-use crate::abi::{LUCET_NOT_RUN, LUCET_RETURNED, lucet_outcome, lucet_v128, lucet_value};
+use crate::abi::{
+    LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_SUSPENDED, lucet_outcome, lucet_v128,
+    lucet_value,
+};
 use crate::control::{exit, state};
 use crate::module::Func;
 use crate::module::short::Short;
@@ -95,6 +98,12 @@ fn through_stub(
         }
         // The long way finds out again why, and has a status for it.
         LUCET_NOT_RUN => return None,
+        // The instance is not looked at: another thread may have resumed it.
+        LUCET_SUSPENDED | LUCET_PREEMPTED => {
+            *out = NOT_RUN;
+            out.kind = kind;
+            out.token = thread::runner().map_or(0, |runner| runner.token.load(Ordering::Relaxed));
+        }
         _ => *out = outcome::of(block),
     }
     Some(())

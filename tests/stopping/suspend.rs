@@ -266,24 +266,51 @@ fn a_start_function_that_waits() {
 fn a_typed_entry_that_is_suspended() {
     let guest = suspending();
     let address = guest.module.entry(b"word", 0x11).expect("an entry");
-    type Word = unsafe extern "C" fn(Handle, *mut i32, i32) -> u32;
+    type Word = unsafe extern "C" fn(u64, *mut i32, i32) -> u32;
     // SAFETY: the entry was looked up with these types.
     let word = unsafe { std::mem::transmute::<usize, Word>(address) };
     let address = guest.module.entry(b"double", 0x44).expect("an entry");
-    type Double = unsafe extern "C" fn(Handle, *mut f64, f64) -> u32;
+    type Double = unsafe extern "C" fn(u64, *mut f64, f64) -> u32;
     // SAFETY: as above.
     let double = unsafe { std::mem::transmute::<usize, Double>(address) };
     for round in 0..4 {
         let (mut result, mut float) = (-1, -1.0);
         // SAFETY: a live instance and room for the result.
-        let kind = unsafe { word(guest.handle, &mut result, round) };
+        let kind = unsafe { word(guest.handle.0, &mut result, round) };
         assert_eq!((kind, result), (LUCET_SUSPENDED, -1));
         let wanted = 1000 * round as u128 + 5;
         assert_eq!(values(&resume(guest.handle, &[i32(5)])), [wanted]);
         // SAFETY: as above.
-        let kind = unsafe { double(guest.handle, &mut float, 1.0) };
+        let kind = unsafe { double(guest.handle.0, &mut float, 1.0) };
         assert_eq!((kind, float), (LUCET_SUSPENDED, -1.0));
         let outcome = resume(guest.handle, &[f64(8.0)]);
         assert_eq!(values(&outcome), [u128::from(8.5f64.to_bits())]);
+    }
+}
+
+/// Calls by handle go through the typed stub where they can; token and results are those of other calls.
+#[test]
+fn a_call_by_handle_that_is_suspended() {
+    let guest = suspending();
+    let func = guest.module.func(b"word").expect("an export");
+    for (round, slice) in [(1, 0), (2, 1_000_000_000), (3, 0)] {
+        limit(
+            guest.handle,
+            Allowance {
+                slice,
+                ..Allowance::default()
+            },
+        );
+        let mut outcome = instance::outcome::NOT_RUN;
+        let arguments = [i32(round)];
+        if !instance::short::call(guest.handle.0, func, &arguments, &mut outcome) {
+            outcome = instance::call(guest.handle, func, &arguments).expect("a call");
+        }
+        assert_eq!(
+            (outcome.kind, outcome.token),
+            (LUCET_SUSPENDED, round as u64)
+        );
+        let wanted = 1000 * round as u128 + 5;
+        assert_eq!(values(&resume(guest.handle, &[i32(5)])), [wanted]);
     }
 }

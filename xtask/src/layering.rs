@@ -120,6 +120,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "typed",
         &[
+            "thread",
             "control",
             "abi",
             "arguments",
