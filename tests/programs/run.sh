@@ -34,7 +34,9 @@ stage() {
   local debug=${CARGO_TARGET_DIR:-$top/target}/debug
   prefix=$build/prefix
   mkdir -p "$prefix/bin" "$prefix/lib"
-  cp "$debug/liblucet.so" "$prefix/lib/" && cp "$debug/lucetc" "$prefix/bin/" && cp -r "$top/include" "$prefix/"
+  cp "$debug/liblucet.so" "$prefix/lib/" && cp "$debug/lucetc" "$prefix/bin/" && cp -r "$top/include" "$prefix/" || return 1
+  # The name that programs look for, such as liblucet.so.0.1.
+  ln -sf liblucet.so "$prefix/lib/$(readelf -d "$debug/liblucet.so" | sed -n 's/.*soname: \[\(.*\)\].*/\1/p')"
 }
 prefix=${LUCET_PREFIX:-$top/build/prefix}
 [ -x "$prefix/bin/lucetc" ] || stage || {
