@@ -1,0 +1,290 @@
+// lucet/host.hpp: C++ functions as host functions: their types are deduced, their buffers checked, their
+// exceptions stopped.
+//
+// A host function may take a `lucet::call &` first. Its parameters are values (see is_scalar in value.hpp)
+// and buffers; a buffer takes two i32 of the guest: address and length in bytes. All buffers are checked
+// before the function runs; if one is outside of memory 0, or a string_view is not UTF-8, the guest traps
+// with LUCET_TRAP_HOST_ARGUMENT and the function does not run. It returns nothing, a value, or a tuple or
+// pair of values.
+//
+// Invariants: what is registered is noexcept, so that nothing unwinds into guest frames: with exceptions off,
+// one that comes through ends the program. An exception is kept in a slot of the thread from the throw until
+// the entry ends; no other host function can run on the thread in between.
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef LUCET_HOST_HPP
+#define LUCET_HOST_HPP
+
+#include "guest.hpp"
+#include <array>
+#include <tuple>
+
+#pragma GCC visibility push(default)
+
+namespace lucet {
+inline namespace LUCET_MODE_ {
+namespace detail {
+
+template <class> constexpr bool never = false;
+
+// ---- parameters: which wasm values make one, and how ----
+
+template <class P> struct parameter {
+  static_assert(!std::is_same_v<P, call &>,
+                "lucet::call & can only be the first parameter of a host function");
+  static_assert(!std::is_same_v<std::decay_t<P>, call> || std::is_same_v<P, call &>,
+                "take the call as lucet::call &");
+  static_assert(
+      is_scalar<P> || std::is_same_v<std::decay_t<P>, call>,
+      "not a type for a host function's parameter: use (u)int32_t, (u)int64_t, float, double, lucet_funcref, "
+      "lucet_externref or lucet_v128 by value, or lucet::bytes, lucet::mutable_bytes or std::string_view");
+  using wasm = std::tuple<P>;
+  static constexpr bool is_buffer = false;
+  P held{};
+  template <size_t At, class Wasm> bool load(lucet_call *, const Wasm &from) noexcept {
+    held = std::get<At>(from);
+    return true;
+  }
+};
+
+// View is what the function takes; View(data, size) makes one.
+template <class View, bool writable> struct buffer_parameter {
+  using wasm = std::tuple<uint32_t, uint32_t>;
+  static constexpr bool is_buffer = true;
+  View held{};
+  template <size_t At, class Wasm> bool load(lucet_call *raw, const Wasm &from) noexcept {
+    using element = std::remove_pointer_t<decltype(held.data())>;
+    const uint32_t address = std::get<At>(from), length = std::get<At + 1>(from);
+    lucet_instance *instance = lucet_call_instance(raw);
+    if constexpr (writable) {
+      uint8_t *data = nullptr;
+      if (lucet_instance_view_mut(instance, 0, address, length, &data)) return false;
+      held = View(reinterpret_cast<element *>(data), length);
+    } else {
+      const uint8_t *data = nullptr;
+      if (lucet_instance_view(instance, 0, address, length, &data)) return false;
+      held = View(reinterpret_cast<element *>(data), length);
+      if constexpr (std::is_same_v<View, std::string_view>) return is_utf8(bytes(data, length));
+    }
+    return true;
+  }
+};
+template <> struct parameter<bytes> : buffer_parameter<bytes, false> {};
+template <> struct parameter<mutable_bytes> : buffer_parameter<mutable_bytes, true> {};
+template <> struct parameter<std::string_view> : buffer_parameter<std::string_view, false> {};
+#if LUCET_SPAN_
+template <> struct parameter<std::span<const uint8_t>> : buffer_parameter<std::span<const uint8_t>, false> {};
+template <> struct parameter<std::span<uint8_t>> : buffer_parameter<std::span<uint8_t>, true> {};
+template <>
+struct parameter<std::span<const std::byte>> : buffer_parameter<std::span<const std::byte>, false> {};
+template <> struct parameter<std::span<std::byte>> : buffer_parameter<std::span<std::byte>, true> {};
+#endif
+
+// ---- results: which wasm values they are ----
+
+template <class R> struct returning {
+  static_assert(is_scalar<R>,
+                "not a type for a host function's result: use void, (u)int32_t, (u)int64_t, float, double, "
+                "lucet_funcref, lucet_externref or lucet_v128, or a std::tuple or std::pair of these");
+  static constexpr std::array<lucet_type, 1> types{type_of<R>()};
+  static void store(const R &from, lucet_value *to) noexcept { to[0] = pack(from); }
+};
+template <> struct returning<void> {
+  static constexpr std::array<lucet_type, 0> types{};
+};
+template <class... Rs> struct returning<std::tuple<Rs...>> {
+  static_assert((is_scalar<Rs> && ...),
+                "not a type for a host function's result: the tuple holds something that is no "
+                "WebAssembly type");
+  static constexpr std::array<lucet_type, sizeof...(Rs)> types{type_of<Rs>()...};
+  static void store(const std::tuple<Rs...> &from, lucet_value *to) noexcept {
+    std::apply([&to](const Rs &...each) { ((*to++ = pack(each)), ...); }, from);
+  }
+};
+template <class A, class B> struct returning<std::pair<A, B>> : returning<std::tuple<A, B>> {};
+
+// ---- signatures ----
+
+template <class Wasm> constexpr bool typed_suits = false;
+template <class... W>
+constexpr bool typed_suits<std::tuple<W...>> = sizeof...(W) <= 12 && !(std::is_same_v<W, lucet_v128> || ...);
+
+template <class R, bool takes_call, bool no_throw, class... P> struct signature {
+  using result = R;
+  using wasm = decltype(std::tuple_cat(std::declval<typename parameter<P>::wasm>()...));
+  static constexpr bool is_noexcept = no_throw;
+  static constexpr bool has_buffers = (parameter<P>::is_buffer || ...);
+  // Whether a C function with the guest's types can be registered; else it is called with arrays.
+  static constexpr bool is_typed =
+      typed_suits<wasm> && !std::is_same_v<R, lucet_v128> && (std::is_void_v<R> || is_scalar<R>);
+
+  // Calls `function`, or has the guest trap.
+  template <class Function> static R invoke(lucet_call *raw, Function &&function, const wasm &from) {
+    return load(raw, function, from, std::index_sequence_for<P...>());
+  }
+
+private:
+  static constexpr size_t offset(size_t of) noexcept {
+    constexpr size_t sizes[] = {std::tuple_size_v<typename parameter<P>::wasm>..., 0};
+    size_t sum = 0;
+    for (size_t i = 0; i < of; i++)
+      sum += sizes[i];
+    return sum;
+  }
+  template <class Function, size_t... I>
+  static R load(lucet_call *raw, Function &function, const wasm &from, std::index_sequence<I...>) {
+    std::tuple<parameter<P>...> loaded;
+    if (!(std::get<I>(loaded).template load<offset(I)>(raw, from) && ...)) {
+      ignored(lucet_call_trap(raw, LUCET_TRAP_HOST_ARGUMENT));
+      return R();
+    }
+    (void)from;
+    (void)loaded;
+    if constexpr (takes_call) {
+      call here(raw);
+      return function(here, std::get<I>(loaded).held...);
+    } else {
+      return function(std::get<I>(loaded).held...);
+    }
+  }
+};
+
+template <class R, bool no_throw, class... P> struct signature_of {
+  using type = signature<R, false, no_throw, P...>;
+};
+template <class R, bool no_throw, class... P> struct signature_of<R, no_throw, call &, P...> {
+  using type = signature<R, true, no_throw, P...>;
+};
+
+// What a callable is: for functions and members of `object`. `shared` says whether several threads may call
+// it at a time.
+template <class F> struct callable {
+  static_assert(never<F>,
+                "not a host function: expected a function, a member function, or an object with one "
+                "operator() that is not a template");
+};
+#define LUCET_CALLABLE_(Noexcept, value)                                                                     \
+  template <class R, class... P> struct callable<R (*)(P...) Noexcept> {                                     \
+    using type = typename signature_of<R, value, P...>::type;                                                \
+    using object = void;                                                                                     \
+    static constexpr bool shared = true;                                                                     \
+  };                                                                                                         \
+  template <class R, class C, class... P> struct callable<R (C::*)(P...) Noexcept> {                         \
+    using type = typename signature_of<R, value, P...>::type;                                                \
+    using object = C;                                                                                        \
+    static constexpr bool shared = false;                                                                    \
+  };                                                                                                         \
+  template <class R, class C, class... P> struct callable<R (C::*)(P...) const Noexcept> {                   \
+    using type = typename signature_of<R, value, P...>::type;                                                \
+    using object = const C;                                                                                  \
+    static constexpr bool shared = true;                                                                     \
+  };
+LUCET_CALLABLE_(, false)
+LUCET_CALLABLE_(noexcept, true)
+#undef LUCET_CALLABLE_
+
+template <class F, class = void> struct functor : callable<F> {};
+template <class F>
+struct functor<F, std::void_t<decltype(&F::operator())>> : callable<decltype(&F::operator())> {};
+
+// ---- the boundary ----
+
+#if LUCET_EXCEPTIONS_
+// Ends the calling guest as its callback ended. False: the exception is about another guest, or needs more
+// than that.
+inline bool end_alike(lucet_call *raw, const stopped &ended) noexcept {
+  if (ended.instance() != lucet_call_instance(raw)) return false;
+  if (ended.kind() == LUCET_TRAPPED) return !lucet_call_trap(raw, ended.detail());
+  return ended.detail() == LUCET_STOP_HOST && !lucet_call_terminate(raw, ended.token());
+}
+
+// To be called while an exception is handled: keeps it for the end of the entry.
+inline void keep_thrown(lucet_call *raw) noexcept {
+  pending &slot = thrown();
+  slot.what = std::current_exception();
+  slot.instance = lucet_call_instance(raw);
+  ignored(lucet_call_terminate(raw, exception_token));
+}
+#endif
+
+// Runs `body` with its exceptions stopped: the guest ends when the host function returns.
+template <class R, class Body> R guarded(lucet_call *raw, Body &&body) noexcept {
+#if LUCET_EXCEPTIONS_
+  try {
+    return body();
+  } catch (const guest_fault &fault) {
+    // A number that is no trap is the host's mistake, and must not let the guest go on.
+    if (lucet_call_trap(raw, fault.trap())) ignored(lucet_call_trap(raw, LUCET_TRAP_HOST));
+  } catch (const stopped &ended) {
+    if (!end_alike(raw, ended)) keep_thrown(raw);
+  } catch (...) {
+    keep_thrown(raw);
+  }
+  return R();
+#else
+  (void)raw;
+  return body();
+#endif
+}
+
+// What C calls, with the guest's own parameters.
+template <auto function, class Wasm> struct typed_entry;
+template <auto function, class... W> struct typed_entry<function, std::tuple<W...>> {
+  using about = callable<decltype(function)>;
+  using type = typename about::type;
+  using R = typename type::result;
+  static R enter(lucet_call *raw, W... wasm) noexcept {
+    return guarded<R>(raw, [&] {
+      if constexpr (std::is_void_v<typename about::object>) {
+        return type::invoke(raw, function, std::tuple<W...>(wasm...));
+      } else {
+        auto *object = static_cast<typename about::object *>(lucet_call_data(raw));
+        auto bound = [object](auto &&...each) -> R {
+          return (object->*function)(std::forward<decltype(each)>(each)...);
+        };
+        return type::invoke(raw, bound, std::tuple<W...>(wasm...));
+      }
+    });
+  }
+  static lucet_host_function row(uint32_t flags, const char *name) noexcept {
+    return lucet_detail::typed<R, W...>::row(flags, name, enter);
+  }
+};
+
+// What C calls with arrays. F is called as a const object.
+template <class F, class Type, class Wasm> struct dynamic_entry;
+template <class F, class Type, class... W> struct dynamic_entry<F, Type, std::tuple<W...>> {
+  using R = typename Type::result;
+  static void enter(lucet_call *raw, void *data, const lucet_value *from, lucet_value *to) noexcept {
+    const F &function = *static_cast<const F *>(data);
+    guarded<void>(raw, [&] {
+      (void)to;
+      if constexpr (std::is_void_v<R>)
+        Type::invoke(raw, function, load(from, std::index_sequence_for<W...>()));
+      else
+        returning<R>::store(Type::invoke(raw, function, load(from, std::index_sequence_for<W...>())), to);
+    });
+  }
+  static void release(void *data) noexcept { delete static_cast<F *>(data); }
+  // Takes `function` when it succeeds.
+  static lucet_status define(lucet_linker *linker, const char *module_name, const char *name, F *function) {
+    static constexpr lucet_type parameters[] = {type_of<W>()..., LUCET_VOID};
+    constexpr auto &results = returning<R>::types;
+    return lucet_linker_define_dynamic(linker, module_name, name, parameters, sizeof...(W), results.data(),
+                                       results.size(), enter, function, release);
+  }
+
+private:
+  template <size_t... I>
+  static std::tuple<W...> load(const lucet_value *from, std::index_sequence<I...>) noexcept {
+    (void)from;
+    return std::tuple<W...>(unpack<W>(from[I])...);
+  }
+};
+
+} // namespace detail
+} // namespace LUCET_MODE_
+} // namespace lucet
+
+#pragma GCC visibility pop
+#endif

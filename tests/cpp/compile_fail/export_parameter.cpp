@@ -1,0 +1,10 @@
+// A parameter of a typed export that WebAssembly does not have.
+// expect: not a parameter of a typed export
+#include <lucet.hpp>
+#ifdef RIGHT
+#define TYPE int32_t(int32_t)
+#else
+#define TYPE int32_t(bool)
+#endif
+void look(const lucet::module &module);
+void look(const lucet::module &module) { (void)module.func<TYPE>("f"); }

@@ -1,0 +1,15 @@
+// A missing argument.
+// expect-gcc: no match for call
+// expect-clang: no matching function for call
+#include <lucet.hpp>
+#ifdef RIGHT
+#define ARGUMENTS guest, 1
+#else
+#define ARGUMENTS guest
+#endif
+int32_t enter(const lucet::func<int32_t(int32_t)> &f, lucet::module &module, lucet::instance &guest);
+int32_t enter(const lucet::func<int32_t(int32_t)> &f, lucet::module &module, lucet::instance &guest) {
+  (void)module;
+  (void)guest;
+  return f(ARGUMENTS);
+}

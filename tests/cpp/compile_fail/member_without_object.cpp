@@ -1,0 +1,14 @@
+// A member function needs its object.
+// expect: a member function needs its object
+#include <lucet.hpp>
+struct server { void log(int32_t) {} void peek(int32_t) const {} };
+struct other {};
+void define(lucet::linker &linker, server &object, const server &constant, other &stranger);
+void define(lucet::linker &linker, server &object, const server &constant, other &stranger) {
+  (void)constant, (void)object, (void)stranger;
+#ifdef RIGHT
+  linker.define<&server::log>("env", "log", object);
+#else
+  linker.define<&server::log>("env", "log");
+#endif
+}

@@ -1,0 +1,16 @@
+;; throw.wat: a guest whose host functions throw: at once, from below a callback, and again and again.
+(module
+  (import "env" "act" (func $act (param i32) (result i32)))
+  (import "env" "again" (func $again (param i32) (result i32)))
+  (memory (export "memory") 1)
+  (global $after (export "after") (mut i32) (i32.const 0))
+  (func $run (export "act") (param i32) (result i32)
+    (global.set $after (i32.const 1))
+    (call $act (local.get 0))
+    (global.set $after (i32.const 2)))
+  (func (export "again") (param i32) (result i32)
+    (call $again (local.get 0)))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+    (call $act (i32.const 1)))
+  (func (export "trap") (unreachable))
+  (func (export "fine") (result i32) (i32.const 5)))

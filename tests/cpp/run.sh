@@ -1,0 +1,132 @@
+#!/bin/sh
+# run.sh: builds and runs the tests of lucet.hpp against an installed Lucet.
+#
+#   LUCET_PREFIX=/usr/local tests/cpp/run.sh [BUILD_DIR]
+#
+# LUCET_PREFIX holds include/, lib/liblucet.so and bin/lucetc. Unit programs are built by g++ for C++17, by g++ for C++20 with
+# the address and undefined behaviour sanitizers, and by clang. One line per test; the last is "cpp: N passed, M failed", with
+# exit status 1 when M > 0. ONLY=pattern runs the unit programs that match, and nothing else.
+#
+# Invariants: writes to BUILD_DIR only; a guest or program that does not build is a failure, not skipped.
+set -u
+: "${LUCET_PREFIX:?set LUCET_PREFIX to an installed prefix}"
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+build=${1:-${TMPDIR:-/tmp}/lucet-tests-cpp}
+include=$LUCET_PREFIX/include
+lib=$LUCET_PREFIX/lib
+[ -e "$lib/liblucet.so" ] || lib=$(dirname "$(find "$LUCET_PREFIX" -name liblucet.so | head -1)")
+only=${ONLY:-}
+passed=0 failed=0
+mkdir -p "$build/guests" "$build/alone"
+
+export LUCET_GUESTS="$build/guests"
+export LD_LIBRARY_PATH="$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+# The guests' faults are the library's business, not the sanitizer's.
+export ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigill=0:allow_user_segv_handler=1:detect_leaks=1:exitcode=99
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+
+warnings="-Wall -Wextra -pedantic -Wconversion -Wshadow -Werror"
+link="-L$lib -llucet -lpthread"
+asan="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+
+result() { # result NAME STATUS [NOTE]: counts; what went wrong is in $build/log
+  if [ "$2" -eq 0 ]; then
+    passed=$((passed + 1))
+    echo "ok   $1${3:+: $3}"
+  else
+    failed=$((failed + 1))
+    echo "FAIL $1 (exit status $2)"
+    head -25 "$build/log" | sed 's/^/     /'
+  fi
+}
+
+program() { # program NAME COMPILER FLAGS SOURCE...: builds and runs
+  name=$1 compiler=$2 flags=$3
+  shift 3
+  binary=$build/$(echo "$name" | tr ' /' '__')
+  if $compiler $flags $warnings -g -I"$include" -o "$binary" "$@" $link >"$build/log" 2>&1; then
+    timeout 120 "$binary" >"$build/log" 2>&1
+    status=$?
+  else
+    status=125
+  fi
+  result "$name" $status "$(tail -1 "$build/log")"
+}
+
+guests() {
+  for source in "$here"/guests/*.wat; do
+    "$LUCET_PREFIX/bin/lucetc" -o "$build/guests/$(basename "$source" .wat).so" "$source" || return 1
+  done
+}
+
+# Every header by itself, in both modes, with more warnings than users usually ask for.
+headers() {
+  more="-Wold-style-cast -Wzero-as-null-pointer-constant -Wextra-semi -Wnon-virtual-dtor -Wundef -Wredundant-decls -fsyntax-only"
+  for header in lucet.hpp $(cd "$include" && ls lucet/*.hpp); do
+    source=$build/alone/$(basename "$header").cpp
+    printf '#include <%s>\n#include <lucet.hpp>\n#include <%s>\n' "$header" "$header" >"$source"
+    for compiler in g++ clang++-16; do
+      command -v $compiler >/dev/null || continue
+      for standard in c++17 c++20 gnu++20; do
+        for mode in -fexceptions "-fno-exceptions -fno-rtti" -DLUCET_NO_EXCEPTIONS; do
+          $compiler -std=$standard $mode $warnings $more -I"$include" "$source" >"$build/log" 2>&1
+          result "$header $compiler $standard $mode" $?
+        done
+      done
+    done
+  done
+  # Refused by a sentence, not by a page of errors.
+  g++ -std=c++14 -fsyntax-only -I"$include" "$build/alone/error.hpp.cpp" >"$build/log" 2>&1
+  grep -q "lucet.hpp needs C++17" "$build/log"
+  result "C++14 is refused" $?
+}
+
+units() {
+  for source in "$here"/unit/*$only*.cpp; do
+    unit=unit/$(basename "$source" .cpp)
+    case $unit in
+    */no_exceptions) modes="-fno-exceptions -fno-rtti|-DLUCET_NO_EXCEPTIONS" ;;
+    *) modes="-fexceptions|-fno-rtti" ;;
+    esac
+    program "$unit g++ c++17" g++ "-std=c++17 -O2 ${modes%|*}" "$source"
+    program "$unit g++ c++20 sanitized" g++ "-std=c++20 -O1 $asan ${modes%|*}" "$source"
+    ! command -v clang++-16 >/dev/null || program "$unit clang c++20" clang++-16 "-std=c++20 -O1 ${modes#*|}" "$source"
+  done
+}
+
+# A program of two halves, with and without exceptions: neither may get the other's inline functions.
+modes() {
+  for order in "with without" "without with"; do
+    for half in $order; do
+      [ $half = with ] && mode=-fexceptions || mode="-fno-exceptions -fno-rtti"
+      g++ -std=c++17 -O0 $warnings $mode -I"$include" -c -o "$build/$half.o" "$here/modes/$half.cpp" >"$build/log" 2>&1 ||
+        result "modes/$half.cpp" 1
+    done
+    set -- $order
+    program "modes $1 before $2" g++ "-std=c++17" "$build/$1.o" "$build/$2.o"
+  done
+}
+
+compile_fail() {
+  "$here/compile_fail/run.sh" "$include" "$build" >"$build/log" 2>&1
+  cat "$build/log"
+  passed=$((passed + $(grep -c '^ok ' "$build/log")))
+  wrong=$(grep -c '^FAIL' "$build/log")
+  failed=$((failed + wrong))
+  grep -q '^ok ' "$build/log" || result "compile_fail" 1
+}
+
+guests >"$build/log" 2>&1
+result guests $?
+if [ -z "$only" ]; then
+  headers
+  compile_fail
+  modes
+  "$here/documented.sh" "$top/docs/host-functions.md" "$build/documented" >"$build/log" 2>&1
+  result "docs/host-functions.md" $? "$(tail -1 "$build/log")"
+fi
+units
+
+echo "cpp: $passed passed, $failed failed"
+[ $failed -eq 0 ]
