@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo bench bench-readme package-check clean
+.PHONY: help build install check test spec demo bench bench-readme fuzz package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -51,6 +51,10 @@ bench: ## against wasmtime and wasm2c; writes bench/out/report.json, a table and
 
 bench-readme: ## writes the figures of the last `make bench` into the README
 	@python3 bench/readme.py
+
+fuzz: ## compares generated modules with an interpreter for SECONDS (600), from seed FROM on
+	@scripts/setup.sh rust
+	@cargo run --locked -p lucet-fuzz -- --seeds $(or $(FROM),0)..18446744073709551615 --seconds $(or $(SECONDS),600) --keep "$(CURDIR)/build/fuzz"
 
 package-check: ## builds and installs with Debian's own Rust packages (cargo-web), without rustup
 	@scripts/package-check.sh
