@@ -48,7 +48,8 @@ public:
   lucet_status status() const noexcept { return status_; }
   const char *status_name() const noexcept { return lucet_status_name(status_); }
 
-  // How the guest ended: LUCET_TRAPPED, LUCET_TERMINATED; LUCET_NOT_RUN when this is not about a guest's end.
+  // How the guest was left: LUCET_TRAPPED, LUCET_TERMINATED, LUCET_SUSPENDED, LUCET_PREEMPTED; LUCET_NOT_RUN
+  // when this is not about that.
   uint32_t kind() const noexcept { return kind_; }
   // LUCET_TRAP_* or LUCET_STOP_*.
   uint32_t detail() const noexcept { return detail_; }
@@ -63,8 +64,10 @@ public:
 
 protected:
   error(const lucet_outcome &ended, const std::string &description)
-      : std::runtime_error(description), status_(LUCET_NEEDS_RESET), kind_(ended.kind), detail_(ended.detail),
-        token_(ended.token) {}
+      : std::runtime_error(description),
+        status_(ended.kind == LUCET_TRAPPED || ended.kind == LUCET_TERMINATED ? LUCET_NEEDS_RESET
+                                                                              : LUCET_BAD_STATE),
+        kind_(ended.kind), detail_(ended.detail), token_(ended.token) {}
 
 private:
   lucet_status status_;
@@ -73,7 +76,8 @@ private:
   uint64_t token_ = 0;
 };
 
-// A guest did not return: it trapped or was terminated, and needs a reset. Thrown out of a host function that
+// A guest did not return: it trapped or was terminated, and needs a reset; or it waits for instance::resume.
+// Thrown out of a host function that
 // has called back, it ends the outer guest in the same way.
 class stopped : public error {
 public:

@@ -170,9 +170,23 @@ inline void rethrow_thrown(const lucet_instance *instance, const lucet_outcome &
 #endif
 }
 
+// What happened in one line. A guest that waits may be another thread's already, so it is not asked.
+inline std::string description_of(const guest &self, uint32_t kind) {
+  switch (kind) {
+  case LUCET_RETURNED:
+    return "returned";
+  case LUCET_SUSPENDED:
+    return "suspended by a host function";
+  case LUCET_PREEMPTED:
+    return "preempted at the end of its slice";
+  default:
+    return self.describe();
+  }
+}
+
 inline outcome outcome_of(const guest &self, const lucet_outcome &raw) {
   rethrow_thrown(self.get(), raw);
-  return outcome(raw, raw.kind == LUCET_RETURNED ? std::string("returned") : self.describe(), self.get());
+  return outcome(raw, description_of(self, raw.kind), self.get());
 }
 
 // Arguments as an array. One element more than needed: there may be none.
@@ -224,6 +238,8 @@ public:
   }
   // Terminates the guest when the function returns; the reason is the outcome's token.
   returned<void> terminate(uint64_t reason) { return detail::checked(lucet_call_terminate(raw_, reason)); }
+  // Suspends the guest when the function returns; instance::resume gives what the guest sees as the result.
+  returned<void> suspend(uint64_t token) { return detail::checked(lucet_call_suspend(raw_, token)); }
 
   // Calls an export of the calling guest. Unless guest().keep() is called, a callback that did not return
   // ends the outer guest in the same way. Rethrows what a host function has thrown below. LUCET_DEPTH is a

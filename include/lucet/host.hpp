@@ -190,12 +190,12 @@ struct functor<F, std::void_t<decltype(&F::operator())>> : callable<decltype(&F:
 // ---- the boundary ----
 
 #if LUCET_EXCEPTIONS_
-// Ends the calling guest as its callback ended. False: the exception is about another guest, or needs more
-// than that.
-inline bool end_alike(lucet_call *raw, const stopped &ended) noexcept {
+// Whether the calling guest ends as its callback has ended, which is what the exception tells. Not so when it
+// is about another guest, or when the host has said keep.
+inline bool ends_alike(lucet_call *raw, const stopped &ended) noexcept {
   if (ended.instance() != lucet_call_instance(raw)) return false;
-  if (ended.kind() == LUCET_TRAPPED) return !lucet_call_trap(raw, ended.detail());
-  return ended.detail() == LUCET_STOP_HOST && !lucet_call_terminate(raw, ended.token());
+  // This never enters the guest: null is refused too, but after the state.
+  return lucet_call_funcref(raw, lucet_funcref{0}, nullptr, 0, nullptr) == LUCET_BAD_STATE;
 }
 
 // To be called while an exception is handled: keeps it for the end of the entry.
@@ -216,7 +216,7 @@ template <class R, class Body> R guarded(lucet_call *raw, Body &&body) noexcept 
     // A number that is no trap is the host's mistake, and must not let the guest go on.
     if (lucet_call_trap(raw, fault.trap())) ignored(lucet_call_trap(raw, LUCET_TRAP_HOST));
   } catch (const stopped &ended) {
-    if (!end_alike(raw, ended)) keep_thrown(raw);
+    if (!ends_alike(raw, ended)) keep_thrown(raw);
   } catch (...) {
     keep_thrown(raw);
   }

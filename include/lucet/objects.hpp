@@ -246,6 +246,13 @@ public:
     lucet_outcome raw = {};
     return finish(lucet_instance_start(instance_, &raw), raw);
   }
+  // Goes on with a guest that was suspended, the results being those of its host function; or with one that
+  // was preempted, without results. From any thread.
+  template <class... Results> returned<outcome> resume(Results... results) {
+    const detail::packed<Results...> packed(results...);
+    lucet_outcome raw = {};
+    return finish(lucet_instance_resume(instance_, packed.values, packed.count, &raw), raw);
+  }
   // Asks the guest's cabi_realloc for memory. Answers the address.
   returned<uint64_t> alloc(size_t size, size_t align) {
     uint64_t address = 0;
@@ -296,6 +303,7 @@ public:
   }
   // The result. Fails as `stopped` when the guest trapped or was terminated; rethrows what a host function
   // has thrown. Fails with LUCET_BAD_STATE when the guest was not entered; what() says why.
+  // For a guest that waits, `stopped` has no token: its host function knows it, and instance::run tells.
   returned<R> operator()(instance &in, P... arguments) const {
     if constexpr (std::is_void_v<R>) {
       const uint32_t kind = entry_(in.get(), nullptr, arguments...);
@@ -313,6 +321,11 @@ private:
   func() noexcept = default;
   static returned<R> ended(instance &in, uint32_t kind) {
     lucet_outcome raw = {};
+    if (kind == LUCET_SUSPENDED || kind == LUCET_PREEMPTED) {
+      // Another thread may have resumed it already: its outcome is not this thread's to read.
+      raw.kind = kind;
+      return detail::failed_with<R>(stopped(raw, detail::description_of(in, kind), in.get()));
+    }
     // Why a typed entry has not entered the guest is only in the sentence, which must be copied before the
     // next call.
     const error why = kind == LUCET_NOT_RUN ? error::latest(LUCET_BAD_STATE) : error(LUCET_OK, "");

@@ -109,7 +109,7 @@ enum class outcome_kind : uint32_t {
   terminated = LUCET_TERMINATED,
 };
 
-// How an entry into a guest ended: it returned values, or it trapped, or it was terminated.
+// How an entry into a guest ended: it returned values, trapped, was terminated, or waits to be resumed.
 class outcome {
 public:
   outcome(const lucet_outcome &raw, std::string description, const lucet_instance *instance)

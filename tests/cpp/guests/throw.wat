@@ -12,5 +12,6 @@
     (call $again (local.get 0)))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (call $act (i32.const 1)))
+  (func (export "spin") (loop $again (br $again)))
   (func (export "trap") (unreachable))
   (func (export "fine") (result i32) (i32.const 5)))

@@ -1,6 +1,7 @@
 // Exceptions in host functions: stopped at the boundary, rethrown from every kind of entry; faults of the
 // guest, which become traps instead.
 #include "../harness.hpp"
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -40,6 +41,15 @@ int32_t act(lucet::call &call, int32_t what) {
   case 10:
     call.trap();
     throw std::logic_error("after a trap");
+  case 12:
+    call.suspend(55);
+    return 0;
+  case 13:
+    call.suspend(55);
+    throw std::runtime_error("after all");
+  case 14: // throws when the slice is long over
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    throw std::runtime_error("slow");
   case 11:
     call.terminate(lucet::exception_token);
     return 0; // without an exception
@@ -67,6 +77,12 @@ int32_t again(lucet::call &call, int32_t depth) {
   }
   if (depth == 102) return call.run("trap").returned();
   if (depth == 103) return call.run("trap").get<int32_t>(); // throws lucet::stopped
+  if (depth == 105) return call.run("act", 12).get<int32_t>();
+  if (depth == 106) {
+    const lucet::outcome below = call.run("trap");
+    call.guest().keep();
+    return below.get<int32_t>();
+  }
   if (depth == 104) return call.run("act", 8).get<int32_t>();
   if (depth >= 200) return call.run("again", depth).get<int32_t>(); // for ever
   if (depth == 0) throw std::runtime_error("at the bottom");
@@ -161,7 +177,12 @@ void callbacks(setup &s) {
   s.guest.reset();
   CHECK(s.guest.run("again", 102).trap() == LUCET_TRAP_UNREACHABLE);
   s.guest.reset();
-  CHECK(s.guest.run("again", 103).trap() == LUCET_TRAP_UNREACHABLE);
+  const lucet::outcome trapped = s.guest.run("again", 103);
+  CHECK(trapped.trap() == LUCET_TRAP_UNREACHABLE);
+  CONTAINS(trapped.describe(), "in function 6"); // the one that trapped, not the host function around it
+  s.guest.reset();
+  // Kept, then thrown all the same: the guest must not go on, and the exception is the host's.
+  THROWS(lucet::stopped, "unreachable", s.guest.run("again", 106));
   s.guest.reset();
   CHECK(s.guest.run("again", 104).token() == 99);
   s.guest.reset();
@@ -177,6 +198,8 @@ void through_the_c_interface(setup &s) {
   const lucet_value one = lucet_value_i32(1), eleven = lucet_value_i32(11);
   CHECK(lucet_instance_run(s.guest.get(), "act", &one, 1, &ended) == LUCET_OK);
   CHECK(ended.kind == LUCET_TERMINATED && ended.token == lucet::exception_token);
+  s.guest.reset();
+  CHECK(s.guest.run("act", 8).token() == 99);
   s.guest.reset();
   auto other = lucet::instance::make(s.region, s.module);
   CHECK(other.run("act", 11).token() == lucet::exception_token);
@@ -203,6 +226,53 @@ void start_functions(const lucet::region &region) {
   CHECK(guest.start().returned());
 }
 
+void waiting(setup &s) {
+  lucet::outcome ended = s.guest.run("act", 12);
+  CHECK(ended.kind() == lucet::outcome_kind::suspended && ended.token() == 55 && !ended);
+  CHECK(ended.describe() == "suspended by a host function");
+  THROWS(lucet::stopped, "suspended", ended.get<int32_t>());
+  FAILS(LUCET_BAD_STATE, "", s.guest.run("fine"));
+  FAILS(LUCET_TYPE_MISMATCH, "", s.guest.resume(1.5));
+  std::thread([&] { ended = s.guest.resume(41); }).join();
+  CHECK(ended.get<int32_t>() == 41);
+  CHECK(s.guest.global<int32_t>("after") == 2);
+  FAILS(LUCET_BAD_STATE, "", s.guest.resume());
+  // The exception is what counts.
+  THROWS(std::runtime_error, "after all", s.guest.run("act", 13));
+  s.guest.reset();
+  const auto act_typed = s.module.func<int32_t(int32_t)>("act");
+  uint32_t kind = LUCET_NOT_RUN;
+  try {
+    (void)act_typed(s.guest, 12);
+  } catch (const lucet::stopped &left) {
+    kind = left.kind();
+    CHECK(left.status() == LUCET_BAD_STATE);
+    CONTAINS(left.what(), "suspended");
+  }
+  CHECK(kind == LUCET_SUSPENDED);
+  CHECK(s.guest.resume(3).get<int32_t>() == 3);
+  // A callback cannot wait: its host function gets the error.
+  FAILS(LUCET_BAD_STATE, "callback", s.guest.run("again", 105));
+  s.guest.reset();
+}
+
+void slices(setup &s) {
+  auto guest = lucet::instance::make(s.region, s.module);
+  auto limits = lucet_limits_default();
+  limits.slice_ns = 1000000;
+  guest.set_limits(limits);
+  CHECK(guest.run("spin").kind() == lucet::outcome_kind::preempted);
+  CHECK(guest.resume().kind() == lucet::outcome_kind::preempted);
+  guest.reset();
+  THROWS(lucet::stopped, "preempted", s.module.func<void()>("spin")(guest));
+  guest.reset();
+  // The slice ends in the host function that throws: the exception comes out, and on this thread.
+  for (int i = 0; i < 20; i++) {
+    THROWS(std::runtime_error, "slow", guest.run("act", 14));
+    guest.reset();
+  }
+}
+
 // Two guests at a time: one runs in the other's host function, and the exception passes through both.
 void one_guest_in_another(setup &s) {
   auto linker = lucet::linker::make();
@@ -215,7 +285,10 @@ void one_guest_in_another(setup &s) {
   s.guest.reset();
   // The inner guest's trap is not the outer's: that is the host's exception.
   auto with_trap = lucet::linker::make();
-  with_trap.define("env", "begin", [&inner] { (void)inner.run("trap").get<int32_t>(); });
+  with_trap.define("env", "begin", [&inner](lucet::call &call) {
+    call.trap(); // the outer guest's end is asked for, and that is not the end which the exception tells
+    (void)inner.run("trap").get<int32_t>();
+  });
   auto other = lucet::module::load(harness::guest("start").c_str(), with_trap);
   auto next = lucet::instance::make(s.region, other);
   THROWS(lucet::stopped, "unreachable", next.run("nothing"));
@@ -253,6 +326,8 @@ int main() {
     from_other_entries(s);
     faults(s);
     callbacks(s);
+    waiting(s);
+    slices(s);
     through_the_c_interface(s);
     start_functions(s.region);
     one_guest_in_another(s);

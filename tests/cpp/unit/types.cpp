@@ -148,6 +148,12 @@ static void closures_end() {
     CHECK(ended == 1);
   }
   CHECK(ended == 2);
+  // Assigning ends what was there.
+  auto linker = lucet::linker::make();
+  linker.define("env", "add", [kept = life(&ended)](int32_t a, int32_t b) { return kept.ended ? a + b : 0; });
+  auto other = lucet::linker::make();
+  linker = std::move(other);
+  CHECK(ended == 3);
 }
 
 static void wrong_types() {
