@@ -14,9 +14,9 @@ use crate::module::InitialMemory;
 /// Sets up to this size are left alone: copying them costs less than knowing better.
 const SMALL: u64 = 32;
 /// Samples that a decision is made of.
-const SAMPLES: u32 = 4;
+const SAMPLES: u32 = 3;
 /// Resets between samples at most.
-const LAST_INTERVAL: u32 = 1 << 24;
+const LAST_INTERVAL: u32 = 1024;
 
 /// Restores the hot pages of a sealed memory, and takes samples.
 ///

@@ -172,10 +172,12 @@ fn learn(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> HotS
     let fits = |hot: &HotSet| hot.pages() <= most;
     let asked = (block.misfits.get() < MISFITS && most > 0)
         .then(|| pagemap::written(block.memory_low.get(), page_count(initial.bytes)));
-    let wanted = asked
-        .flatten()
+    // All that is known, or, where that is too much, what this guest has written.
+    let written = asked.flatten();
+    let wanted = written
         .map(|written| written.union(&known))
-        .filter(fits);
+        .filter(fits)
+        .or(written.filter(fits));
     match wanted {
         Some(hot) => {
             block.misfits.set(0);
