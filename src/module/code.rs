@@ -67,7 +67,7 @@ impl CodeImage {
         let bytes = unsafe { std::slice::from_raw_parts(mapping.base() as *const u8, file_bytes) };
         let index = check(bytes, integrity)?;
         cpu::check(index.header().cpu_features)?;
-        prepare(&mapping, &index)?;
+        prepare(&mapping, &index, file)?;
         let mut code = CodeImage {
             index,
             mapping,
@@ -209,12 +209,13 @@ fn check(bytes: &[u8], integrity: Integrity) -> Result<ImageIndex> {
 }
 
 /// Makes the text executable, and puts our addresses into the runtime table, on a page that is not the file's.
-fn prepare(mapping: &Mapping, index: &ImageIndex) -> Result<()> {
+fn prepare(mapping: &Mapping, index: &ImageIndex, file: BorrowedFd<'_>) -> Result<()> {
     let header = index.header();
     let page = PAGE_SIZE as usize;
     let (text, text_length) = (header.text.offset as usize, header.text.length as usize);
     let table_page = text + text_length;
-    mapping.protect(text, text_length, Access::ReadExecute)?;
+    // A mapping of its own: hardened processes refuse to make pages executable that were not from the start.
+    mapping.map_file(text, text_length, Access::ReadExecute, file, text as u64)?;
     mapping.renew(table_page, page)?;
     mapping.protect(table_page, page, Access::ReadWrite)?;
     let addresses = context::runtime_table();
