@@ -3,7 +3,7 @@
 //! A sealed memory's hot pages are copied at each reset, whether the guest has written them or not: nobody tells. So now and then
 //! a reset gives them back to the kernel instead, and the reset after that asks which of them have been written since: one
 //! sample. After [`SAMPLES`] of them, pages that were in none are cold again. Samples cost system calls and page faults, so they
-//! are taken rarely, of large sets only, and ever more rarely while they find nothing.
+//! are taken rarely, of large sets only, and more rarely, down to one in [`LAST_INTERVAL`] resets, while they find nothing.
 
 use super::{Region, pagemap, seal};
 use crate::control::ControlBlock;

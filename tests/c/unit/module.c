@@ -26,25 +26,28 @@ static struct file contents(const char *path) {
 
 static void ways(lucet_linker *linker, lucet_region *region) {
   lucet_load_options in_place = lucet_load_options_default();
-  lucet_module *modules[5] = {NULL};
+  lucet_load_options trusted = lucet_load_options_default();
+  lucet_module *modules[6] = {NULL};
   struct file file = contents(guest_path("sum"));
   int fd = open(guest_path("sum"), O_RDONLY | O_CLOEXEC);
   in_place.flags = LUCET_LOAD_IN_PLACE;
+  trusted.flags = LUCET_LOAD_IN_PLACE | LUCET_LOAD_TRUSTED;
   NEED(lucet_module_load_file(guest_path("sum"), linker, NULL, &modules[0]));
   NEED(lucet_module_load_file(guest_path("sum"), linker, &in_place, &modules[1]));
   NEED(lucet_module_load_fd(fd, linker, NULL, &modules[2]));
   NEED(lucet_module_load_fd(fd, linker, &in_place, &modules[3]));
   NEED(lucet_module_load_bytes(file.bytes, file.length, linker, NULL, &modules[4]));
+  NEED(lucet_module_load_file(guest_path("sum"), linker, &trusted, &modules[5]));
   close(fd);
   memset(file.bytes, 0, file.length);
   free(file.bytes);
-  for (int i = 0; i < 5; i++) {
+  for (int i = 0; i < 6; i++) {
     lucet_instance *guest = fixture_instance(region, modules[i], NULL);
     EQUAL(RUN2(guest, "sum", i, 10), 10 + i);
     CHECK(strcmp(lucet_module_build_id(modules[i]), lucet_module_build_id(modules[0])) == 0);
     OK(lucet_instance_release(guest));
   }
-  for (int i = 0; i < 5; i++)
+  for (int i = 0; i < 6; i++)
     lucet_module_release(modules[i]);
 }
 
@@ -93,6 +96,8 @@ static void refusals(lucet_linker *linker) {
   STATUS(LUCET_BAD_ARGUMENT, lucet_module_load_bytes(file.bytes, file.length, linker, &options, &module));
   options.flags = LUCET_LOAD_IN_PLACE;
   STATUS(LUCET_BAD_ARGUMENT, lucet_module_load_bytes(file.bytes, file.length, linker, &options, &module));
+  options.flags = LUCET_LOAD_TRUSTED; /* nothing without LUCET_LOAD_IN_PLACE */
+  STATUS(LUCET_BAD_ARGUMENT, lucet_module_load_file(guest_path("sum"), linker, &options, &module));
   NEED(lucet_linker_new(&empty));
   FAILS(LUCET_NOT_FOUND, "\"env\" \"add\"", lucet_module_load_file(guest_path("sum"), empty, NULL, &module));
   lucet_linker_release(empty);
