@@ -153,17 +153,23 @@ impl Mapping {
 
     /// Makes a range of pages new address space that nothing may be done with, and has nothing of what was there.
     pub fn renew(&self, offset: usize, length: usize) -> Result<()> {
+        self.map_zeros(offset, length, Access::None)?;
+        self.keep_range_private(offset, length);
+        Ok(())
+    }
+
+    /// Maps zeros over a range of pages.
+    pub fn map_zeros(&self, offset: usize, length: usize, access: Access) -> Result<()> {
         if length == 0 {
             return Ok(());
         }
         let at = self.inside(offset, length)?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
         // SAFETY: the range is ours, so MAP_FIXED replaces nothing of anybody else's.
-        let done = unsafe { libc::mmap(at as *mut _, length, libc::PROT_NONE, flags, -1, 0) };
+        let done = unsafe { libc::mmap(at as *mut _, length, access.bits(), flags, -1, 0) };
         if done == libc::MAP_FAILED {
-            return Err(Error::system("mmap of a slot"));
+            return Err(Error::system("mmap of pages"));
         }
-        self.keep_range_private(offset, length);
         Ok(())
     }
 

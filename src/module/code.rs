@@ -216,8 +216,8 @@ fn prepare(mapping: &Mapping, index: &ImageIndex, file: BorrowedFd<'_>) -> Resul
     let table_page = text + text_length;
     // A mapping of its own: hardened processes refuse to make pages executable that were not from the start.
     mapping.map_file(text, text_length, Access::ReadExecute, file, text as u64)?;
-    mapping.renew(table_page, page)?;
-    mapping.protect(table_page, page, Access::ReadWrite)?;
+    // Children of this process use the module as it does, so the page is theirs, too.
+    mapping.map_zeros(table_page, page, Access::ReadWrite)?;
     let addresses = context::runtime_table();
     if (header.runtime_table.length as usize) < size_of_val(&addresses) {
         return Err(error!(

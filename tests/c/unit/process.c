@@ -133,6 +133,8 @@ static int child_of_fork(lucet_region *region, const lucet_module *module, lucet
   lucet_value value;
   lucet_region_stats stats = lucet_region_stats_default();
   uint8_t byte;
+  int32_t sum = 0;
+  LUCET_ENTRY(add, int32_t, int32_t, int32_t);
   if (lucet_instance_run(guest, "nothing", NULL, 0, &outcome) != LUCET_WRONG_PROCESS) return 10;
   if (outcome.kind != LUCET_NOT_RUN || !strstr(lucet_last_error(), "fork")) return 11;
   if (lucet_instance_reset(guest) != LUCET_WRONG_PROCESS) return 12;
@@ -146,6 +148,10 @@ static int child_of_fork(lucet_region *region, const lucet_module *module, lucet
   if (lucet_region_new(NULL, &own) || lucet_instance_new(own, module, NULL, NULL, &mine)) return 20;
   if (lucet_instance_run(mine, "trap_unreachable", NULL, 0, &outcome) || outcome.kind != LUCET_TRAPPED)
     return 21;
+  /* Typed entries and calls of the host go through a page that the parent's loading has made. */
+  if (!LUCET_FIND(add, module, "add", int32_t, int32_t, int32_t) || lucet_instance_reset(mine)) return 23;
+  if (add(guest, &sum, 1, 2) != LUCET_NOT_RUN || !strstr(lucet_last_error(), "fork")) return 24;
+  if (add(mine, &sum, 20, 22) != LUCET_RETURNED || sum != 42) return 25;
   if (lucet_instance_release(mine)) return 22;
   lucet_region_release(own);
   lucet_region_release(region);
