@@ -106,6 +106,9 @@
 // A capped resource of the instance is used up.
 #define LUCET_TRAP_RESOURCE 16
 
+// The guest waited for a notification on a memory that is not shared, where none can come.
+#define LUCET_TRAP_UNSHARED_WAIT 17
+
 // The major version of this header.
 #define LUCET_VERSION_MAJOR 0
 

@@ -19,7 +19,7 @@ fn unsupported_proposals_are_named() {
         ("threads", "(module (memory 1 1 shared))"),
         (
             "threads",
-            "(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
+            r#"(module (import "env" "memory" (memory 1 1 shared)))"#,
         ),
         ("multi-memory", "(module (memory 1) (memory 1))"),
         ("memory64", "(module (memory i64 1))"),

@@ -41,11 +41,13 @@ pub enum TrapCode {
     Exception = 15,
     /// The system refused memory that the guest was promised.
     Resource = 16,
+    /// A guest waited for a notification, which on a memory that is not shared could never come.
+    UnsharedWait = 17,
 }
 
 impl TrapCode {
     /// Every trap, in the order of its number.
-    pub const ALL: [TrapCode; 16] = [
+    pub const ALL: [TrapCode; 17] = [
         TrapCode::Unreachable,
         TrapCode::Memory,
         TrapCode::Table,
@@ -62,6 +64,7 @@ impl TrapCode {
         TrapCode::NullReference,
         TrapCode::Exception,
         TrapCode::Resource,
+        TrapCode::UnsharedWait,
     ];
 
     /// The trap with this number, if there is one.
@@ -96,6 +99,7 @@ impl TrapCode {
             TrapCode::NullReference => c"null reference",
             TrapCode::Exception => c"uncaught exception",
             TrapCode::Resource => c"out of system resources",
+            TrapCode::UnsharedWait => c"expected shared memory",
         }
     }
 
@@ -119,6 +123,6 @@ mod tests {
             assert_eq!(TrapCode::from_number(u32::from(trap.number())), Some(trap));
         }
         assert_eq!(TrapCode::from_number(0), None);
-        assert_eq!(TrapCode::from_number(17), None);
+        assert_eq!(TrapCode::from_number(18), None);
     }
 }

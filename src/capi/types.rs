@@ -58,6 +58,8 @@ pub const LUCET_TRAP_NULL_REFERENCE: u32 = 14;
 pub const LUCET_TRAP_EXCEPTION: u32 = 15;
 /// A capped resource of the instance is used up.
 pub const LUCET_TRAP_RESOURCE: u32 = 16;
+/// The guest waited for a notification on a memory that is not shared, where none can come.
+pub const LUCET_TRAP_UNSHARED_WAIT: u32 = 17;
 
 /// What a trap means, for messages: "integer divide by zero"; "unknown trap" for other numbers. Static. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

@@ -110,7 +110,7 @@ _Static_assert(LUCET_OK == 0 && LUCET_STALE == 7 && LUCET_POISONED == 22, "statu
 _Static_assert(LUCET_I32 == 1 && LUCET_EXTERNREF == 7, "types keep their numbers");
 _Static_assert(LUCET_NOT_RUN == 0 && LUCET_RETURNED == 1 && LUCET_TERMINATED == 5,
                "outcomes keep their numbers");
-_Static_assert(LUCET_TRAP_UNREACHABLE == 1 && LUCET_TRAP_RESOURCE == 16, "traps keep their numbers");
+_Static_assert(LUCET_TRAP_UNREACHABLE == 1 && LUCET_TRAP_RESOURCE == 16 && LUCET_TRAP_UNSHARED_WAIT == 17, "traps keep their numbers");
 
 int main(void) {
   EQUAL(lucet_version() >> 16, LUCET_VERSION >> 16);

@@ -62,12 +62,13 @@ pub const SUITES: &[Suite] = &[
     ("tail-call", 119, &[]),
     (
         "threads",
-        241,
+        242,
         &[
             ("another instance", 114),
             ("superseded by a later version", 3),
-            ("threads", 259),
+            ("threads", 258),
         ],
     ),
     ("wide-arithmetic", 109, &[]),
+    ("threads, unshared", 297, &[]),
 ];

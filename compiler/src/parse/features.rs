@@ -3,11 +3,11 @@
 //! A module that is refused is examined again under larger feature sets, which costs time only on the way
 //! to an error message.
 
-use crate::error::{self, Error};
-use wasmparser::{Validator, WasmFeatures};
+use crate::error::{self, Error, Result};
+use wasmparser::{MemoryType, Validator, WasmFeatures};
 
 /// WebAssembly 2.0 (<https://webassembly.github.io/spec/versions/core/WebAssembly-2.0.pdf>) and, of what came after it, the
-/// proposals listed here.
+/// proposals listed here. Of `threads` that is the operators: see [`unshared`].
 pub const SUPPORTED: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::SIGN_EXTENSION)
     .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
@@ -19,14 +19,14 @@ pub const SUPPORTED: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::WIDE_ARITHMETIC)
-    .union(WasmFeatures::FUNCTION_REFERENCES);
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::THREADS);
 
 /// Every proposal that a module may need and that we refuse, by the name its repository has. One that builds on others
 /// comes after them.
-const PROPOSALS: [(&str, WasmFeatures); 12] = [
+const PROPOSALS: [(&str, WasmFeatures); 11] = [
     ("compact-import-section", WasmFeatures::COMPACT_IMPORTS),
     ("memory-control", WasmFeatures::MEMORY_CONTROL),
-    ("threads", WasmFeatures::THREADS),
     ("multi-memory", WasmFeatures::MULTI_MEMORY),
     ("memory64", WasmFeatures::MEMORY64),
     ("custom-page-sizes", WasmFeatures::CUSTOM_PAGE_SIZES),
@@ -51,6 +51,19 @@ pub fn refusal(wasm: &[u8], error: &wasmparser::Error) -> Error {
         },
         None => Error::invalid(error),
     }
+}
+
+/// That a memory is not shared: instances share nothing with each other.
+pub fn unshared(memory: &MemoryType, offset: u64) -> Result<()> {
+    if !memory.shared {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        proposal: "threads",
+        offset,
+        message: "a shared memory; atomic operators are supported on memories that are not shared"
+            .to_owned(),
+    })
 }
 
 /// The error for a component.

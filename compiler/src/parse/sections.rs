@@ -3,7 +3,7 @@
 //! Every section has been validated before it arrives here.
 
 use super::constant::constant;
-use super::{layout, range, unchanging};
+use super::{features, layout, range, unchanging};
 use crate::error::{Error, Result};
 use crate::module::{
     Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory,
@@ -44,8 +44,9 @@ impl ModuleBuilder {
                 }
             }
             Payload::ImportSection(reader) => {
-                for import in reader.into_imports() {
-                    if let Err(error) = self.import(import?) {
+                for import in reader.into_imports_with_offsets() {
+                    let (offset, import) = import?;
+                    if let Err(error) = self.import(import, offset) {
                         return Ok(Err(error));
                     }
                 }
@@ -79,8 +80,10 @@ impl ModuleBuilder {
                 }
             }
             Payload::MemorySection(reader) => {
-                for memory in reader {
-                    self.memory(&memory?, false);
+                for memory in reader.into_iter_with_offsets() {
+                    let (offset, memory) = memory?;
+                    result = result.and(features::unshared(&memory, offset));
+                    self.memory(&memory, false);
                 }
             }
             Payload::GlobalSection(reader) => {
@@ -140,7 +143,7 @@ impl ModuleBuilder {
         Ok(())
     }
 
-    fn import(&mut self, import: wasmparser::Import<'_>) -> Result<()> {
+    fn import(&mut self, import: wasmparser::Import<'_>, offset: u64) -> Result<()> {
         let (kind, index) = match import.ty {
             TypeRef::Func(type_index) => {
                 self.function(type_index)?;
@@ -152,6 +155,7 @@ impl ModuleBuilder {
                 (ExternKind::Table, self.module.tables.len())
             }
             TypeRef::Memory(memory) => {
+                features::unshared(&memory, offset)?;
                 self.memory(&memory, true);
                 (ExternKind::Memory, self.module.memories.len())
             }

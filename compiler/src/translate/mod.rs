@@ -5,7 +5,7 @@
 //!
 //! * [`operators`]: the loop over a body, and which family an operator belongs to;
 //! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning;
-//! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`bulk`], [`table`], [`variable`]: on state;
+//! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`atomic`], [`bulk`], [`table`], [`variable`]: on state;
 //! * [`function`]: what all of them share.
 //!
 //! Invariants. The module has been validated: operand types and indices are right, so a failure to find
@@ -17,6 +17,7 @@
 //!
 //! It does not decide calling conventions (`abi`) or run Cranelift (`compile`).
 
+mod atomic;
 mod bulk;
 mod call;
 mod control;

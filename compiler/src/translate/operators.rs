@@ -81,6 +81,7 @@ impl Translator<'_> {
             || self.vector(operator)?
             || self.call_operator(operator)?
             || self.bulk(operator)?
+            || self.atomic(operator)?
             || self.table(operator)?
             || self.miscellaneous(operator)?;
         if handled {

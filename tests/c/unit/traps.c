@@ -92,7 +92,7 @@ static void by_host(void) {
   NEED(lucet_linker_trap_missing(linker));
   imports = fixture_module("imports", linker);
   guest = fixture_instance(region, imports, NULL);
-  for (uint32_t trap = LUCET_TRAP_UNREACHABLE; trap <= LUCET_TRAP_RESOURCE; trap++) {
+  for (uint32_t trap = LUCET_TRAP_UNREACHABLE; trap <= LUCET_TRAP_UNSHARED_WAIT; trap++) {
     OK(run_i32(guest, "act", 1, (int32_t)trap, 0, &outcome));
     OUTCOME(outcome, LUCET_TRAPPED, trap);
     CONTAINS(describe(guest), lucet_trap_name(trap));
