@@ -121,6 +121,43 @@
 // The version of this header in one number: major << 16 | minor << 8 | patch.
 #define LUCET_VERSION 256
 
+// `lucet_host_function.flags`: when an argument is refused, the guest gets `answer` instead of the trap LUCET_TRAP_HOST_ARGUMENT,
+// and the function is not called.
+#define LUCET_ANSWER 2
+
+// `lucet_check.kind`: an i32 that is at most `limit`, unsigned.
+#define LUCET_CHECK_UNSIGNED 1
+
+// `lucet_check.kind`: an i32 that fits `limit` bits, the sign included.
+#define LUCET_CHECK_SIGNED 2
+
+// `lucet_check.kind`: an i32 that is a Unicode scalar value: a code point that is no surrogate.
+#define LUCET_CHECK_CHAR 3
+
+// `lucet_check.kind`: an i32 without other bits than those of `limit`.
+#define LUCET_CHECK_FLAGS 4
+
+// `lucet_check.kind`: an i32 that is one of the `limit` numbers in the `uint32_t` array at `of`, which outlives all modules.
+#define LUCET_CHECK_ONE_OF 5
+
+// `lucet_check.kind`: two i32, address and number of elements. The function takes a struct of pointer and `size_t`.
+#define LUCET_CHECK_SLICE 7
+
+// `lucet_check.kind`: an i32, the address of one object. The function takes a pointer.
+#define LUCET_CHECK_OBJECT 8
+
+// `lucet_check.kind`: the function reads the range.
+#define LUCET_CHECK_READ 16
+
+// `lucet_check.kind`: the function writes the range; the kernel may, too. It shares no byte with another range of the call.
+#define LUCET_CHECK_WRITE 32
+
+// `lucet_check.kind`: the range is text in UTF-8.
+#define LUCET_CHECK_UTF8 64
+
+// `lucet_check.kind`: the function gets a copy, on its stack. The copies of a call take at most 4096 bytes together.
+#define LUCET_CHECK_COPY 128
+
 // `lucet_host_function.flags`: the function runs on the guest's own stack, without a change of stacks. It must need less
 // than the region's `leaf_stack_bytes`, must not call back, end the guest, block or use much time, and may use its
 // lucet_call for reading only.
@@ -212,6 +249,21 @@ typedef int32_t lucet_status;
 // A function pointer of any type, which C converts to and from without loss.
 typedef void (*lucet_function)(void);
 
+// What a parameter of a host function means beyond its type. Written with the macros of lucet/arguments.h; the rows of other
+// languages fill it in. 16 bytes, for ever.
+typedef struct lucet_check {
+  // `LUCET_CHECK_SLICE`: elements at most, 0 for no limit. Numbers: see the kind.
+  uint32_t limit;
+  // Bytes of an element or object.
+  uint16_t element;
+  // What its address is a multiple of: a power of two.
+  uint8_t align;
+  // `LUCET_CHECK_UNSIGNED` and so on; ranges of memory: or'ed with `LUCET_CHECK_READ` and so on. 0: no check.
+  uint8_t kind;
+  // See the kind; else NULL.
+  const void *of;
+} lucet_check;
+
 // A row of a table of host functions. Written with LUCET_HOST and LUCET_HOST_LEAF of lucet/typed.h, which compare
 // the types that they are given with the C function's own.
 typedef struct lucet_host_function {
@@ -219,12 +271,16 @@ typedef struct lucet_host_function {
   const char *name;
   // The function. Its first parameter is the `lucet_call *`.
   lucet_function function;
-  // Its type: four bits each, lowest first: the result (0: none), then at most 12 parameters.
+  // Its type: four bits each, lowest first: the result (0: none), then at most 12 parameters. LUCET_CHECKED: see `checks`.
   uint64_t types;
-  // 0, or LUCET_LEAF.
+  // LUCET_LEAF and LUCET_ANSWER, or 0.
   uint32_t flags;
   // 0.
   uint32_t reserved;
+  // With LUCET_ANSWER: what the guest gets as the result of a call whose arguments are refused; the bits of a float.
+  uint64_t answer;
+  // For each parameter what it means; zero for values.
+  struct lucet_check checks[12];
 } lucet_host_function;
 
 // A value type, or `LUCET_VOID`.
@@ -627,6 +683,9 @@ typedef struct lucet_wasi_options {
 
 // A reference to an object of the host, or null.
 #define LUCET_EXTERNREF 7
+
+// In `lucet_host_function.types`: a parameter with a check.
+#define LUCET_CHECKED 8
 
 #ifdef __cplusplus
 extern "C" {

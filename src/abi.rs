@@ -94,6 +94,25 @@ impl lucet_value {
     }
 }
 
+/// What a parameter of a host function means beyond its type. Written with the macros of lucet/arguments.h; the rows of other
+/// languages fill it in. 16 bytes, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct lucet_check {
+    /// `LUCET_CHECK_SLICE`: elements at most, 0 for no limit. Numbers: see the kind.
+    pub limit: u32,
+    /// Bytes of an element or object.
+    pub element: u16,
+    /// What its address is a multiple of: a power of two.
+    pub align: u8,
+    /// `LUCET_CHECK_UNSIGNED` and so on; ranges of memory: or'ed with `LUCET_CHECK_READ` and so on. 0: no check.
+    pub kind: u8,
+    /// See the kind; else NULL.
+    pub of: *const c_void,
+}
+
+const _: () = assert!(size_of::<lucet_check>() == 16);
+
 /// How an entry into a guest ended. 64 bytes, for ever.
 #[derive(Clone, Copy)]
 #[repr(C)]

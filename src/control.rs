@@ -70,11 +70,11 @@ pub mod exit {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ImportTarget {
-    /// What the trampoline calls: the host's function, or `context::dynamic_thunk` for definitions with dynamic types.
+    /// What the trampoline calls: the host's function, or a thunk of `context` for definitions with dynamic types or checks.
     pub function: *const (),
     /// What `lucet_call_data` answers; for dynamic definitions the host's data as well.
     pub data: *mut (),
-    /// Dynamic definitions: the host's function of type `lucet_dynamic_function`.
+    /// Dynamic definitions: the host's function of type `lucet_dynamic_function`. Checked ones: their plan.
     pub dynamic: *const (),
     /// Bit 0 ([`ImportTarget::LEAF`]): run on the guest's stack.
     pub flags: u32,

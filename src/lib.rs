@@ -6,6 +6,7 @@
 //!   capi        one file per noun of lucet.h; nothing below imports it
 //!   instance    an instance's operations: start, run, memory, tables, globals, outcome, reset
 //!   call, typed, helpers, arguments    the three ways across: host calls, typed entries, runtime helpers
+//!   checks, checked                    what arguments of host functions mean: planned when defined, checked when called
 //!   linker, module, region             what instances are made of
 //!   context     the assembly that changes stacks
 //!   signal, thread                     what happens on a fault, and what a thread needs for it
@@ -20,6 +21,8 @@ pub mod abi;
 mod arguments;
 pub mod call;
 pub mod capi;
+mod checked;
+pub mod checks;
 pub mod context;
 pub mod control;
 pub mod counted;

@@ -4,6 +4,7 @@
 //! not needed afterwards: what a module uses of it, the module counts.
 
 use crate::abi::{lucet_dynamic_function, lucet_value};
+use crate::checks::Plan;
 use crate::context;
 use crate::control::ImportTarget;
 use crate::counted::{Counted, try_collect};
@@ -85,6 +86,15 @@ pub enum Definition {
         /// What `lucet_call_data` answers.
         data: *mut c_void,
     },
+    /// A C function whose parameters have checks.
+    Checked {
+        /// What is checked, and the function.
+        plan: Counted<Plan>,
+        /// Whether it runs on the guest's stack.
+        leaf: bool,
+        /// What `lucet_call_data` answers.
+        data: *mut c_void,
+    },
     /// A C function that is given arrays.
     Dynamic {
         /// The parameters.
@@ -136,6 +146,13 @@ impl Definition {
         match self {
             Definition::Typed { types, .. } => signature::unpack(*types)
                 .is_ok_and(|packed: Packed| packed.is(image, function_type)),
+            Definition::Checked { plan, .. } => {
+                plan.parameters
+                    .iter()
+                    .copied()
+                    .eq(image.parameters(function_type))
+                    && plan.result.into_iter().eq(image.results(function_type))
+            }
             Definition::Dynamic {
                 parameters,
                 results,
@@ -170,6 +187,13 @@ impl Definition {
                 flags: if *leaf { ImportTarget::LEAF } else { 0 },
                 ..ImportTarget::EMPTY
             },
+            Definition::Checked { plan, leaf, data } => ImportTarget {
+                function: context::checked_thunk as *const (),
+                data: data.cast(),
+                dynamic: Counted::as_ptr(plan).cast(),
+                flags: if *leaf { ImportTarget::LEAF } else { 0 },
+                ..ImportTarget::EMPTY
+            },
             Definition::Dynamic { function, data, .. } => ImportTarget {
                 function: context::dynamic_thunk as *const (),
                 data: data.data.cast(),
@@ -181,12 +205,21 @@ impl Definition {
     }
 
     /// What must live as long as the row is used.
-    pub fn kept(&self) -> Option<&Counted<DynamicData>> {
+    pub fn kept(&self) -> Option<Kept> {
         match self {
-            Definition::Dynamic { data, .. } => Some(data),
+            Definition::Checked { plan, .. } => Some(Kept::Plan(plan.clone())),
+            Definition::Dynamic { data, .. } => Some(Kept::Data(data.clone())),
             _ => None,
         }
     }
+}
+
+/// What rows of an import table point at.
+pub enum Kept {
+    /// See [`Definition::Checked`].
+    Plan(Counted<Plan>),
+    /// See [`Definition::Dynamic`].
+    Data(Counted<DynamicData>),
 }
 
 struct TypeDisplay<'a>(&'a Definition);
@@ -198,6 +231,11 @@ impl fmt::Display for TypeDisplay<'_> {
                 Ok(packed) => write!(out, "{packed}"),
                 Err(_) => write!(out, "{types:#x}"),
             },
+            Definition::Checked { plan, .. } => signature::write_type(
+                out,
+                plan.parameters.iter().copied(),
+                plan.result.into_iter(),
+            ),
             Definition::Dynamic {
                 parameters,
                 results,
@@ -293,7 +331,10 @@ fn check(definition: &Definition) -> Result<()> {
             }
             Ok(())
         }
-        Definition::Dynamic { .. } => Ok(()),
+        Definition::Checked { plan, .. } if plan.function.is_null() => {
+            Err(error!(Status::NullArgument, "the function is NULL"))
+        }
+        Definition::Checked { .. } | Definition::Dynamic { .. } => Ok(()),
         Definition::Global(value) => check_global(value),
     }
 }

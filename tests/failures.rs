@@ -1,7 +1,7 @@
 //! What happens when memory runs out: every allocation of the library fails once. Each time the call says `LUCET_NO_MEMORY`,
 //! nothing is lost, and the same calls work afterwards.
 
-use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_outcome, lucet_value};
+use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_check, lucet_outcome, lucet_value};
 use lucet::capi::instance::{lucet_instance, lucet_instance_new, lucet_instance_release};
 use lucet::capi::linker::*;
 use lucet::capi::module::*;
@@ -179,6 +179,14 @@ unsafe fn define(linker: *mut lucet_linker) -> Result<(), i32> {
         types: 0x11,
         flags: 0,
         reserved: 0,
+        answer: 0,
+        checks: [lucet_check {
+            limit: 0,
+            element: 0,
+            align: 0,
+            kind: 0,
+            of: std::ptr::null(),
+        }; 12],
     };
     let (i64s, global) = ([2u8; 10], lucet_value::from_bits(1, 5));
     // SAFETY: readable arguments.

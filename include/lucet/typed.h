@@ -141,12 +141,17 @@ static inline lucet_wasi_options lucet_wasi_options_default(void) {
 /* ---- what users write ---- */
 
 /* One row of a table of host functions: (name, function, result, parameters...). */
-#define LUCET_HOST(name, function, ...) LUCET_ROW_(0u, name, function, __VA_ARGS__)
+#define LUCET_HOST(name, function, ...) LUCET_ROW_(0u, 0, name, function, __VA_ARGS__)
+/* One whose guest gets `answer`, an integer, when an argument is refused, instead of a trap. */
+#define LUCET_HOST_OR(answer, name, function, ...)                                                           \
+  LUCET_ROW_(LUCET_ANSWER, answer, name, function, __VA_ARGS__)
 /* One that runs on the guest's stack and may do nothing but compute and read and write the guest's memory. */
-#define LUCET_HOST_LEAF(name, function, ...) LUCET_ROW_(LUCET_LEAF, name, function, __VA_ARGS__)
+#define LUCET_HOST_LEAF(name, function, ...) LUCET_ROW_(LUCET_LEAF, 0, name, function, __VA_ARGS__)
 /* Declares a variable for a typed entry: (variable, result, parameters...). It answers the outcome's kind. */
 #define LUCET_ENTRY(variable, ...)                                                                           \
   uint32_t (*variable)(lucet_instance *, LUCET_FIRST_(__VA_ARGS__, ~) * LUCET_REST_(__VA_ARGS__))
+
+#include "arguments.h" /* IWYU pragma: export */
 
 #ifdef __cplusplus
 
@@ -183,6 +188,9 @@ template <> struct code<float> {
 template <> struct code<double> {
   static constexpr uint64_t value = LUCET_F64;
 };
+template <> struct code<checked> {
+  static constexpr uint64_t value = LUCET_CHECKED;
+};
 template <> struct code<lucet_funcref> {
   static constexpr uint64_t value = LUCET_FUNCREF;
 };
@@ -203,8 +211,18 @@ template <class Result, class... Types> struct typed {
   static_assert(sizeof...(Types) <= 12, "at most 12 parameters");
   static constexpr uint64_t types() { return packed<Result, Types...>::value; }
   static lucet_host_function row(uint32_t flags, const char *name,
-                                 Result (*function)(lucet_call *, Types...)) {
-    return lucet_host_function{name, reinterpret_cast<lucet_function>(function), types(), flags, 0};
+                                 Result (*function)(lucet_call *, typename parameter<Types>::type...),
+                                 uint64_t answer = 0) {
+    const lucet_check checks[] = {parameter<Types>::check()..., lucet_check()};
+    lucet_host_function made = lucet_host_function();
+    made.name = name;
+    made.function = reinterpret_cast<lucet_function>(function);
+    made.types = code<Result>::value | packed<typename parameter<Types>::code_type...>::value << 4;
+    made.flags = flags;
+    made.answer = answer;
+    for (size_t i = 0; i < sizeof...(Types); i++)
+      made.checks[i] = checks[i];
+    return made;
   }
   static bool find(uint32_t (*&entry)(lucet_instance *, Result *, Types...), const lucet_module *module,
                    const char *name) {
@@ -213,6 +231,8 @@ template <class Result, class... Types> struct typed {
     return entry != nullptr;
   }
 };
+
+constexpr uint64_t bits_of(int64_t answer) { return static_cast<uint64_t>(answer); }
 
 template <class... Rows>
 inline lucet_status define(lucet_linker *linker, const char *module, void *data, const Rows &...rows) {
@@ -223,7 +243,8 @@ inline lucet_status define(lucet_linker *linker, const char *module, void *data,
 
 /* The types as lucet_host_function and lucet_module_entry take them: (result, parameters...). */
 #define LUCET_TYPES(...) (lucet_detail::typed<__VA_ARGS__>::types())
-#define LUCET_ROW_(flags, name, function, ...) lucet_detail::typed<__VA_ARGS__>::row(flags, name, function)
+#define LUCET_ROW_(flags, answer, name, function, ...)                                                       \
+  lucet_detail::typed<__VA_ARGS__>::row(flags, name, function, lucet_detail::bits_of(answer))
 /* Defines rows made in place: (linker, module, data, rows...). A lucet_status. */
 #define LUCET_DEFINE(linker, module, data, ...) lucet_detail::define(linker, module, data, __VA_ARGS__)
 /* Looks up an export for a variable of LUCET_ENTRY: (variable, module, name, result, parameters...). False:
@@ -279,13 +300,13 @@ struct lucet_not_a_parameter_;
 #define LUCET_PROTOTYPED_(function, result)                                                                  \
   LUCET_ASSERT_(!LUCET_IS_(__typeof__(*(function)), result(struct lucet_not_a_parameter_ *)),                \
                 #function " is declared without its parameters", declared_without_parameters)
-#define LUCET_ROW_(flags, name, function, ...)                                                               \
+#define LUCET_ROW_(flags, answer, name, function, ...)                                                       \
   {                                                                                                          \
-    name, (lucet_function)(function), LUCET_TYPES(__VA_ARGS__),                                              \
+    name, (lucet_function)(function), LUCET_HOST_TYPES_(__VA_ARGS__),                                        \
         (flags) +                                                                                            \
-            LUCET_SAME_(function, LUCET_FIRST_(__VA_ARGS__, ~)(lucet_call * LUCET_REST_(__VA_ARGS__))) +     \
+            LUCET_SAME_(function, LUCET_FIRST_(__VA_ARGS__, ~)(lucet_call * LUCET_PARAMETERS_(__VA_ARGS__))) + \
             LUCET_PROTOTYPED_(function, LUCET_FIRST_(__VA_ARGS__, ~)),                                       \
-        0                                                                                                    \
+        0, (uint64_t)(int64_t)(answer), {LUCET_CHECKS_(__VA_ARGS__)}                                         \
   }
 
 /* Defines rows made in place: (linker, module, data, rows...). A lucet_status. */

@@ -5,8 +5,9 @@ use super::object::{get_mut, give, null, prepare, release};
 use super::status::lucet_status;
 use super::structs::{array, text};
 use super::types::{LUCET_VOID, lucet_function, lucet_type};
-use crate::abi::{lucet_dynamic_function, lucet_value};
-use crate::counted::try_collect;
+use crate::abi::{lucet_check, lucet_dynamic_function, lucet_value};
+use crate::checks::{Plan, has_checks};
+use crate::counted::{Counted, try_collect};
 use crate::error::{Result, Status, error};
 use crate::linker::{Definition, DynamicData, Linker};
 use lucet_format::value::ValueType;
@@ -27,13 +28,47 @@ pub struct lucet_host_function {
     pub name: *const c_char,
     /// The function. Its first parameter is the `lucet_call *`.
     pub function: lucet_function,
-    /// Its type: four bits each, lowest first: the result (0: none), then at most 12 parameters.
+    /// Its type: four bits each, lowest first: the result (0: none), then at most 12 parameters. LUCET_CHECKED: see `checks`.
     pub types: u64,
-    /// 0, or LUCET_LEAF.
+    /// LUCET_LEAF and LUCET_ANSWER, or 0.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
+    /// With LUCET_ANSWER: what the guest gets as the result of a call whose arguments are refused; the bits of a float.
+    pub answer: u64,
+    /// For each parameter what it means; zero for values.
+    pub checks: [lucet_check; 12],
 }
+
+/// In `lucet_host_function.types`: a parameter with a check.
+pub const LUCET_CHECKED: lucet_type = 8;
+
+/// `lucet_host_function.flags`: when an argument is refused, the guest gets `answer` instead of the trap LUCET_TRAP_HOST_ARGUMENT,
+/// and the function is not called.
+pub const LUCET_ANSWER: u32 = 2;
+
+/// `lucet_check.kind`: an i32 that is at most `limit`, unsigned.
+pub const LUCET_CHECK_UNSIGNED: u8 = 1;
+/// `lucet_check.kind`: an i32 that fits `limit` bits, the sign included.
+pub const LUCET_CHECK_SIGNED: u8 = 2;
+/// `lucet_check.kind`: an i32 that is a Unicode scalar value: a code point that is no surrogate.
+pub const LUCET_CHECK_CHAR: u8 = 3;
+/// `lucet_check.kind`: an i32 without other bits than those of `limit`.
+pub const LUCET_CHECK_FLAGS: u8 = 4;
+/// `lucet_check.kind`: an i32 that is one of the `limit` numbers in the `uint32_t` array at `of`, which outlives all modules.
+pub const LUCET_CHECK_ONE_OF: u8 = 5;
+/// `lucet_check.kind`: two i32, address and number of elements. The function takes a struct of pointer and `size_t`.
+pub const LUCET_CHECK_SLICE: u8 = 7;
+/// `lucet_check.kind`: an i32, the address of one object. The function takes a pointer.
+pub const LUCET_CHECK_OBJECT: u8 = 8;
+/// `lucet_check.kind`: the function reads the range.
+pub const LUCET_CHECK_READ: u8 = 0x10;
+/// `lucet_check.kind`: the function writes the range; the kernel may, too. It shares no byte with another range of the call.
+pub const LUCET_CHECK_WRITE: u8 = 0x20;
+/// `lucet_check.kind`: the range is text in UTF-8.
+pub const LUCET_CHECK_UTF8: u8 = 0x40;
+/// `lucet_check.kind`: the function gets a copy, on its stack. The copies of a call take at most 4096 bytes together.
+pub const LUCET_CHECK_COPY: u8 = 0x80;
 
 /// `lucet_host_function.flags`: the function runs on the guest's own stack, without a change of stacks. It must need less
 /// than the region's `leaf_stack_bytes`, must not call back, end the guest, block or use much time, and may use its
@@ -98,7 +133,7 @@ unsafe fn define_row(
 ) -> Result<()> {
     // SAFETY: the caller's promise.
     let name = unsafe { text(row.name, "a row's name") }?.to_bytes();
-    if row.flags & !LUCET_LEAF != 0 || row.reserved != 0 {
+    if row.flags & !(LUCET_LEAF | LUCET_ANSWER) != 0 || row.reserved != 0 {
         return Err(error!(
             Status::BadArgument,
             "\"{}\": unknown flags {:#x}, or a reserved field that is not zero",
@@ -108,16 +143,23 @@ unsafe fn define_row(
     }
     let function = row.function.ok_or_else(|| null("a row's function"))? as *const ();
     let leaf = row.flags & LUCET_LEAF != 0;
-    linker.define(
-        module,
-        name,
+    let answer = (row.flags & LUCET_ANSWER != 0).then_some(row.answer);
+    let definition = if has_checks(row.types) {
+        let plan = Plan::new(function, row.types, &row.checks, answer)?;
+        Definition::Checked {
+            plan: Counted::new(plan)?,
+            leaf,
+            data,
+        }
+    } else {
         Definition::Typed {
             function,
             types: row.types,
             leaf,
             data,
-        },
-    )
+        }
+    };
+    linker.define(module, name, definition)
 }
 
 /// Defines one function whose type is given by lists, and which is called with arrays: any number of parameters and results.

@@ -2,6 +2,7 @@
 //! the crate needs to know of it.
 
 mod attached;
+mod checked;
 mod x86_64;
 
 use crate::control::{ControlBlock, exit, state};
@@ -11,6 +12,7 @@ use lucet_format::runtime::{
 };
 
 pub use attached::{runner, set_runner};
+pub use checked::{Prepared, checked_thunk};
 pub use x86_64::{Spill, dynamic_thunk, missing_import};
 
 /// Enters a guest: runs `adapter(vmctx, code, values)` on the guest's stack from `block.entry_sp` down, and

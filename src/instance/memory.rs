@@ -1,10 +1,10 @@
 //! An instance's linear memory, as the host uses it: checked views, copies, growth.
 
-use super::{Handle, Inner, Limits, live, publish_memory_bytes, settled};
+use super::{Handle, Inner, Limits, live, publish_memory_bytes, read_state, settled};
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::region::{seal, slot};
-use lucet_format::WASM_PAGE_SIZE;
+use lucet_format::{WASM_PAGE_SIZE, vmctx};
 use std::sync::atomic::Ordering;
 
 /// Address and length of a memory.
@@ -16,6 +16,18 @@ pub fn memory(handle: Handle, index: u32) -> Result<(usize, usize)> {
     let (block, inner) = live(handle)?;
     exists(inner, index)?;
     Ok((block.vmctx.get(), inner.memory_bytes.get() as usize))
+}
+
+/// Where memory 0 of a calling instance begins, and its bytes. Without one: nothing.
+pub(crate) fn zero(block: &ControlBlock) -> (*mut u8, u64) {
+    // SAFETY: the fixed header is part of every state.
+    let bytes = unsafe { read_state(block, vmctx::MEMORY_BYTES) };
+    (block.vmctx.get() as *mut u8, bytes)
+}
+
+/// Makes a checked range of memory 0 writable for the host and the kernel. False: the kernel refuses.
+pub(crate) fn open(block: &ControlBlock, address: u64, length: u64) -> bool {
+    seal::make_writable(block, address, length)
 }
 
 fn exists(inner: &Inner, index: u32) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::context;
 use crate::control::ImportTarget;
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
-use crate::linker::{Definition, DynamicData, Linker};
+use crate::linker::{Definition, Kept, Linker};
 use crate::mapping::{Access, Mapping};
 use crate::text::Line;
 use lucet_format::PAGE_SIZE;
@@ -36,7 +36,7 @@ pub struct Link {
     /// What instantiation traps with: some segment does not fit.
     pub trap: Option<TrapCode>,
     _table: Option<Mapping>,
-    _kept: Vec<Counted<DynamicData>>,
+    _kept: Vec<Kept>,
 }
 
 // SAFETY: the import table is read-only memory; the pointers in it are the host's functions and data, which the host has
@@ -115,7 +115,7 @@ struct Resolver<'a> {
     problems: usize,
     rows: Vec<ImportTarget>,
     globals: Vec<lucet_value>,
-    kept: Vec<Counted<DynamicData>>,
+    kept: Vec<Kept>,
 }
 
 /// An import's name, for messages.
@@ -224,7 +224,7 @@ impl Resolver<'_> {
                     self.kept
                         .try_reserve(1)
                         .map_err(|_| Error::no_memory("an import table"))?;
-                    self.kept.push(data.clone());
+                    self.kept.push(data);
                 }
                 return Ok(definition.row());
             }

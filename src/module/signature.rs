@@ -107,6 +107,11 @@ impl Packed {
         self.parameters.iter().flatten().copied()
     }
 
+    /// The result.
+    pub fn result(&self) -> Option<ValueType> {
+        self.result
+    }
+
     /// Whether this is a function type of an image.
     pub fn is(&self, image: &Image<'_>, function_type: &FunctionType) -> bool {
         self.parameters().eq(image.parameters(function_type))

@@ -24,12 +24,21 @@ AT(lucet_outcome, value_count, 24);
 AT(lucet_outcome, cpu_ns, 32);
 AT(lucet_outcome, reserved, 40);
 
-SIZE(lucet_host_function, 32);
+SIZE(lucet_check, 16);
+AT(lucet_check, limit, 0);
+AT(lucet_check, element, 4);
+AT(lucet_check, align, 6);
+AT(lucet_check, kind, 7);
+AT(lucet_check, of, 8);
+
+SIZE(lucet_host_function, 232);
 AT(lucet_host_function, name, 0);
 AT(lucet_host_function, function, 8);
 AT(lucet_host_function, types, 16);
 AT(lucet_host_function, flags, 24);
 AT(lucet_host_function, reserved, 28);
+AT(lucet_host_function, answer, 32);
+AT(lucet_host_function, checks, 40);
 
 SIZE(lucet_memory, 16);
 AT(lucet_memory, data, 0);

@@ -33,6 +33,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "control",
             "helpers",
             "typed",
+            "checks",
+            "checked",
         ],
     ),
     ("running", &["control", "error", "mapping", "process"]),
@@ -40,7 +42,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("arguments", &["context"]),
     (
         "linker",
-        &["abi", "context", "control", "counted", "error", "module"],
+        &[
+            "abi", "checks", "context", "control", "counted", "error", "module",
+        ],
     ),
     (
         "module",
@@ -102,6 +106,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("helpers", &["control", "instance"]),
+    ("checks", &["abi", "error", "module"]),
+    (
+        "checked",
+        &["checks", "context", "control", "instance", "module"],
+    ),
     (
         "call",
         &[

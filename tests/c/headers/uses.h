@@ -38,8 +38,48 @@ static uint32_t most(lucet_call *call, uint32_t a, uint32_t b, uint32_t c, uint3
   (void)l;
   return 12;
 }
+struct point {
+  int32_t x, y;
+};
+LUCET_SLICE(points, const struct point);
+LUCET_SLICE(points_out, struct point);
+static int32_t get(lucet_call *call, lucet_string key, lucet_bytes_out value) {
+  (void)call;
+  (void)key;
+  return value.size > 0;
+}
+static void draw(lucet_call *call, points from, double scale, points_out to, lucet_bytes_inout bytes, const struct point *at,
+                 struct point *end, uint8_t colour, int8_t shade, uint32_t letter, uint32_t style, uint32_t kind) {
+  (void)call;
+  (void)from;
+  (void)scale;
+  (void)to;
+  (void)bytes;
+  (void)at;
+  (void)end;
+  (void)colour;
+  (void)shade;
+  (void)letter;
+  (void)style;
+  (void)kind;
+}
+static void copies(lucet_call *call, lucet_string a, lucet_u64s b, struct point *both) {
+  (void)call;
+  (void)a;
+  (void)b;
+  (void)both;
+}
+static const uint32_t kinds[] = {1, 5, 9};
 #define U uint32_t
 static const lucet_host_function table[] = {
+    LUCET_HOST_OR(-1, "get", get, int32_t, lucet_string, lucet_bytes_out),
+    LUCET_HOST("draw", draw, void, LUCET_IN(points), double, LUCET_OUT(points_out), lucet_bytes_inout,
+               LUCET_OBJECT(struct point), LUCET_OBJECT_OUT(struct point), LUCET_UNSIGNED(uint8_t, 7),
+               LUCET_SIGNED(int8_t, 8), LUCET_CHAR(uint32_t), LUCET_FLAGS(uint32_t, 5), LUCET_ONE_OF(uint32_t, kinds)),
+    LUCET_HOST("copies", copies, void, LUCET_WITH(lucet_string, LUCET_MAX(256) | LUCET_COPY),
+               LUCET_WITH(LUCET_IN(lucet_u64s), LUCET_MAX(7) | LUCET_ALIGN(16) | LUCET_COPY),
+               LUCET_OBJECT_INOUT(struct point)),
+
     LUCET_HOST("add", add, int32_t, int32_t, int32_t),
     LUCET_HOST("tick", tick, void),
     LUCET_HOST_LEAF("leaf", tick, void),
@@ -50,7 +90,8 @@ static const lucet_host_function table[] = {
 
 int uses(lucet_linker *linker, lucet_module *module, lucet_instance *guest);
 int uses(lucet_linker *linker, lucet_module *module, lucet_instance *guest) {
-  static const lucet_host_function inner[] = {LUCET_HOST("tick", tick, void)};
+  static const lucet_host_function inner[] = {LUCET_HOST("tick", tick, void),
+                                              LUCET_HOST("get", get, int32_t, lucet_string, lucet_bytes_out)};
   LUCET_ENTRY(sum, int32_t, int32_t, int32_t);
   LUCET_ENTRY(run, void);
   LUCET_ENTRY(longest, float, U, U, U, U, U, U, U, U, U, U, U, double);

@@ -1,0 +1,299 @@
+//! Calls of host functions whose parameters have checks: looks at the guest's arguments and makes the C function's of them,
+//! before it runs. `context::checked_thunk` stands for the function in the import table, and jumps here and then there.
+//!
+//! ```text
+//!   stack of the call out (grows down)
+//!   | stack arguments of the guest | return | rbp | copies | Frame | stack arguments of the C function |
+//!                                                          ^ what the thunk has saved of the registers
+//! ```
+//!
+//! Invariants: everything is checked before the function runs, and nothing that the guest could notice has happened when a check
+//! fails. Addresses and sizes are computed in 64 bits, in which nothing of 32 bits wraps. A copy is made before its text is looked at.
+//!
+//! No panics: there is no catching on this path.
+
+use crate::checks::{Action, Frame, Plan, Step, access};
+use crate::context::Prepared;
+use crate::control::{ControlBlock, Request};
+use crate::instance::memory;
+use lucet_format::trap::TrapCode;
+
+/// Ranges of one call that are compared with each other: no function has more parameters.
+const RANGES: usize = crate::module::signature::MAX_PARAMETERS;
+
+/// The arguments of a call while they are looked at.
+struct Call<'a> {
+    block: &'a ControlBlock,
+    frame: *mut Frame,
+    stack: *const u64,
+    plan: &'a Plan,
+    memory: *mut u8,
+    memory_bytes: u64,
+}
+
+/// A range of the guest's memory that the function is given.
+#[derive(Clone, Copy)]
+struct Range {
+    first: u64,
+    end: u64,
+    written: bool,
+}
+
+/// Checks the arguments in `frame` and behind `stack`, and writes the C function's to `frame.outgoing` and below the frame.
+///
+/// # Safety
+///
+/// Called by `checked_thunk` only, with the plan of the import that is being called.
+pub unsafe extern "C" fn prepare(
+    frame: *mut Frame,
+    stack: *const u64,
+    plan: *const Plan,
+) -> Prepared {
+    // SAFETY: the module that is linked keeps its plans; the first argument is the control block of the caller.
+    let (plan, block) = unsafe { (&*plan, &*((*frame).integers[0] as *const ControlBlock)) };
+    let (memory, memory_bytes) = memory::zero(block);
+    let call = Call {
+        block,
+        frame,
+        stack,
+        plan,
+        memory,
+        memory_bytes,
+    };
+    // SAFETY: the caller's promise.
+    let trap = match unsafe { (call.all(), plan.failure) } {
+        // Only now: opening pages takes time that a call which fails should not cost.
+        // SAFETY: the caller's promise.
+        (true, _) if unsafe { call.open_all() } => {
+            return Prepared {
+                function: plan.function,
+                frame,
+            };
+        }
+        (true, _) => Some(TrapCode::Resource),
+        (false, None) => Some(TrapCode::HostArgument),
+        (false, Some(_)) => None,
+    };
+    if let Some(trap) = trap {
+        block.ask(Request::Trap(u32::from(trap.number())));
+    }
+    // SAFETY: the thunk's frame.
+    unsafe { (*frame).integers[0] = plan.failure.unwrap_or(0) };
+    Prepared {
+        function: std::ptr::null(),
+        frame,
+    }
+}
+
+impl Call<'_> {
+    /// # Safety
+    ///
+    /// `frame` and `stack` are those of a call with this plan, here and below.
+    unsafe fn all(&self) -> bool {
+        // SAFETY: the frame is the thunk's; the first argument goes on as it is.
+        unsafe { (*self.frame).outgoing[0] = (*self.frame).integers[0] };
+        let mut ranges = [Range {
+            first: 0,
+            end: 0,
+            written: false,
+        }; RANGES];
+        let mut free = ranges.iter_mut();
+        for step in &self.plan.steps {
+            // SAFETY: the caller's promise.
+            let Some(range) = (unsafe { self.one(step) }) else {
+                return false;
+            };
+            if self.plan.exclusive
+                && range.first < range.end
+                && let Some(place) = free.next()
+            {
+                *place = range;
+            }
+        }
+        !(self.plan.exclusive && overlapping(&ranges))
+    }
+
+    /// Makes what will be written to writable.
+    ///
+    /// # Safety
+    ///
+    /// As [`Call::all`], which has answered true.
+    unsafe fn open_all(&self) -> bool {
+        self.plan.steps.iter().all(|step| {
+            // SAFETY: the caller's promise.
+            step.access & access::WRITE == 0 || unsafe { self.open(step) }
+        })
+    }
+
+    /// Checks one parameter and passes it on; answers the range that it names, which may be empty.
+    ///
+    /// # Safety
+    ///
+    /// As [`Call::all`].
+    #[inline(always)]
+    unsafe fn one(&self, step: &Step) -> Option<Range> {
+        // SAFETY: the plan's places exist in this call.
+        let word = unsafe { self.word(step.from) };
+        let number = word as u32;
+        let passed = match step.action {
+            Action::Move => return self.number(step, word, true),
+            Action::Slice => {
+                // SAFETY: as above.
+                let count = unsafe { self.word(step.count_from) } as u32;
+                // SAFETY: the caller's promise.
+                return unsafe { self.range(step, number, count) };
+            }
+            // SAFETY: the caller's promise.
+            Action::Object => return unsafe { self.range(step, number, 1) },
+            Action::Unsigned => number <= step.limit,
+            Action::Signed => {
+                let unused = 32 - step.limit;
+                (number as i32) << unused >> unused == number as i32
+            }
+            Action::Char => char::from_u32(number).is_some(),
+            Action::Flags => number & !step.limit == 0,
+            // SAFETY: the definition's promise: so many numbers.
+            Action::OneOf => unsafe { is_listed(number, step) },
+        };
+        self.number(step, u64::from(number), passed)
+    }
+
+    #[inline(always)]
+    fn number(&self, step: &Step, word: u64, passed: bool) -> Option<Range> {
+        // SAFETY: the plan's places exist in this call.
+        unsafe { self.pass(step.to, word) };
+        passed.then_some(Range {
+            first: 0,
+            end: 0,
+            written: false,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As [`Call::all`].
+    #[inline(always)]
+    unsafe fn range(&self, step: &Step, address: u32, count: u32) -> Option<Range> {
+        let first = u64::from(address);
+        let bytes = u64::from(count) * u64::from(step.element);
+        let end = first + bytes;
+        if end > self.memory_bytes
+            || address & u32::from(step.misalignment) != 0
+            || (count > step.limit && step.action == Action::Slice)
+        {
+            return None;
+        }
+        // SAFETY: the range lies in the memory.
+        let mut data = unsafe { self.memory.add(address as usize) };
+        if step.access & access::COPY != 0 {
+            // SAFETY: the thunk has made room for as many elements as the limit allows behind the frame.
+            unsafe {
+                let copy = self.frame.add(1).cast::<u8>().add(step.copy as usize);
+                copy.copy_from_nonoverlapping(data, bytes as usize);
+                data = copy;
+            }
+        }
+        // SAFETY: the range lies in the memory, or is its copy; the guest does not run meanwhile.
+        if step.access & access::UTF8 != 0 && !unsafe { is_text(data, bytes as usize) } {
+            return None;
+        }
+        // SAFETY: the plan's places exist in this call.
+        unsafe {
+            self.pass(step.to, data as u64);
+            if step.action == Action::Slice {
+                self.pass(step.to + 1, u64::from(count));
+            }
+        }
+        Some(Range {
+            first,
+            end,
+            written: step.access & access::WRITE != 0,
+        })
+    }
+
+    /// Makes the pages of a range writable that has passed its check.
+    ///
+    /// # Safety
+    ///
+    /// As [`Call::all`].
+    unsafe fn open(&self, step: &Step) -> bool {
+        // SAFETY: the plan's places exist in this call.
+        let (address, count) = unsafe { (self.word(step.from), self.word(step.count_from)) };
+        let count = match step.action {
+            Action::Slice => u64::from(count as u32),
+            _ => 1,
+        };
+        memory::open(
+            self.block,
+            u64::from(address as u32),
+            count * u64::from(step.element),
+        )
+    }
+
+    /// # Safety
+    ///
+    /// `place` is one of the plan's.
+    #[inline(always)]
+    unsafe fn word(&self, place: u8) -> u64 {
+        // SAFETY: the caller's promise: places from 6 up are stack arguments.
+        unsafe {
+            match place {
+                0..6 => (*self.frame)
+                    .integers
+                    .as_ptr()
+                    .add(usize::from(place))
+                    .read(),
+                _ => self.stack.add(usize::from(place) - 6).read(),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Call::word`].
+    #[inline(always)]
+    unsafe fn pass(&self, place: u8, word: u64) {
+        // SAFETY: the caller's promise; the outgoing stack arguments lie below the frame.
+        unsafe {
+            match place {
+                0..6 => (&raw mut (*self.frame).outgoing)
+                    .cast::<u64>()
+                    .add(usize::from(place))
+                    .write(word),
+                _ => self
+                    .frame
+                    .cast::<u64>()
+                    .sub(self.plan.stack_bytes as usize / 8)
+                    .add(usize::from(place) - 6)
+                    .write(word),
+            }
+        }
+    }
+}
+
+/// Whether a range that is written to shares bytes with another one.
+fn overlapping(ranges: &[Range]) -> bool {
+    ranges.iter().enumerate().any(|(index, one)| {
+        ranges.iter().skip(index + 1).any(|other| {
+            (one.written || other.written) && one.first < other.end && other.first < one.end
+        })
+    })
+}
+
+/// # Safety
+///
+/// `step.of` points at `step.limit` numbers.
+unsafe fn is_listed(number: u32, step: &Step) -> bool {
+    // SAFETY: the caller's promise.
+    let allowed = unsafe { std::slice::from_raw_parts(step.of.cast::<u32>(), step.limit as usize) };
+    allowed.contains(&number)
+}
+
+/// # Safety
+///
+/// So many bytes can be read and nobody writes them meanwhile.
+unsafe fn is_text(data: *const u8, bytes: usize) -> bool {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { std::slice::from_raw_parts(data, bytes) };
+    std::str::from_utf8(bytes).is_ok()
+}

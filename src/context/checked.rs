@@ -1,0 +1,106 @@
+//! The C function that stands for host functions whose parameters have checks.
+//!
+//! It has the registers of the guest's call looked at, and calls the function with what came of them:
+//!
+//! ```text
+//!   rbp -> | saved rbp |
+//!          | copies    |
+//!          | Frame     |
+//!   rsp -> | outgoing stack arguments |
+//! ```
+//!
+//! Invariant: r10 points at the row of the import table, as `host_call` leaves it.
+
+use crate::checks::{Frame, Plan};
+use crate::control::ImportTarget;
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+const _: () = assert!(size_of::<Frame>() == 224 && offset_of!(Frame, floats) == 96);
+
+/// What came of a check.
+#[repr(C)]
+pub struct Prepared {
+    /// The function to call; NULL: a check has failed.
+    pub function: *const (),
+    /// The frame.
+    pub frame: *mut Frame,
+}
+
+/// See the file's header.
+///
+/// # Safety
+///
+/// Not to be called from Rust.
+#[unsafe(naked)]
+pub unsafe extern "C" fn checked_thunk() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rax, [r10 + {PLAN}]",
+        "mov r11d, [rax + {FRAME_BYTES}]",
+        "sub rsp, r11",
+        "mov r10d, [rax + {STACK_BYTES}]",
+        "add r10, rsp",
+        "mov [r10], rdi",
+        "mov [r10 + 8], rsi",
+        "mov [r10 + 16], rdx",
+        "mov [r10 + 24], rcx",
+        "mov [r10 + 32], r8",
+        "mov [r10 + 40], r9",
+        "cmp dword ptr [rax + {FLOATS}], 0",
+        "jne 5f",
+        "mov rdi, r10",
+        "lea rsi, [rbp + 16]",
+        "mov rdx, rax",
+        "call {prepare}",
+        "test rax, rax",
+        "jz 3f",
+        "2:",
+        "mov rdi, [rdx + 48]",
+        "mov rsi, [rdx + 56]",
+        "mov rcx, [rdx + 72]",
+        "mov r8, [rdx + 80]",
+        "mov r9, [rdx + 88]",
+        "mov rdx, [rdx + 64]",
+        "call rax",
+        "leave",
+        "ret",
+        // 3: what the guest gets instead
+        "3:",
+        "mov rax, [rdx]",
+        "movq xmm0, rax",
+        "leave",
+        "ret",
+        // 5: with vector registers
+        "5:",
+        "movaps [r10 + 96], xmm0",
+        "movaps [r10 + 112], xmm1",
+        "movaps [r10 + 128], xmm2",
+        "movaps [r10 + 144], xmm3",
+        "movaps [r10 + 160], xmm4",
+        "movaps [r10 + 176], xmm5",
+        "movaps [r10 + 192], xmm6",
+        "movaps [r10 + 208], xmm7",
+        "mov rdi, r10",
+        "lea rsi, [rbp + 16]",
+        "mov rdx, rax",
+        "call {prepare}",
+        "test rax, rax",
+        "jz 3b",
+        "movaps xmm0, [rdx + 96]",
+        "movaps xmm1, [rdx + 112]",
+        "movaps xmm2, [rdx + 128]",
+        "movaps xmm3, [rdx + 144]",
+        "movaps xmm4, [rdx + 160]",
+        "movaps xmm5, [rdx + 176]",
+        "movaps xmm6, [rdx + 192]",
+        "movaps xmm7, [rdx + 208]",
+        "jmp 2b",
+        PLAN = const offset_of!(ImportTarget, dynamic),
+        FRAME_BYTES = const offset_of!(Plan, frame_bytes),
+        STACK_BYTES = const offset_of!(Plan, stack_bytes),
+        FLOATS = const offset_of!(Plan, floats),
+        prepare = sym crate::checked::prepare,
+    )
+}
