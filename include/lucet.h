@@ -461,8 +461,11 @@ typedef struct lucet_region_config {
   void (*log)(void *data, int level, const char *text, size_t length);
   // The callback's first argument.
   void *log_data;
+  // What guests compiled with lucetc --stack-check leave of their stack for signal handlers of the host's that were installed
+  // without SA_ONSTACK [the kernel's signal frame and 16 KiB]. Other guests may use their stack to the last byte.
+  uint64_t handler_stack_bytes;
   // 0.
-  uint64_t reserved[6];
+  uint64_t reserved[5];
 } lucet_region_config;
 
 // What has happened in a region.

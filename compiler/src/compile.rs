@@ -50,6 +50,7 @@ pub fn compile_module(
         isa: &*target.isa,
         frugal: &*target.frugal,
         listing: options.listing,
+        stack_check: options.stack_check,
     };
     let jobs = jobs(module);
     let pool = rayon::ThreadPoolBuilder::new()
@@ -98,6 +99,7 @@ struct Compiler<'a> {
     isa: &'a dyn TargetIsa,
     frugal: &'a dyn TargetIsa,
     listing: Emit,
+    stack_check: bool,
 }
 
 /// The defined functions in order, then import wrappers, then adapters by type.
@@ -181,6 +183,9 @@ impl Compiler<'_> {
         scratch.context.clear();
         scratch.context.set_disasm(self.listing == Emit::Asm);
         self.translate(job, scratch)?;
+        if self.stack_check {
+            translate::check_stack(&mut scratch.context.func)?;
+        }
         let clif = (self.listing == Emit::Clif).then(|| scratch.context.func.display().to_string());
         let isa = if laborious(&scratch.context.func) {
             self.frugal

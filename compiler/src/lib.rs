@@ -46,6 +46,8 @@ pub struct Compiled {
     pub code: Vec<Code>,
     /// The CPU features that the code may use.
     pub cpu_features: CpuFeatures,
+    /// Whether the functions check their stack.
+    pub stack_check: bool,
 }
 
 /// Compiles a WebAssembly module in its binary format.
@@ -57,6 +59,7 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
         module,
         code,
         cpu_features: target.cpu_features,
+        stack_check: options.stack_check,
     })
 }
 

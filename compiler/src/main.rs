@@ -48,6 +48,10 @@ struct Arguments {
     /// What the operators of relaxed SIMD do.
     #[arg(long, value_enum, default_value = "deterministic")]
     relaxed_simd: RelaxedArgument,
+    /// Make every function look whether its stack lasts, so that handler_stack_bytes of the region are always left for signal
+    /// handlers of the host that run on the guest's stack, because they were installed without SA_ONSTACK.
+    #[arg(long)]
+    stack_check: bool,
     /// Threads to compile with; 0 means one for each CPU. The output does not depend on it.
     #[arg(long, default_value = "0", value_parser = clap::value_parser!(u16).range(0..=256))]
     threads: u16,
@@ -177,6 +181,7 @@ impl Arguments {
                 RelaxedArgument::Deterministic => RelaxedSimd::Deterministic,
                 RelaxedArgument::Fast => RelaxedSimd::Fast,
             },
+            stack_check: self.stack_check,
             threads: usize::from(self.threads),
             limits: self.limits.limits(),
             verify: false,

@@ -59,6 +59,8 @@ pub struct Options {
     pub relaxed_simd: RelaxedSimd,
     /// Whether to run Cranelift's own verifier on every function; tests do.
     pub verify: bool,
+    /// Whether functions compare the stack pointer with a limit, which keeps a part of the stack free for signal handlers.
+    pub stack_check: bool,
     /// Which text listings to keep; `SharedObject` keeps none.
     pub listing: Emit,
     /// How large the module may be.

@@ -27,6 +27,9 @@ pub const MEMORY_BYTES: u32 = 16;
 /// The lowest address that a leaf host function may find the guest's stack pointer at: u64.
 pub const LEAF_STACK_LIMIT: u32 = 24;
 
+/// The lowest address that functions compiled with a check of their stack let the stack pointer reach: u64.
+pub const STACK_LIMIT: u32 = 32;
+
 /// A table descriptor in the module part: the address of element 0.
 pub const TABLE_BASE: u32 = 0;
 /// A table descriptor: the number of elements, u64, at this offset above the descriptor's start.

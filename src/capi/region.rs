@@ -51,15 +51,18 @@ pub struct lucet_region_config {
     >,
     /// The callback's first argument.
     pub log_data: *mut c_void,
+    /// What guests compiled with lucetc --stack-check leave of their stack for signal handlers of the host's that were installed
+    /// without SA_ONSTACK [the kernel's signal frame and 16 KiB]. Other guests may use their stack to the last byte.
+    pub handler_stack_bytes: u64,
     /// 0.
-    pub reserved: [u64; 6],
+    pub reserved: [u64; 5],
 }
 
 // SAFETY: a C struct with `struct_size` first, of integers, a pointer and an optional function pointer.
 unsafe impl Extensible for lucet_region_config {
     const NAME: &'static str = "lucet_region_config";
     fn reserved_is_zero(&self) -> bool {
-        self.reserved == [0; 6]
+        self.reserved == [0; 5]
     }
 }
 
@@ -145,6 +148,7 @@ impl lucet_region_config {
             keep_resident_bytes: or(self.keep_resident_bytes, default.keep_resident_bytes),
             leaf_stack_bytes: or(self.leaf_stack_bytes, default.leaf_stack_bytes),
             host_stack_bytes: or(self.host_stack_bytes, default.host_stack_bytes),
+            handler_stack_bytes: or(self.handler_stack_bytes, default.handler_stack_bytes),
             values: or(self.values, default.values),
             log: self.log,
             log_data: self.log_data,
@@ -169,6 +173,7 @@ pub unsafe extern "C" fn lucet_region_config_fit(
             |before: u64, after: u64, given: u64| if after > before { after } else { given };
         (*config).memory_bytes =
             raised(before.memory_bytes, after.memory_bytes, given.memory_bytes);
+        (*config).stack_bytes = raised(before.stack_bytes, after.stack_bytes, given.stack_bytes);
         (*config).state_bytes = raised(before.state_bytes, after.state_bytes, given.state_bytes);
         (*config).table_elements = raised(
             before.table_elements,

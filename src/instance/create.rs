@@ -152,8 +152,10 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
         // SAFETY: parsing has checked that descriptors lie within the state.
         unsafe { write_state(block, table.state_offset - vmctx::TABLE_BASE, base) };
     }
-    let leaf_limit = block.stack_low.get() as u64 + inner.region.config.leaf_stack_bytes;
-    // SAFETY: both are fields of the fixed header, which is part of every state.
+    let config = &inner.region.config;
+    let stack_limit = block.stack_low.get() as u64 + config.spared_stack(&inner.module.code);
+    let leaf_limit = stack_limit + config.leaf_stack_bytes;
+    // SAFETY: these are fields of the fixed header, which is part of every state.
     unsafe {
         write_state(
             block,
@@ -161,6 +163,7 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
             std::ptr::from_ref(block) as u64,
         );
         write_state(block, vmctx::LEAF_STACK_LIMIT, leaf_limit);
+        write_state(block, vmctx::STACK_LIMIT, stack_limit);
     }
     publish_memory_bytes(block, inner, link.initial.bytes);
 }

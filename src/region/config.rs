@@ -3,8 +3,15 @@
 use super::layout::Sizes;
 use crate::error::{Result, Status, error};
 use crate::module::CodeImage;
+use crate::signal;
+use lucet_format::image::records::FLAG_STACK_CHECKED;
 use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE};
 use std::ffi::{c_char, c_int, c_void};
+
+/// What signal handlers of the host's are expected to need at most, besides the kernel's frame.
+const HANDLER_ROOM: u64 = 16 << 10;
+/// What is left for the guest itself of a stack that [`RegionConfig::fit`] has made larger.
+const GUEST_STACK: u64 = 64 << 10;
 
 /// A log callback: data, level, text and its length.
 pub type Log =
@@ -31,6 +38,8 @@ pub struct RegionConfig {
     pub leaf_stack_bytes: u64,
     /// What must be left of the host's stack for a callback into the guest.
     pub host_stack_bytes: u64,
+    /// What guests whose code checks its stack leave of it for signal handlers.
+    pub handler_stack_bytes: u64,
     /// The most parameters or results of one call.
     pub values: u32,
     /// Where log lines go.
@@ -51,6 +60,7 @@ impl Default for RegionConfig {
             keep_resident_bytes: 1 << 20,
             leaf_stack_bytes: 16 << 10,
             host_stack_bytes: 32 << 10,
+            handler_stack_bytes: signal::frame_bytes() as u64 + HANDLER_ROOM,
             values: 32,
             log: None,
             log_data: std::ptr::null_mut(),
@@ -89,6 +99,14 @@ impl RegionConfig {
         Ok(())
     }
 
+    /// Bytes of a guest's stack that are kept for signal handlers.
+    pub fn spared_stack(&self, code: &CodeImage) -> u64 {
+        if code.image().header().flags & FLAG_STACK_CHECKED == 0 {
+            return 0;
+        }
+        self.handler_stack_bytes
+    }
+
     /// Raises what is too small for instances of a module.
     ///
     /// # Errors
@@ -104,6 +122,13 @@ impl RegionConfig {
                 Status::Incompatible,
                 "the module wants {memory} bytes of memory at once"
             ));
+        }
+        if image.header().flags & FLAG_STACK_CHECKED != 0 {
+            let spared = self
+                .handler_stack_bytes
+                .saturating_add(self.leaf_stack_bytes)
+                .saturating_add(GUEST_STACK);
+            self.stack_bytes = self.stack_bytes.max(spared);
         }
         self.memory_bytes = self.memory_bytes.max(memory);
         self.state_bytes = self

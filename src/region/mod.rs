@@ -170,6 +170,17 @@ impl Region {
                 self.config.memory_bytes,
             ),
         ];
+        let spared = self.config.spared_stack(code);
+        let taken = spared.saturating_add(self.config.leaf_stack_bytes);
+        if spared != 0 && taken >= self.config.stack_bytes {
+            return Err(error!(
+                Status::Incompatible,
+                "the module keeps {spared} bytes of its stack for signal handlers, the region's stacks have {} and leaf functions want {}: \
+                 see lucet_region_config_fit",
+                self.config.stack_bytes,
+                self.config.leaf_stack_bytes
+            ));
+        }
         match needs
             .into_iter()
             .find(|(_, wanted, offered)| wanted > offered)

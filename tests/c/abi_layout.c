@@ -93,6 +93,7 @@ AT(lucet_region_config, values, 72);
 AT(lucet_region_config, flags, 76);
 AT(lucet_region_config, log, 80);
 AT(lucet_region_config, log_data, 88);
+AT(lucet_region_config, handler_stack_bytes, 96);
 
 SIZE(lucet_region_stats, 400);
 AT(lucet_region_stats, capacity, 8);

@@ -56,11 +56,13 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
     let runs = memory::initial_runs(module, wasm);
     let blobs = segments::data(&mut assembler.writer, module, wasm, runs.as_deref());
     assembler.code();
-    let flags = if runs.is_none() {
-        records::FLAG_DYNAMIC_DATA
-    } else {
-        0
-    };
+    let mut flags = 0;
+    if runs.is_none() {
+        flags |= records::FLAG_DYNAMIC_DATA;
+    }
+    if compiled.stack_check {
+        flags |= records::FLAG_STACK_CHECKED;
+    }
     let mut writer = assembler.writer;
     let layout = writer.layout(start);
     blobs.place(&mut writer, &layout);

@@ -2,7 +2,9 @@
 //!
 //! * an *adapter* takes the runtime into guest functions of one type, with values in an array;
 //! * an *import wrapper* makes an imported function callable as a guest function, for those that can be
-//!   exported, referred to or started.
+//!   exported, referred to or started;
+//!
+//! and what any function gets when it is to check its stack.
 //!
 //! It does not decide which of them a module needs: that is `compile`'s.
 
@@ -14,11 +16,13 @@ use crate::error::Result;
 use crate::module::{FunctionType, Module};
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
 use cranelift_codegen::ir::{
-    self, Endianness, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind, UserFuncName, Value,
+    self, Endianness, GlobalValueData, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind,
+    UserFuncName, Value, immediates::Offset32,
 };
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use lucet_format::runtime::{RESULT_STRIDE, VALUE_PAYLOAD, VALUE_STRIDE};
+use lucet_format::vmctx;
 
 /// Log2 of the alignment of result cells.
 const RESULT_CELL_ALIGN: u8 = 4;
@@ -104,6 +108,25 @@ pub fn adapter(
     adapter.store_results(&results);
     adapter.builder.ins().return_(&[]);
     adapter.builder.finalize(config);
+    Ok(())
+}
+
+/// Makes a function trap where its frame would go below the stack's limit. Guard pages find overflows without this, but only at the
+/// stack's very end.
+pub fn check_stack(function: &mut ir::Function) -> Result<()> {
+    let flags = function
+        .dfg
+        .mem_flags
+        .insert(MemFlagsData::trusted())
+        .map_err(|_| missing("room for memory flags"))?;
+    let base = function.create_global_value(GlobalValueData::VMContext);
+    let limit = function.create_global_value(GlobalValueData::Load {
+        base,
+        offset: Offset32::new(-(vmctx::STACK_LIMIT as i32)),
+        global_type: I64,
+        flags,
+    });
+    function.stack_limit = Some(limit);
     Ok(())
 }
 

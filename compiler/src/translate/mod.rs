@@ -32,4 +32,4 @@ mod variable;
 mod vector;
 
 pub use function::{Source, guest_function};
-pub use glue::{adapter, import_wrapper};
+pub use glue::{adapter, check_stack, import_wrapper};

@@ -42,7 +42,7 @@ record! {
         pub cpu_features: u64,
         /// The function index of the start function, or [`super::NONE`].
         pub start_function: u32,
-        /// Bit 0: active data segments are not all constant, so they are applied one by one and there are no initial runs.
+        /// [`FLAG_DYNAMIC_DATA`], [`FLAG_STACK_CHECKED`].
         pub flags: u32,
         /// What a region must offer.
         pub contract: MemoryContract,
@@ -51,6 +51,9 @@ record! {
 
 /// [`Header::flags`]: memory is initialised from the active data segments, in order, when a module is linked.
 pub const FLAG_DYNAMIC_DATA: u32 = 1;
+/// [`Header::flags`]: every function compares the stack pointer with [`crate::vmctx::STACK_LIMIT`], so that there is always some stack
+/// left below it.
+pub const FLAG_STACK_CHECKED: u32 = 2;
 
 record! {
     /// A function type.
