@@ -243,6 +243,8 @@ pub struct ControlBlock {
     pub sampling: Cell<Sampling>,
     /// How often in a row written pages did not fit.
     pub misfits: Cell<u32>,
+    /// Whether a part of the stack's guard is accessible: `region::lend`. Written by signal handlers.
+    pub guard_lent: AtomicBool,
     /// Whether stack, tables and state have been made accessible.
     pub prepared: AtomicBool,
     /// The slot's index in its region.
@@ -306,6 +308,7 @@ impl ControlBlock {
             hot: Cell::new(HotSet::EMPTY),
             sampling: Cell::new(Sampling::NONE),
             misfits: Cell::new(0),
+            guard_lent: AtomicBool::new(false),
             prepared: AtomicBool::new(false),
             slot: Cell::new(0),
             instance: UnsafeCell::new(None),

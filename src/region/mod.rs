@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod layout;
+pub mod lend;
 mod pagemap;
 mod probe;
 pub mod ranges;

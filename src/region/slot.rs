@@ -20,6 +20,7 @@ pub fn forget(block: &ControlBlock) {
     block.prepared.store(false, Ordering::Relaxed);
     block.deferred.store(0, Ordering::Relaxed);
     block.accessible.store(0, Ordering::Relaxed);
+    block.guard_lent.store(false, Ordering::Relaxed);
     block.tenant.set(0);
     block.file_bytes.set(0);
     block.sealed.store(super::seal::PLAIN, Ordering::Relaxed);
@@ -96,6 +97,8 @@ pub unsafe fn clean(
     unsafe { std::ptr::write_bytes(state as *mut u8, 0, state_bytes as usize) };
     // SAFETY: as above.
     unsafe { std::ptr::write_bytes(tables(region, block) as *mut u8, 0, table_bytes) };
+    // SAFETY: the caller's promise.
+    unsafe { super::lend::take_back(region, block) }?;
     if stack == Stack::Deep || was_deep(region, block) {
         let from = u64::from(block.slot.get()) * region.layout.stride + region.layout.stack;
         let length = region.layout.sizes.stack;

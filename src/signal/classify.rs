@@ -4,7 +4,9 @@
 //! | # | facts | verdict |
 //! |---|---|---|
 //! | 1 | sent by a process or a thread (`si_code <= 0`), or a report of broken memory | forward |
-//! | 2 | the stack pointer is in no slot's stack, or the pc neither in that slot's module nor in the trampolines | forward |
+//! | 2 | the stack pointer is in no slot's stack | forward |
+//! | 2a | the pc is neither in that slot's module nor in the trampolines; the address is in the part of the guard that can be lent, or the kernel found no room for a further handler's frame | lend it, once |
+//! | 2b | the pc is neither in that slot's module nor in the trampolines | forward |
 //! | 3 | the slot's state does not fit the pc | anomaly in guest code, else forward |
 //! | 4 | the address is in the slot's stack guard | trap: stack |
 //! | 5 | the kernel found no room for a host handler's frame near the end of the stack | trap: stack, a signal was lost |
@@ -53,6 +55,8 @@ pub struct Slot {
     pub stack_guard: usize,
     /// Lowest usable address of the stack.
     pub stack_low: usize,
+    /// From here to the stack is what can be lent; nothing when it is lent already.
+    pub lend_low: usize,
     /// First address of the memory's reservation.
     pub memory_low: usize,
     /// One past the guard behind it.
@@ -82,6 +86,11 @@ pub enum Verdict {
     },
     /// Guest code did what correct guest code cannot do: never resume it.
     Anomaly,
+    /// Host code on the guest's stack, which is a signal handler or a leaf function, needs more of it: lend it a part of the guard.
+    Lend {
+        /// A further signal could not be delivered and is gone.
+        signal_lost: bool,
+    },
     /// Not ours.
     Forward,
 }
@@ -123,6 +132,21 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// What to do about host code on a guest's stack.
+    fn lend(&self, slot: &Slot) -> Verdict {
+        let signal_lost = self.is_failed_delivery(slot);
+        let overflow = self.is_access() && (slot.lend_low..slot.stack_low).contains(&self.address);
+        if state::is_running(slot.state)
+            && slot.lend_low < slot.stack_low
+            && (overflow || signal_lost)
+        {
+            return Verdict::Lend { signal_lost };
+        }
+        Verdict::Forward
+    }
+}
+
 /// Whether the interrupted instruction has nothing to do with the signal: somebody sent it, or the kernel tells of broken
 /// memory that nobody has touched yet.
 pub fn is_asynchronous(signal: i32, code: i32) -> bool {
@@ -140,7 +164,7 @@ pub fn classify(facts: &Facts) -> Verdict {
     };
     let place = slot.place(facts.pc, facts.trampolines);
     match place {
-        Place::Elsewhere => return Verdict::Forward,
+        Place::Elsewhere => return facts.lend(slot),
         Place::Guest if slot.state != state::GUEST => return Verdict::Anomaly,
         Place::Trampoline if !state::is_running(slot.state) => return Verdict::Forward,
         Place::Guest | Place::Trampoline => {}

@@ -7,6 +7,7 @@ const TEXT: usize = 0x10_0000;
 const TRAMPOLINES: (usize, usize) = (0x20_0000, 0x20_0200);
 const GUARD: usize = 0x40_0000;
 const LOW: usize = GUARD + 0x1_0000;
+const LEND: usize = LOW - 0xc000;
 const HIGH: usize = LOW + 0x2_0000;
 const MEMORY: usize = 0x1_0000_0000;
 const MEMORY_END: usize = MEMORY + (6 << 30) + 0x1_0000;
@@ -32,6 +33,7 @@ fn slot(state: u32) -> Slot {
         text_length: 0x1000,
         stack_guard: GUARD,
         stack_low: LOW,
+        lend_low: LEND,
         memory_low: MEMORY,
         memory_high: MEMORY_END,
     }
@@ -118,7 +120,7 @@ fn row_2_outside_of_guests_nothing_is_ours() {
     };
     assert_eq!(classify(&nowhere), Verdict::Forward);
     // A host's handler on the guest's stack, wherever it faults: at its own address, in guest memory, in the guard.
-    for address in [0, MEMORY, LOW - 8] {
+    for address in [0, MEMORY, LEND - 1] {
         let handler = Facts {
             pc: 0x7f00_0000_0000,
             ..load(address)
@@ -145,6 +147,55 @@ fn row_2_outside_of_guests_nothing_is_ours() {
         }),
         Verdict::Forward
     );
+}
+
+#[test]
+fn row_2a_host_code_on_a_guests_stack_is_lent_a_part_of_the_guard_once() {
+    let lend = |signal_lost| Verdict::Lend { signal_lost };
+    let handler = |state, address| Facts {
+        pc: 0x7f00_0000_0000,
+        trap: None,
+        slot: Some(slot(state)),
+        ..load(address)
+    };
+    let lent = |facts: Facts| Facts {
+        slot: facts.slot.map(|slot| Slot {
+            lend_low: LOW,
+            ..slot
+        }),
+        ..facts
+    };
+    for state in [state::ENTERING, state::GUEST, state::HOST, state::LEAF] {
+        for address in [LEND, LOW - 1] {
+            assert_eq!(classify(&handler(state, address)), lend(false));
+            assert_eq!(classify(&lent(handler(state, address))), Verdict::Forward);
+        }
+        for address in [LEND - 1, LOW, 0] {
+            assert_eq!(classify(&handler(state, address)), Verdict::Forward);
+        }
+        // A further handler's frame.
+        let further = Facts {
+            code: libc::SI_KERNEL,
+            stack: LOW + 100,
+            ..handler(state, 0)
+        };
+        assert_eq!(classify(&further), lend(true));
+        assert_eq!(classify(&lent(further)), Verdict::Forward);
+        let far = Facts {
+            stack: HIGH - 64,
+            ..further
+        };
+        assert_eq!(classify(&far), Verdict::Forward);
+    }
+    // No guest runs, so it is not a guest's stack that is too short.
+    for state in [state::FREE, state::READY, state::STOPPED] {
+        assert_eq!(classify(&handler(state, LOW - 8)), Verdict::Forward);
+    }
+    let sent = Facts {
+        code: TKILL,
+        ..handler(state::GUEST, LOW - 8)
+    };
+    assert_eq!(classify(&sent), Verdict::Forward);
 }
 
 #[test]

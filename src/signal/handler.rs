@@ -69,11 +69,17 @@ fn decide(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> bool {
             leave(block, context, &facts, code);
             true
         }
+        (Verdict::Lend { signal_lost }, Some(block)) => {
+            if signal_lost {
+                LOST_SIGNALS.fetch_add(1, Ordering::Relaxed);
+            }
+            region::lend::lend(block)
+        }
         (Verdict::Anomaly, _) => {
             ANOMALIES.fetch_add(1, Ordering::Relaxed);
             false
         }
-        (Verdict::Trap { .. } | Verdict::Forward, _) => false,
+        (Verdict::Trap { .. } | Verdict::Lend { .. } | Verdict::Forward, _) => false,
     }
 }
 
@@ -127,12 +133,18 @@ fn collect(
 /// Reads the fields that are set before a run and do not change during one. Outside of runs the slot may be changing
 /// owners on another thread; then the state is none that leads to a trap.
 fn describe(block: &ControlBlock) -> Slot {
+    let stack_low = block.stack_low.get();
     Slot {
         state: block.state(),
         text: block.text.get(),
         text_length: block.text_length.get(),
         stack_guard: block.stack_guard.get(),
-        stack_low: block.stack_low.get(),
+        stack_low,
+        lend_low: if region::lend::is_lent(block) {
+            stack_low
+        } else {
+            region::lend::lowest(block)
+        },
         memory_low: block.memory_low.get(),
         memory_high: block.memory_high.get(),
     }
