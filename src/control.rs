@@ -13,7 +13,7 @@
 
 mod stopping;
 
-pub use stopping::{Registers, Times, stop};
+pub use stopping::{Again, FLAGS_ALWAYS_SET, Registers, Times, stop};
 
 use crate::hot::{HotSet, Sampling};
 use std::cell::{Cell, UnsafeCell};
@@ -216,6 +216,8 @@ pub struct ControlBlock {
     pub process: AtomicU64,
     /// Stops that had to wait for a host function, since the region was made.
     pub deferred: AtomicU64,
+    /// The helper that is returning has stopped in the middle of its work. Read by the stop signal's handler.
+    pub again: Cell<Option<Again>>,
 
     // -- the rest of the host's bookkeeping --
     /// The handle of the current instance; 0 when free.
@@ -296,6 +298,7 @@ impl ControlBlock {
             kill_reason: AtomicU64::new(0),
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
+            again: Cell::new(None),
             handle: AtomicU64::new(0),
             generation: Cell::new(0),
             request: Cell::new(Request::None),

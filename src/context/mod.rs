@@ -79,6 +79,11 @@ pub fn runtime_table() -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
     table
 }
 
+/// Where stubs of helpers jump: with the helper's number in r10, its arguments where System V has them, and vmctx before these.
+pub fn helper_call_address() -> usize {
+    x86_64::helper_call as *const () as usize
+}
+
 /// First and one past the last address of the code that touches guest stacks outside of modules. A fault there on a
 /// guest's stack guard is the guest's stack overflow.
 pub fn trampolines() -> (usize, usize) {

@@ -32,6 +32,9 @@ pub mod stop {
     pub const INCARNATION: u32 = 8;
 }
 
+/// Flags of the processor that are always set in user code: bit 1, and interrupts enabled.
+pub const FLAGS_ALWAYS_SET: u64 = 0x202;
+
 /// A guest's registers where it was preempted; after [`super::exit::STOPPED`] only `rax`, `xmm[0]` and r12 to r15 count.
 /// Guest code leaves everything else as a guest starts with it: x87 and MXCSR control, the upper halves of vectors.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +56,33 @@ impl Registers {
         xmm: [0; 16],
         general: [0; 16],
         pc: 0,
-        flags: 0,
+        flags: FLAGS_ALWAYS_SET,
     };
+
+    /// Makes them those of a call of a helper, by `helper_call` at `pc`, that is about to be made with this stack pointer, at the return
+    /// address, and with these rbx and rbp. r12 to r15 stay; all others mean nothing.
+    pub fn call(&mut self, pc: u64, stack: u64, [rbx, rbp]: [u64; 2], again: &Again, vmctx: u64) {
+        let [.., r12, r13, r14, r15] = self.general;
+        let [rsi, rdx, rcx, r8, r9] = again.arguments;
+        let r10 = u64::from(again.helper);
+        let (rax, rdi, r11) = (0, vmctx, 0);
+        *self = Registers {
+            general: [
+                rax, rcx, rdx, rbx, stack, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15,
+            ],
+            pc,
+            ..Registers::NONE
+        };
+    }
+}
+
+/// A call of a helper that has done a part of its work and is to be called again, with these arguments after vmctx, for the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// The helper's number.
+    pub helper: u32,
+    /// Its arguments.
+    pub arguments: [u64; 5],
 }
 
 /// When the run must be looked at, in nanoseconds of CLOCK_MONOTONIC; [`Times::NEVER`] where there is nothing to wait for. Used by the

@@ -1,10 +1,12 @@
 //! Helpers for linear memory:
 //! <https://webassembly.github.io/spec/core/exec/instructions.html#memory-instructions>.
 
+use super::pieces::{call_again, copy_in_pieces, in_pieces};
 use super::{checked, drop_segment, is_dropped};
 use crate::control::ControlBlock;
 use crate::instance::{Inner, memory};
 use lucet_format::image::records::SegmentMode;
+use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
 
 /// The address of a range of memory 0; `None`: out of bounds.
@@ -44,8 +46,20 @@ pub(super) unsafe extern "C" fn copy(
     checked(block, TrapCode::Memory, |block, inner| {
         let source = range(block, inner, from_memory, from, length)?;
         let target = range(block, inner, to_memory, to, length)?;
-        // SAFETY: both ranges lie within accessible memory of the instance; `copy` allows overlap.
-        unsafe { target.copy_from(source, length as usize) };
+        let upwards = target > source;
+        let left = copy_in_pieces(block, upwards, length, 1, |at, bytes| {
+            // SAFETY: both ranges lie within accessible memory of the instance; `copy` allows overlap.
+            unsafe { target.add(at).copy_from(source.add(at), bytes) };
+        });
+        if left > 0 {
+            let done = if upwards { 0 } else { length - left };
+            let memories = [u64::from(to_memory), u64::from(from_memory)];
+            call_again(
+                block,
+                Helper::MemoryCopy,
+                [memories[0], memories[1], to + done, from + done, left],
+            );
+        }
         Some(())
     });
 }
@@ -59,8 +73,22 @@ pub(super) unsafe extern "C" fn fill(
 ) {
     checked(block, TrapCode::Memory, |block, inner| {
         let target = range(block, inner, index, to, length)?;
-        // SAFETY: the range lies within accessible memory of the instance.
-        unsafe { target.write_bytes(byte as u8, length as usize) };
+        let left = in_pieces(block, length, 1, |at, bytes| {
+            // SAFETY: the range lies within accessible memory of the instance.
+            unsafe {
+                target
+                    .add(at as usize)
+                    .write_bytes(byte as u8, bytes as usize)
+            };
+        });
+        if left > 0 {
+            let rest = to + length - left;
+            call_again(
+                block,
+                Helper::MemoryFill,
+                [u64::from(index), rest, u64::from(byte), left, 0],
+            );
+        }
         Some(())
     });
 }
@@ -86,8 +114,28 @@ pub(super) unsafe extern "C" fn init(
         let end = from.checked_add(length)?;
         let source = bytes.get(usize::try_from(from).ok()?..usize::try_from(end).ok()?)?;
         let target = range(block, inner, index, to, length)?;
-        // SAFETY: the target lies within accessible memory, the source in the module's file, which is mapped elsewhere.
-        unsafe { target.copy_from_nonoverlapping(source.as_ptr(), source.len()) };
+        let left = copy_in_pieces(block, false, length, 1, |at, bytes| {
+            // SAFETY: the target lies within accessible memory, the source in the module's file, which is mapped elsewhere.
+            unsafe {
+                target
+                    .add(at)
+                    .copy_from_nonoverlapping(source.as_ptr().add(at), bytes)
+            };
+        });
+        if left > 0 {
+            let done = length - left;
+            call_again(
+                block,
+                Helper::MemoryInit,
+                [
+                    u64::from(data),
+                    u64::from(index),
+                    to + done,
+                    from + done,
+                    left,
+                ],
+            );
+        }
         Some(())
     });
 }

@@ -4,9 +4,13 @@
 //! A helper that traps records the request and returns anything: the trampoline leaves the guest. Checks
 //! come first, so a helper that traps has changed nothing; the specification demands it of bulk operations.
 //!
+//! What may take long is done in [`pieces`]. Growing is not: a memory grows by one system call, and a table by at most what the region
+//! allows, with its end moved before it is known.
+//!
 //! None of them can panic: every access is through `get` or checked ranges.
 
 mod memory;
+mod pieces;
 mod table;
 
 use crate::control::{ControlBlock, Request};

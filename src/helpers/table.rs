@@ -1,12 +1,17 @@
 //! Helpers for tables:
 //! <https://webassembly.github.io/spec/core/exec/instructions.html#table-instructions>.
 
+use super::pieces::{call_again, copy_in_pieces, in_pieces};
 use super::{checked, drop_segment, is_dropped};
 use crate::control::ControlBlock;
 use crate::instance::table::{self, Elements};
 use crate::instance::{Inner, read_state};
 use lucet_format::image::records::{ElementSegment, ITEM_GLOBAL, SegmentMode};
+use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
+use lucet_format::vmctx::TABLE_ELEMENT_BYTES;
+
+const ELEMENT: u64 = TABLE_ELEMENT_BYTES as u64;
 
 pub(super) unsafe extern "C" fn grow(
     block: *const ControlBlock,
@@ -32,9 +37,19 @@ pub(super) unsafe extern "C" fn fill(
 ) {
     checked(block, TrapCode::Table, |block, inner| {
         let target = Elements::of(block, inner, index)?.range(to, length)?;
-        for offset in 0..length as usize {
-            // SAFETY: `range` has checked that the elements are the table's.
-            unsafe { target.add(offset).write(element) };
+        let left = in_pieces(block, length, ELEMENT, |at, count| {
+            for offset in at..at + count {
+                // SAFETY: `range` has checked that the elements are the table's.
+                unsafe { target.add(offset as usize).write(element) };
+            }
+        });
+        if left > 0 {
+            let rest = to + length - left;
+            call_again(
+                block,
+                Helper::TableFill,
+                [u64::from(index), rest, element, left, 0],
+            );
         }
         Some(())
     });
@@ -51,8 +66,20 @@ pub(super) unsafe extern "C" fn copy(
     checked(block, TrapCode::Table, |block, inner| {
         let source = Elements::of(block, inner, from_table)?.range(from, length)?;
         let target = Elements::of(block, inner, to_table)?.range(to, length)?;
-        // SAFETY: `range` has checked both; `copy` allows overlap.
-        unsafe { target.copy_from(source, length as usize) };
+        let upwards = target.cast_const() > source;
+        let left = copy_in_pieces(block, upwards, length, ELEMENT, |at, count| {
+            // SAFETY: `range` has checked both; `copy` allows overlap.
+            unsafe { target.add(at).copy_from(source.add(at), count) };
+        });
+        if left > 0 {
+            let done = if upwards { 0 } else { length - left };
+            let tables = [u64::from(to_table), u64::from(from_table)];
+            call_again(
+                block,
+                Helper::TableCopy,
+                [tables[0], tables[1], to + done, from + done, left],
+            );
+        }
         Some(())
     });
 }
@@ -75,10 +102,22 @@ pub(super) unsafe extern "C" fn init(
         if !fits {
             return None;
         }
-        for offset in 0..length {
-            let element = item(block, inner, &record, from + offset)?;
-            // SAFETY: `range` has checked that the elements are the table's.
-            unsafe { target.add(offset as usize).write(element) };
+        let left = in_pieces(block, length, ELEMENT, |at, count| {
+            for offset in at..at + count {
+                // Parsing has checked that every item of a segment means something.
+                let element = item(block, inner, &record, from + offset).unwrap_or(0);
+                // SAFETY: `range` has checked that the elements are the table's.
+                unsafe { target.add(offset as usize).write(element) };
+            }
+        });
+        if left > 0 {
+            let done = length - left;
+            let which = [u64::from(segment), u64::from(index)];
+            call_again(
+                block,
+                Helper::TableInit,
+                [which[0], which[1], to + done, from + done, left],
+            );
         }
         Some(())
     });

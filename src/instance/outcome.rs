@@ -7,7 +7,8 @@ use crate::abi::{
     LUCET_STOP_KILL, LUCET_STOP_NESTED, LUCET_SUSPENDED, LUCET_TERMINATED, LUCET_TRAPPED,
     lucet_outcome,
 };
-use crate::control::{ControlBlock, Request, Trap, exit, state, stop};
+use crate::context;
+use crate::control::{Again, ControlBlock, Request, Trap, exit, state, stop};
 use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
 use lucet_format::image::records::FunctionType;
@@ -89,6 +90,7 @@ pub(super) fn conclude(
 ) -> Record {
     let request = block.take_request();
     let stops = block.stops();
+    let again = block.again.take();
     let record = match (left, request) {
         (exit::RETURNED, _) => Record {
             kind: LUCET_RETURNED,
@@ -108,14 +110,17 @@ pub(super) fn conclude(
     match record.kind {
         LUCET_TRAPPED => inner.region.counters.count_trap(record.detail),
         LUCET_TERMINATED => Counters::count(&inner.region.counters.terminated),
-        LUCET_SUSPENDED | LUCET_PREEMPTED => inner.wait(
-            &record,
-            Waiting {
+        LUCET_SUSPENDED | LUCET_PREEMPTED => {
+            if let Some(again) = &again {
+                call_again(block, again);
+            }
+            let waiting = Waiting {
                 function_type: *function_type,
                 way,
-                exact: left == exit::PREEMPTED,
-            },
-        ),
+                exact: left == exit::PREEMPTED || again.is_some(),
+            };
+            inner.wait(&record, waiting);
+        }
         _ => {}
     }
     remember(block, inner, record);
@@ -214,6 +219,23 @@ fn stopped(block: &ControlBlock, record: Record) -> Record {
         import: block.call_index.get(),
         ..record
     }
+}
+
+/// Makes the registers of a guest that was left at the return of a helper those of a guest about to call it: `helper_call` has left rbx,
+/// rbp and the return address at `guest_sp`.
+fn call_again(block: &ControlBlock, again: &Again) {
+    let stack = block.guest_sp.get();
+    // SAFETY: as in `stopped`.
+    let [rbx, rbp, _] = unsafe { *(stack as *const [u64; 3]) };
+    let mut registers = block.registers.get();
+    registers.call(
+        context::helper_call_address() as u64,
+        (stack + 16) as u64,
+        [rbx, rbp],
+        again,
+        block.vmctx.get() as u64,
+    );
+    block.registers.set(registers);
 }
 
 /// The record of a trap.

@@ -17,15 +17,14 @@
 
 use super::handler::{FLAGS_TO_CLEAR, register};
 use super::install::stop_signal;
-use crate::control::{ControlBlock, Registers, Times, Trap, exit, state, stop};
+use crate::control::{ControlBlock, FLAGS_ALWAYS_SET, Registers, Times, Trap, exit, state, stop};
 use crate::running::{self, Runner};
 use crate::{context, directory, timing};
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::sync::atomic::Ordering;
 
-/// What of a guest's flags is kept: carry, parity, adjust, zero, sign, overflow; and those that are always set.
+/// What of a guest's flags is kept: carry, parity, adjust, zero, sign, overflow.
 const ARITHMETIC_FLAGS: u64 = 0x8d5;
-const ALWAYS_SET: u64 = 0x202;
 
 /// Deals with a stop signal. False: it is not one of ours.
 pub(super) fn arrived(info: &siginfo_t, context: &mut ucontext_t) -> bool {
@@ -145,6 +144,10 @@ fn stop_guest(block: &ControlBlock, context: &mut ucontext_t) -> Done {
         leave(block, context, exit::INTERRUPTED);
         return Done::Yes;
     }
+    if block.again.get().is_some() {
+        // The helper whose return this is has seen the same bits, so the trampoline will, and leaves.
+        return Done::Yes;
+    }
     let stack = register(context, libc::REG_RSP);
     if !(block.stack_guard.get()..=block.stack_high.get()).contains(&stack) {
         // About to be in a host function, or out.
@@ -193,7 +196,7 @@ fn save(block: &ControlBlock, context: &ucontext_t) {
     }
     saved.pc = register(context, libc::REG_RIP) as u64;
     let flags = register(context, libc::REG_EFL) as u64;
-    saved.flags = flags & ARITHMETIC_FLAGS | ALWAYS_SET;
+    saved.flags = flags & ARITHMETIC_FLAGS | FLAGS_ALWAYS_SET;
     // SAFETY: the kernel saves vectors in every frame of a 64-bit thread, and says where.
     if let Some(vectors) = unsafe { context.uc_mcontext.fpregs.as_ref() } {
         for (place, vector) in saved.xmm.iter_mut().zip(&vectors._xmm) {
