@@ -6,7 +6,7 @@
 use super::outcome::{Record, remember};
 use super::{Handle, live};
 use crate::abi::{LUCET_STOP_HOST, LUCET_TERMINATED};
-use crate::control::{ControlBlock, Trap, state};
+use crate::control::{ControlBlock, Trap, state, stop};
 use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
 use crate::{running, thread};
@@ -28,7 +28,9 @@ pub fn abandon(handle: Handle) -> Result<()> {
         ));
     }
     leave_chain(block);
+    block.lower(stop::TIMES);
     block.take_request();
+    block.again.set(None);
     block.host_sp.set(0);
     block.entry_sp.set(block.stack_high.get());
     block.entry_frame.set(0);

@@ -245,8 +245,6 @@ pub(super) fn begin(block: &ControlBlock, inner: &Inner, runner: &'static Runner
     block
         .runner
         .store(std::ptr::from_ref(runner) as usize, Ordering::Release);
-    // What is left of an earlier entry's times.
-    block.lower(stop::TIMES);
     let allowed = inner.limits.get().time;
     let timed = allowed.is_any();
     block.timed.set(timed);
@@ -261,6 +259,8 @@ pub(super) fn end(block: &ControlBlock, runner: &Runner) {
         timing::end(block, runner);
         block.timed.set(false);
     }
+    // Also what was over just when the guest returned, which is nothing to the next entry.
+    block.lower(stop::TIMES);
 }
 
 /// Publishes what an entry has led to. Whoever waits may be resumed by another thread from here on, so nothing of the instance

@@ -1,12 +1,16 @@
 //! Stops at every instruction: the processor's trap flag stops the thread after each one, and the handler asks for a kill or a
 //! preemption, whose signal is delivered right there, in guest code, in trampolines, and in the library on the way in and out.
 
-use crate::guests::{Setting, setting, values};
+use crate::guests::{Setting, limit, setting, values};
 use crate::support::i32;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
-use lucet::abi::{LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_KILL, LUCET_TERMINATED, lucet_value};
+use lucet::abi::{
+    LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_STOP_KILL, LUCET_TERMINATED,
+    lucet_value,
+};
 use lucet::control::{ControlBlock, state, stop};
 use lucet::instance::{self, KillHandle, kill, kill_handle};
+use lucet::timing::{Allowance, now};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -15,7 +19,7 @@ static ONE: Mutex<()> = Mutex::new(());
 static BLOCK: AtomicPtr<ControlBlock> = AtomicPtr::new(std::ptr::null_mut());
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static INCARNATION: AtomicU64 = AtomicU64::new(0);
-/// 0: do not step; 1: preempt at step `AT` of the entry's guest code; 2: kill at step `AT` of the run.
+/// 0: do not step; 1: preempt at step `AT` of the entry's guest code; 2: kill at step `AT` of the run; 3: its deadline passes there.
 static MODE: AtomicU32 = AtomicU32::new(0);
 static AT: AtomicU64 = AtomicU64::new(0);
 static STEPS: AtomicU64 = AtomicU64::new(0);
@@ -42,11 +46,19 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
             block.raise(stop::SLICE);
             signal_self();
         }
-    } else if mode == 2
+    } else if mode >= 2
         && state::is_running(now)
         && STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed)
     {
         *flags &= !TRAP_FLAG;
+        if mode == 3 {
+            // As the timer's handler: only while the run is one that it looks at.
+            let looked_at = lucet::thread::runner().map(|it| it.current.load(Ordering::Relaxed));
+            if looked_at == Some(BLOCK.load(Ordering::Relaxed)) {
+                block.raise(stop::DEADLINE);
+            }
+            return;
+        }
         let victim = KillHandle {
             block: NUMBER.load(Ordering::Relaxed) + 1,
             incarnation: INCARNATION.load(Ordering::Relaxed),
@@ -199,4 +211,46 @@ fn a_kill_may_come_at_every_instruction() {
         }
     }
     assert!(ended > 30 && returned > 0, "{ended} {returned}");
+}
+
+/// A run with times may return although they are over; the short way into its next run, which has none, knows nothing of them.
+#[test]
+fn a_time_that_is_over_too_late_is_forgotten() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let guest = prepared();
+    let func = guest.module.func(b"plain").expect("an export");
+    let time = Allowance {
+        deadline: now() + 3_600_000_000_000,
+        ..Allowance::default()
+    };
+    let (mut ended, mut returned) = (0, 0);
+    for at in 0.. {
+        limit(guest.handle, time);
+        aim(&guest);
+        AT.store(at, Ordering::Relaxed);
+        step(3);
+        let outcome = instance::run(guest.handle, b"plain", &[]);
+        step(0);
+        let outcome = outcome.expect("a run");
+        if STEPS.load(Ordering::Relaxed) <= at {
+            break;
+        }
+        limit(guest.handle, Allowance::default());
+        if outcome.kind == LUCET_TERMINATED {
+            assert_eq!(outcome.detail, LUCET_STOP_DEADLINE);
+            ended += 1;
+            instance::keep(guest.handle).expect("a stopped guest");
+        } else {
+            assert_eq!(outcome.kind, LUCET_RETURNED);
+            returned += 1;
+        }
+        let mut outcome = instance::outcome::NOT_RUN;
+        let short = instance::short::call(guest.handle.0, func, &[], &mut outcome);
+        assert!(
+            short && outcome.kind == LUCET_RETURNED,
+            "step {at}: {}",
+            outcome.kind
+        );
+    }
+    assert!(ended > 0 && returned > 0, "{ended} {returned}");
 }
