@@ -131,7 +131,7 @@ everything() {
   suite summary cpp tests/cpp/run.sh "$top/build/cpp"
   suite summary c-server examples/c-server/test.sh "$top/build/c-server"
   suite one demo examples/c-server/demo.sh "$top/build/c-server"
-  suite one guests examples/c-server/guests/check-prebuilt.sh
+  suite one guests examples/http/guests/check-prebuilt.sh
 }
 
 case ${1:-} in

@@ -1,4 +1,4 @@
-/* host.c: the host's side of lucet_http_v0 (docs/guest-abi.md, guest/lucet_http.h).
+/* host.c: the host's side of lucet_http_v0 (docs/guest-abi.md).
  *
  * Invariants: a range that a guest names is checked as a whole before anything else happens, and the guest
  * traps if it is not inside its memory. Checked pointers are used within the call only. Everything a guest
@@ -10,12 +10,13 @@
 #include <time.h>
 
 #include "exchange.h"
-#include "host_memory.h"
 #include "log.h"
 #include "lucet_http_errors.h"
+#include "memory.h"
+#include "rules.h"
 #include "wasi.h"
 
-enum { MAX_RESPONSE_HEADERS = 16384, MAX_LOG_LINES = 100, MAX_LOG_LINE = 1024, MAX_RANDOM = 65536 };
+enum { MAX_LOG_LINES = 100 };
 
 static struct exchange *exchange_of(lucet_call *call) { return lucet_call_instance_data(call); }
 
@@ -76,20 +77,10 @@ static int32_t req_body_read(lucet_call *call, uint64_t offset, uint32_t buffer,
 
 static int32_t resp_status(lucet_call *call, int32_t status) {
   struct exchange *exchange = exchange_of(call);
-  if (status < 200 || status > 599) return LUCET_HTTP_INVALID;
+  if (!rules_is_status(status)) return LUCET_HTTP_INVALID;
   if (exchange->committed) return LUCET_HTTP_TOO_LATE;
   exchange->status = status;
   return 0;
-}
-
-/* Headers that say where a message ends or belong to the connection. */
-static bool is_the_hosts(struct text name) {
-  static const char *const names[] = {"content-length",  "transfer-encoding", "connection", "keep-alive",
-                                      "upgrade",         "trailer",           "te",         "date",
-                                      "proxy-connection"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (text_is(name, names[i])) return true;
-  return false;
 }
 
 static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t value,
@@ -97,10 +88,10 @@ static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length
   const char *n = host_input(call, name, name_length), *v = n ? host_input(call, value, value_length) : NULL;
   if (!v) return 0;
   struct exchange *exchange = exchange_of(call);
-  if (exchange->headers.length + name_length + (uint64_t)value_length + 4 > MAX_RESPONSE_HEADERS)
+  if (exchange->headers.length + name_length + (uint64_t)value_length + 4 > RULES_MAX_HEADERS)
     return LUCET_HTTP_TOO_LARGE;
-  if (!http_is_token(n, name_length) || !http_is_header_value(v, value_length)) return LUCET_HTTP_INVALID;
-  if (is_the_hosts((struct text){n, name_length})) return LUCET_HTTP_FORBIDDEN;
+  int32_t error = rules_check_header(n, name_length, v, value_length);
+  if (error) return error;
   if (exchange->committed) return LUCET_HTTP_TOO_LATE;
   size_t before = exchange->headers.length;
   if (buffer_append(&exchange->headers, n, name_length) && buffer_append(&exchange->headers, ": ", 2) &&
@@ -126,7 +117,7 @@ static int32_t resp_write(lucet_call *call, uint32_t bytes, uint32_t length) {
 
 bool host_log(struct exchange *exchange, const char *level, const char *text, size_t length) {
   struct buffer line = {0};
-  if (length > MAX_LOG_LINE || exchange->log_lines >= MAX_LOG_LINES) return false;
+  if (length > RULES_MAX_LOG_LINE || exchange->log_lines >= MAX_LOG_LINES) return false;
   exchange->log_lines++;
   log_escape(&line, text, length);
   log_error("guest %s: %s: %.*s", exchange->guest, level, (int)line.length, line.data ? line.data : "");
@@ -159,7 +150,7 @@ void host_random(char *out, size_t length) {
 static int32_t random_bytes(lucet_call *call, uint32_t buffer, uint32_t length) {
   char *out = host_output(call, buffer, length);
   if (!out) return 0;
-  if (length > MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
+  if (length > RULES_MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
   host_random(out, length);
   return 0;
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rules.h"
+
 size_t http_head_length(const char *bytes, size_t length, size_t seen) {
   /* A bare LF ends a line here, so that a head with the wrong line ends is complete, and then refused, at
    * once. */
@@ -21,25 +23,6 @@ size_t http_head_length(const char *bytes, size_t length, size_t seen) {
 
 bool text_is(struct text text, const char *word) {
   return strlen(word) == text.length && strncasecmp(text.data, word, text.length) == 0;
-}
-
-static bool is_token_char(unsigned char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-bool http_is_token(const char *bytes, size_t length) {
-  for (size_t i = 0; i < length; i++)
-    if (!is_token_char((unsigned char)bytes[i])) return false;
-  return length > 0;
-}
-
-bool http_is_header_value(const char *bytes, size_t length) {
-  for (size_t i = 0; i < length; i++) {
-    unsigned char c = (unsigned char)bytes[i];
-    if ((c < 0x20 && c != '\t') || c == 0x7f) return false;
-  }
-  return true;
 }
 
 const struct http_header *http_find(const struct http_request *request, const char *name, size_t length) {
@@ -74,7 +57,7 @@ static int parse_request_line(struct text line, struct http_request *request) {
   const char *first = memchr(line.data, ' ', line.length);
   if (!first) return 400;
   request->method = (struct text){line.data, (size_t)(first - line.data)};
-  if (!http_is_token(request->method.data, request->method.length)) return 400;
+  if (!rules_is_token(request->method.data, request->method.length)) return 400;
   if (request->method.length > HTTP_MAX_METHOD) return 501;
   const char *target = first + 1, *end = line.data + line.length;
   const char *second = memchr(target, ' ', (size_t)(end - target));
@@ -94,12 +77,12 @@ static int parse_header(struct text line, struct http_request *request) {
   const char *colon = memchr(line.data, ':', line.length);
   if (!colon) return 400;
   size_t name_length = (size_t)(colon - line.data), start = name_length + 1, end = line.length;
-  if (!http_is_token(line.data, name_length)) return 400; /* also: a blank before the colon, a folded line */
+  if (!rules_is_token(line.data, name_length)) return 400; /* also: a blank before the colon, a folded line */
   while (start < end && is_blank(line.data[start]))
     start++;
   while (end > start && is_blank(line.data[end - 1]))
     end--;
-  if (!http_is_header_value(line.data + start, end - start)) return 400;
+  if (!rules_is_header_value(line.data + start, end - start)) return 400;
   if (request->header_count == HTTP_MAX_HEADERS) return 431;
   request->headers[request->header_count++] =
       (struct http_header){{line.data, name_length}, {line.data + start, end - start}};

@@ -44,9 +44,7 @@ size_t http_head_length(const char *bytes, size_t length, size_t seen);
 int http_parse(const char *head, size_t length, struct http_request *request);
 const struct http_header *http_find(const struct http_request *request, const char *name, size_t length);
 
-bool text_is(struct text text, const char *word);            /* upper and lower case are the same */
-bool http_is_token(const char *bytes, size_t length);        /* a header name or method */
-bool http_is_header_value(const char *bytes, size_t length); /* no control characters except tab */
+bool text_is(struct text text, const char *word); /* upper and lower case are the same */
 
 /* ---- bodies in chunks ---- */
 struct http_chunked { /* all zero at the start */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "rules.h"
+
 enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, LINE_START, TRAILER, TRAILER_LF, END_LF };
 
 static int hex(char c) {
@@ -24,7 +26,7 @@ static int size_byte(struct http_chunked *chunked, char c) {
   if (c == '\r')
     chunked->state = SIZE_LF;
   else if (chunked->state == EXTENSION)
-    return http_is_header_value(&c, 1) ? 0 : 400;
+    return rules_is_header_value(&c, 1) ? 0 : 400;
   else if (c == ';')
     chunked->state = EXTENSION;
   else
@@ -49,11 +51,11 @@ static int frame_byte(struct http_chunked *chunked, char c) {
     return c == '\n' ? 0 : 400;
   case LINE_START:
     chunked->state = c == '\r' ? END_LF : TRAILER;
-    return c == '\r' || http_is_token(&c, 1) ? 0 : 400;
+    return c == '\r' || rules_is_token(&c, 1) ? 0 : 400;
   case TRAILER:
     if (c == '\r')
       chunked->state = TRAILER_LF;
-    else if (!http_is_header_value(&c, 1))
+    else if (!rules_is_header_value(&c, 1))
       return 400;
     return ++chunked->trailers > HTTP_MAX_TRAILERS ? 431 : 0;
   case TRAILER_LF:

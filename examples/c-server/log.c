@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "rules.h"
+
 void log_error(const char *format, ...) {
   char line[2048];
   va_list arguments;
@@ -19,11 +21,5 @@ void log_error(const char *format, ...) {
 }
 
 void log_escape(struct buffer *line, const char *bytes, size_t length) {
-  for (size_t i = 0; i < length; i++) {
-    unsigned char c = (unsigned char)bytes[i];
-    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
-      buffer_append(line, &bytes[i], 1);
-    else
-      buffer_print(line, "\\x%02x", c);
-  }
+  if (buffer_reserve(line, 4 * length)) line->length += rules_escape(line->data + line->length, bytes, length);
 }

@@ -42,7 +42,7 @@ stat() { body_of GET /-/stats.txt | sed -n "s|^$1 ||p"; }
 head -c 1000000 /dev/urandom >"$build/random"
 
 prebuilt=0
-"$here/guests/check-prebuilt.sh" || prebuilt=$?
+"$here/../http/guests/check-prebuilt.sh" || prebuilt=$?
 [ "$prebuilt" = 77 ] || is 'guests/prebuilt is what the sources give' 0 "$prebuilt"
 http_tests
 guest_tests

@@ -11,7 +11,7 @@
 
 #include "exchange.h"
 #include "host.h"
-#include "host_memory.h"
+#include "memory.h"
 
 /* Error numbers of wasi_snapshot_preview1. */
 enum { OK = 0, BAD_DESCRIPTOR = 8, INVALID = 28, IO = 29, SEEK_ON_PIPE = 70 };

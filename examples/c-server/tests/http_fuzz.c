@@ -5,6 +5,7 @@
  *
  *   http_fuzz ROUNDS [SEED] */
 #include "../http.h"
+#include "rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,13 +79,13 @@ static bool parse_one(void) {
   bool accepted = head > 0 && http_parse(exact, head, &request) == 0;
   if (accepted) {
     check(inside(request.target, exact, head) && request.target.data[0] == '/', "target", text, length);
-    check(http_is_token(request.method.data, request.method.length), "method", text, length);
+    check(rules_is_token(request.method.data, request.method.length), "method", text, length);
     check(!request.chunked || request.content_length == 0, "two lengths", text, length);
     for (size_t i = 0; i < request.header_count; i++) {
       struct http_header h = request.headers[i];
       check(inside(h.name, exact, head) && inside(h.value, exact, head), "header outside", text, length);
-      check(http_is_token(h.name.data, h.name.length), "header name", text, length);
-      check(http_is_header_value(h.value.data, h.value.length), "header value", text, length);
+      check(rules_is_token(h.name.data, h.name.length), "header name", text, length);
+      check(rules_is_header_value(h.value.data, h.value.length), "header value", text, length);
     }
   }
   free(exact);

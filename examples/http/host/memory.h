@@ -1,8 +1,8 @@
-/* host_memory.h: how host functions reach a guest's memory: a range is checked as a whole, and a guest that
+/* memory.h: how host functions reach a guest's memory: a range is checked as a whole, and a guest that
  * names one outside its memory is stopped with a trap. The pointers are good within the call of the host
  * function only. */
-#ifndef SERVER_HOST_MEMORY_H
-#define SERVER_HOST_MEMORY_H
+#ifndef HTTP_HOST_MEMORY_H
+#define HTTP_HOST_MEMORY_H
 
 #include <lucet.h>
 
