@@ -1,8 +1,9 @@
 # find_package(Lucet 0.1 CONFIG [COMPONENTS shared static compiler]): see LucetTargets.cmake for the targets and
-# LucetModule.cmake for lucet_add_module(). Depends on nothing else, and may be included many times.
+# LucetModule.cmake for lucet_add_module(), and LucetNginx.cmake for lucet_add_nginx_module(). Depends on nothing else, and may be included many times.
 
 include("${CMAKE_CURRENT_LIST_DIR}/LucetTargets.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/LucetModule.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/LucetNginx.cmake")
 
 # A component is found if its file is: a distribution may ship the compiler in a package of its own.
 foreach(lucet_component IN ITEMS shared static compiler)

@@ -112,6 +112,7 @@ package() {
   trap 'rm -f "$rendered"' EXIT
   put 644 cmake/LucetConfig.cmake "$libdir/cmake/Lucet/LucetConfig.cmake"
   put 644 cmake/LucetModule.cmake "$libdir/cmake/Lucet/LucetModule.cmake"
+  put 644 cmake/LucetNginx.cmake "$libdir/cmake/Lucet/LucetNginx.cmake"
   render cmake/LucetConfigVersion.cmake.in "$libdir/cmake/Lucet/LucetConfigVersion.cmake"
   render cmake/LucetTargets.cmake.in "$libdir/cmake/Lucet/LucetTargets.cmake"
   render cmake/lucet.pc.in "$libdir/pkgconfig/lucet.pc"
