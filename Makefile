@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo bench bench-readme fuzz package-check clean
+.PHONY: help build install check test spec demo nginx-demo nginx-test bench bench-readme fuzz package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -29,7 +29,7 @@ check: ## formatting, lints, header, layering and the quick tests; a few minutes
 	@scripts/suites.sh check
 
 test: ## everything; installs the tools that it needs
-	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests
+	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests nginx
 	@scripts/suites.sh test
 
 spec: ## the WebAssembly specification's tests
@@ -42,6 +42,18 @@ demo: ## the example server with good and hostile guests, against a private inst
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" examples/c-server/demo.sh "$(CURDIR)/build/c-server"
+
+nginx-demo: ## guests in a real nginx, which is installed if need be; ends with "nginx-demo: ok"
+	@scripts/setup.sh rust cc cmake nginx
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" examples/nginx/demo.sh "$(CURDIR)/build/nginx"
+
+nginx-test: ## the tests of the nginx module; ONLY="words" runs those whose names have them, LUCET_SOAK=n makes them longer
+	@scripts/setup.sh rust cc cmake binutils nginx
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" examples/nginx/test.sh "$(CURDIR)/build/nginx" $(ONLY)
 
 bench: ## against wasmtime and wasm2c; writes bench/out/report.json, a table and plots
 	@scripts/setup.sh rust cc

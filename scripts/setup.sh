@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh WHAT...: makes sure that the tools of a make target are there.
 #
-#   WHAT is one of: cc c++ cmake pkg-config guests binutils rust rustfmt clippy
+#   WHAT is one of: cc c++ cmake pkg-config guests binutils nginx rust rustfmt clippy
 #
 # With everything in place it does nothing, quickly and without the network. Otherwise it installs what is missing: Debian
 # packages when it runs as root, rustup components when there is rustup. When it cannot, it prints the command to run and
@@ -28,6 +28,14 @@ guest_tools() {
   [ -e /usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi/libclang_rt.builtins-wasm32.a ] || want libclang-rt-14-dev-wasm32
 }
 
+# The server that examples/nginx is a module of, its headers, and what the module's tests are written in. Debian starts the service when
+# it is installed; policy-rc.d is how one says no to that.
+nginx_tools() {
+  { have nginx || [ -x /usr/sbin/nginx ]; } || { want nginx && quiet_services=yes; }
+  [ -e /usr/share/nginx/src/configure ] || want nginx-dev
+  have python3 || want python3
+}
+
 # The linker of Rust programs is cc as well.
 rust() {
   have cc || want gcc libc6-dev
@@ -46,6 +54,7 @@ for what in "$@"; do
   pkg-config) have pkg-config || want pkg-config ;;
   binutils) { have readelf && have nm; } || want binutils ;;
   guests) guest_tools ;;
+  nginx) nginx_tools ;;
   rust) rust ;;
   rustfmt) cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt) ;;
   clippy) cargo clippy --version >/dev/null 2>&1 || components+=(clippy) ;;
@@ -64,9 +73,15 @@ have apt-get || fail "missing, by their names in Debian 12: ${packages[*]}"
 [ "$(id -u)" = 0 ] || fail "as root, run:" "  apt-get update && $install"
 
 export DEBIAN_FRONTEND=noninteractive
+policy=
+if [ -n "${quiet_services:-}" ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+  policy=/usr/sbin/policy-rc.d
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
 printf 'setup: %s\n' "$install"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" ${policy:+"$policy"}' EXIT
 # A list that cannot be updated, of some other source, need not matter: the installation decides.
 apt-get -o DPkg::Lock::Timeout=300 update >"$log" 2>&1 || tail -3 "$log" >&2
 if ! $install -o DPkg::Lock::Timeout=300 >"$log" 2>&1; then

@@ -1,0 +1,142 @@
+/* fetch.c: see fetch.h. Subrequests run in the background: they do not hold the order of the parent's output,
+ * so several can be on their way, and the parent can write meanwhile. */
+#include "fetch.h"
+
+#include "lucet_http_errors.h"
+
+/* The subrequest has come to its end, well or badly; also called again for the page of an error. */
+static ngx_int_t on_done(ngx_http_request_t *r, void *data, ngx_int_t rc) {
+  struct fetch *fetch = data;
+  if (fetch->done) return NGX_OK;
+  fetch->done = 1;
+  fetch->status = rc >= NGX_HTTP_SPECIAL_RESPONSE ? (ngx_uint_t)rc : r->headers_out.status;
+  if (rc == NGX_ERROR || fetch->status == 0) fetch->status = NGX_HTTP_BAD_GATEWAY;
+  if (fetch->status == NGX_HTTP_CLIENT_CLOSED_REQUEST) return rc; /* the client of all of it */
+  /* The run goes on from its own events, not from within this one's. */
+  if (ngx_http_post_request(fetch->run->r, NULL) != NGX_OK) return NGX_ERROR;
+  return NGX_OK;
+}
+
+/* The request for what was asked and nothing else: nothing of the client's own headers or body is in it. */
+static ngx_int_t clean(ngx_http_request_t *sr) {
+  ngx_str_t server = sr->headers_in.server;
+  ngx_memzero(&sr->headers_in, sizeof sr->headers_in);
+  if (ngx_list_init(&sr->headers_in.headers, sr->pool, 1, sizeof(ngx_table_elt_t)) != NGX_OK)
+    return NGX_ERROR;
+  sr->headers_in.server = server;
+  sr->headers_in.content_length_n = -1;
+  sr->headers_in.keep_alive_n = -1;
+  sr->request_body = NULL;
+  sr->header_only = 0;
+  return NGX_OK;
+}
+
+static ngx_int_t make_uri(struct run *run, const char *target, size_t length, ngx_str_t *uri,
+                          ngx_str_t *arguments) {
+  const ngx_str_t *prefix = &run->conf->fetch.prefix;
+  ngx_uint_t flags = NGX_HTTP_LOG_UNSAFE;
+  uri->len = prefix->len + length;
+  uri->data = ngx_pnalloc(run->r->pool, uri->len);
+  if (!uri->data) return NGX_ERROR;
+  ngx_memcpy(ngx_cpymem(uri->data, prefix->data, prefix->len), target, length);
+  /* Refuses what would leave the prefix: "..", also as %2e%2e. */
+  return ngx_http_parse_unsafe_uri(run->r, uri, arguments, &flags);
+}
+
+static struct fetch *take_free(struct run *run, int32_t *number) {
+  ngx_uint_t most = run->conf->fetch.parallel;
+  if (!run->fetches) run->fetches = ngx_pcalloc(run->r->pool, most * sizeof(struct fetch *));
+  if (!run->fetches) return NULL;
+  for (ngx_uint_t i = 0; i < most; i++) {
+    if (run->fetches[i] && run->fetches[i]->open) continue;
+    run->fetches[i] = ngx_pcalloc(run->r->pool, sizeof(struct fetch));
+    *number = (int32_t)i;
+    return run->fetches[i];
+  }
+  return NULL;
+}
+
+int32_t fetch_begin(struct run *run, const char *target, size_t length) {
+  ngx_str_t uri, arguments = ngx_null_string;
+  int32_t number;
+  if (run->kind > RUN_ACCESS) return LUCET_HTTP_CANNOT_WAIT;
+  if (!run->conf->fetch.prefix.len) return LUCET_HTTP_FORBIDDEN;
+  if (run->fetched >= run->conf->fetch.max) return LUCET_HTTP_TOO_LARGE;
+  struct fetch *fetch = take_free(run, &number);
+  if (!fetch) return LUCET_HTTP_TOO_LARGE;
+  if (make_uri(run, target, length, &uri, &arguments) != NGX_OK) return LUCET_HTTP_INVALID;
+  fetch->run = run;
+  fetch->post = (ngx_http_post_subrequest_t){on_done, fetch};
+  if (ngx_http_subrequest(run->r, &uri, &arguments, &fetch->subrequest, &fetch->post,
+                          NGX_HTTP_SUBREQUEST_BACKGROUND) != NGX_OK ||
+      clean(fetch->subrequest) != NGX_OK)
+    return LUCET_HTTP_TOO_LARGE; /* nginx allows 50 in all, one below the other */
+  fetch->open = 1;
+  run->fetched++;
+  return number;
+}
+
+struct fetch *fetch_find(const struct run *run, int32_t number) {
+  if (number < 0 || !run->fetches || (ngx_uint_t)number >= run->conf->fetch.parallel) return NULL;
+  struct fetch *fetch = run->fetches[number];
+  return fetch && fetch->open ? fetch : NULL;
+}
+
+ngx_flag_t fetch_is_done(const struct run *run, int32_t number) {
+  const struct fetch *fetch = fetch_find(run, number);
+  return !fetch || fetch->done;
+}
+
+void fetch_close(struct fetch *fetch) {
+  fetch->open = 0;
+  if (fetch->body) ngx_pfree(fetch->run->r->pool, fetch->body);
+  fetch->body = NULL;
+  fetch->length = fetch->capacity = 0;
+}
+
+struct fetch *fetch_of_request(ngx_http_request_t *r) {
+  if (r == r->main || !r->post_subrequest || r->post_subrequest->handler != on_done) return NULL;
+  return r->post_subrequest->data;
+}
+
+ngx_int_t fetch_take_header(ngx_http_request_t *r) {
+  r->filter_need_in_memory = 1;
+  r->header_sent = 1;
+  return NGX_OK;
+}
+
+static ngx_int_t keep(struct fetch *fetch, ngx_http_request_t *r, const u_char *bytes, size_t length) {
+  size_t limit = fetch->run->conf->fetch.size, needed = fetch->length + length;
+  if (!fetch->open || fetch->too_large) return NGX_OK;
+  if (needed > limit) {
+    fetch->too_large = 1;
+    fetch->length = 0;
+    return NGX_OK;
+  }
+  if (needed > fetch->capacity) {
+    size_t capacity = fetch->capacity ? 2 * fetch->capacity : 4096;
+    off_t told = r->headers_out.content_length_n;
+    if (fetch->capacity == 0 && told > 0 && (uint64_t)told <= limit) capacity = (size_t)told;
+    if (capacity < needed) capacity = needed;
+    u_char *larger = ngx_palloc(r->pool, capacity);
+    if (!larger) return NGX_ERROR;
+    if (fetch->length) ngx_memcpy(larger, fetch->body, fetch->length);
+    if (fetch->body) ngx_pfree(r->pool, fetch->body);
+    fetch->body = larger;
+    fetch->capacity = capacity;
+  }
+  ngx_memcpy(fetch->body + fetch->length, bytes, length);
+  fetch->length = needed;
+  return NGX_OK;
+}
+
+ngx_int_t fetch_take_body(struct fetch *fetch, ngx_http_request_t *r, ngx_chain_t *chain) {
+  for (; chain; chain = chain->next) {
+    ngx_buf_t *b = chain->buf;
+    if (ngx_buf_in_memory(b) && keep(fetch, r, b->pos, (size_t)(b->last - b->pos)) != NGX_OK)
+      return NGX_ERROR;
+    b->pos = b->last;
+    b->file_pos = b->file_last;
+  }
+  return NGX_OK;
+}

@@ -1,0 +1,24 @@
+/* queue.h: whose turn it is: runs whose slice has ended, and requests for which there was no free slot. One
+ * slice in each pass of nginx's event loop, so that everybody else waits for one slice at most; the guests
+ * take turns, so that one with many runs gets no more time than one with few. Belongs to the worker's thread.
+ */
+#ifndef LUCET_NGINX_QUEUE_H
+#define LUCET_NGINX_QUEUE_H
+
+#include "run.h"
+
+void queue_init(void);
+void queue_push(struct run *run);
+void queue_remove(struct run *run);
+/* Whether some run of this guest waits for its turn. */
+ngx_flag_t queue_has(const struct guest *guest);
+/* How many wait for their turn, and for a slot. */
+ngx_uint_t queue_length(void);
+ngx_uint_t queue_slots_wanted(void);
+
+/* Puts a run at the end of those that wait for a slot, and takes it away. */
+void queue_for_slot(struct run *run);
+void queue_leave(struct run *run);
+void queue_slot_is_free(void);
+
+#endif

@@ -1,0 +1,46 @@
+/* worker.c: see worker.h. nginx gives up a site whose workers fail to start, so nothing here does: what is
+ * missing makes the requests fail that need it, with a 503 and a line in the log. Regions belong to the
+ * process that makes them, so the master makes none. */
+#include "worker.h"
+
+#include "counters.h"
+#include "queue.h"
+
+static void on_log(void *data, int level, const char *text, size_t length) {
+  static const ngx_uint_t levels[] = {NGX_LOG_ERR, NGX_LOG_WARN, NGX_LOG_INFO};
+  ngx_uint_t at = level >= 0 && level < 3 ? levels[level] : NGX_LOG_INFO;
+  (void)data;
+  ngx_log_error(at, ngx_cycle->log, 0, "lucet: %*s", length, text);
+}
+
+lucet_region *worker_region(struct main_conf *main) {
+  if (main->region || main->region_failed) return main->region;
+  main->pool.log = on_log;
+  if (lucet_region_new(&main->pool, &main->region) == LUCET_OK) return main->region;
+  ngx_log_error(NGX_LOG_EMERG, ngx_cycle->log, 0, "lucet: no region for lucet_pool: %s", lucet_last_error());
+  main->region_failed = 1;
+  main->region = NULL;
+  return NULL;
+}
+
+ngx_int_t worker_init(ngx_cycle_t *cycle) {
+  struct main_conf *main = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_lucet_module);
+  if (!main || !main->used) return NGX_OK;
+  queue_init();
+  counters_join(main);
+  /* nginx's own handlers have no SA_ONSTACK: without it they would need room on the guests' stacks, and a
+   * guest that leaves none would make nginx lose signals. They are all set by now. */
+  if (lucet_signals_choose_stop((int)main->stop_signal) != LUCET_OK ||
+      lucet_signals_install(LUCET_SIGNALS_ONSTACK) != LUCET_OK) {
+    ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "lucet: signals: %s", lucet_last_error());
+    main->region_failed = 1;
+    return NGX_OK;
+  }
+  worker_region(main);
+  return NGX_OK;
+}
+
+void worker_exit(ngx_cycle_t *cycle) {
+  (void)cycle;
+  counters_leave();
+}

@@ -1,0 +1,12 @@
+/* worker.h: what a worker process has: signal handlers, the region, its block of counters. */
+#ifndef LUCET_NGINX_WORKER_H
+#define LUCET_NGINX_WORKER_H
+
+#include "config.h"
+
+ngx_int_t worker_init(ngx_cycle_t *cycle);
+void worker_exit(ngx_cycle_t *cycle);
+/* The region of this configuration, made now if need be; NULL: it cannot be made, which was logged. */
+lucet_region *worker_region(struct main_conf *main);
+
+#endif

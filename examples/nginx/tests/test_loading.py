@@ -1,0 +1,133 @@
+"""What nginx and the module refuse when they are loaded: the wrong nginx, wrong guests, wrong configurations; in each case with a message that
+names file and line, and without any trace left."""
+
+import hashlib
+import os
+import subprocess
+
+import harness
+from harness import Server, check, equal, guest, matches, test
+
+HELLO = "location / { lucet_content hello; }"
+
+
+def refused(text, server=HELLO, **options):
+    """nginx -t says no, with this text and the place."""
+    options.setdefault("guests", ["hello"])
+    s = Server(server, **options)
+    status, output = s.test()
+    check(status != 0, f"accepted, and should not be: {text}")
+    matches(output, text)
+    matches(output, r"in .*nginx\.conf:\d+")
+
+
+@test
+def good():
+    """nginx -t accepts what is right, and leaves nothing behind"""
+    s = Server(HELLO, guests=["hello"])
+    before = set(os.listdir(s.directory))
+    equal(s.test()[0], 0, "exit status")
+    made = set(os.listdir(s.directory)) - before - {"nginx.conf"}
+    # nginx itself makes the directories for temporary files, its log and its pid file.
+    equal(made - {"client_body", "proxy", "fastcgi", "uwsgi", "scgi", "error.log", "pid"}, set(), "files")
+
+
+@test
+def guests_that_are_refused():
+    """missing, unreadable, damaged and foreign files, and their SHA-256"""
+    s = Server(HELLO)  # a directory to keep files in
+    with open(guest("hello"), "rb") as file:
+        bytes_ = file.read()
+
+    def with_file(data):
+        path = f"{s.directory}/guest.so"
+        with open(path, "wb") as file:
+            file.write(data)
+        return [("hello", path)]
+
+    refused("lucet_module \"hello\": .*nosuch.so", guests=[("hello", "/nosuch.so")])
+    refused("lucet_module \"hello\": .*", guests=with_file(b""))
+    refused("lucet_module \"hello\": .*", guests=with_file(b"not a module" * 1000))
+    refused("lucet_module \"hello\": .*damaged", guests=with_file(bytes_[: len(bytes_) // 2]))
+    flipped = bytearray(bytes_)
+    flipped[len(flipped) // 2] ^= 1
+    refused("lucet_module \"hello\": .*", guests=with_file(bytes(flipped)))
+    refused("lucet_module \"hello\": .*", guests=[("hello", harness.module())])
+    refused("there is one of that name in .*nginx.conf:\\d+", guests=["hello", "hello"])
+    digest = hashlib.sha256(bytes_).hexdigest()
+    refused(f"the SHA-256 of .* is {digest}", guests=[("hello", guest("hello"), "sha256=" + "0" * 64)])
+    equal(Server(HELLO, guests=[("hello", guest("hello"), f"sha256={digest}")]).test()[0], 0, "the right hash")
+
+
+@test
+def imports_that_are_refused():
+    """functions that the location does not allow, or that do not exist"""
+    refused('lucet_content: guest "script" imports "lucet_http_v0" "(fetch|variable)", which needs lucet_allow',
+            "location / { lucet_content script; }", guests=["script"])
+    refused('imports "demo" "call_back", which needs lucet_allow demo', "location / { lucet_content callback; }",
+            guests=["callback"])
+    refused('imports "lucet_http_v0" "log", which needs lucet_allow log',
+            "location / { lucet_allow none; lucet_content flood; }", guests=["flood"])
+    refused('lucet_module "wasi_hello": .*wasi_snapshot_preview1', "", guests=["wasi_hello"])
+
+
+@test
+def configurations_that_are_refused():
+    """directives that make no sense"""
+    refused('lucet_content: there is no lucet_module "helo"', "location / { lucet_content helo; }")
+    refused('lucet_content: guest "hello": .*handel', "location / { lucet_content hello handel; }")
+    refused('lucet_access: guest "hello": .*lucet_http_access', "location / { lucet_access hello; return 200; }")
+    refused("lucet_memory is more than lucet_pool", "location / { lucet_memory 1024m; lucet_content hello; }")
+    refused("starts with \\d+ bytes of memory, and lucet_memory allows 1024", "location / { lucet_memory 1k; lucet_content hello; }")
+    for line in ("lucet_slice 100us", "lucet_slice 2", "lucet_cpu soon", "lucet_timeout -1", "lucet_on_trap 200", "lucet_on_trap x",
+                 "lucet_allow everything", "lucet_fetch nowhere", "lucet_fetch /x parallel=99", "lucet_pool_full later",
+                 "lucet_trap_log loud", "lucet_cpu 1ms; lucet_cpu 2ms", "lucet_variables", "lucet_status xml", "lucet_log_limit x"):
+        refused(".", f"location / {{ {line}; lucet_content hello; }}")
+    for line in ("lucet_pool 0", "lucet_pool 64 memory=lots", "lucet_pool 64 size=1m", "lucet_stop_signal 11", "lucet_set x hello"):
+        refused(".", pool=f"{line};")
+    refused('lucet_set: guest "hello": .*lucet_http_variable', http="lucet_set $x hello;")
+
+
+def build(name, *flags, source="", tables=True):
+    """A module of another kind than that which was built, from the same recipe; its path."""
+    directory = f"{harness.WORK}/modules"
+    os.makedirs(directory, exist_ok=True)
+    with open(f"{directory}/{name}.c", "w") as file:
+        file.write("#include <ngx_config.h>\n#include <ngx_core.h>\n#include <ngx_http.h>\n"
+                   "static ngx_http_module_t context;\n" + source +
+                   "ngx_module_t ngx_http_bad_module = {NGX_MODULE_V1, &context, 0, NGX_HTTP_MODULE, 0, 0, 0, 0, 0, 0, 0,"
+                   " NGX_MODULE_V1_PADDING};\n")
+        if tables:
+            file.write("ngx_module_t *ngx_modules[] = {&ngx_http_bad_module, NULL};\n"
+                       "char *ngx_module_names[] = {\"ngx_http_bad_module\", NULL};\nchar *ngx_module_order[] = {NULL};\n")
+    objects = next(e.path for e in os.scandir(harness.BUILD) if e.name.startswith("nginx-") and os.path.exists(f"{e.path}/configured"))
+    with open(f"{harness.BUILD}/CMakeCache.txt") as file:
+        nginx = next(line.split("=")[1].strip() for line in file if line.startswith("NGINX_SOURCE_DIR:"))
+    includes = [f"-I{objects}"] + [f"-I{nginx}/src/{d}" for d in ("core", "event", "event/modules", "os/unix", "http", "http/modules", "http/v2")]
+    path = f"{directory}/{name}.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", *flags, *includes, "-o", path, f"{directory}/{name}.c"], check=True, timeout=120)
+    return path
+
+
+@test
+def modules_that_do_not_fit():
+    """another nginx, other flags, no tables, unresolved symbols, loaded twice: nginx's own words"""
+    cases = [
+        (build("version", source="#undef nginx_version\n#define nginx_version 1024000\n"), "version 1024000 instead of"),
+        (build("signature", source="#undef NGX_MODULE_SIGNATURE\n#define NGX_MODULE_SIGNATURE \"8,4,8,0\"\n"), "is not binary compatible"),
+        (build("tables", tables=False), "undefined symbol: ngx_modules"),
+        (build("symbol", source="extern int nosuch(void);\nint (*use)(void) = nosuch;\n"), "undefined symbol: nosuch"),
+        (harness.module(), "is already loaded"),
+    ]
+    for path, text in cases:
+        refused(text, preload=f"load_module {path};")
+
+
+@test
+def exported_symbols():
+    """the module exports the tables that nginx looks for and nothing else"""
+    output = subprocess.run(["nm", "-D", "--defined-only", harness.module()], capture_output=True, text=True, check=True).stdout
+    equal(sorted(line.split()[-1] for line in output.splitlines()), ["ngx_module_names", "ngx_module_order", "ngx_modules"])
+    dynamic = subprocess.run(["readelf", "-d", harness.module()], capture_output=True, text=True, check=True).stdout
+    matches(dynamic, "NODELETE")
+    matches(dynamic, r"NEEDED.*\[liblucet\.so\.\d")

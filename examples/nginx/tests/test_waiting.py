@@ -1,0 +1,304 @@
+"""Guests that wait: for time, bodies, clients that do not read, and other servers; and clients that go away meanwhile."""
+
+import socket
+import threading
+import time
+
+from harness import Client, Server, check, equal, matches, test, until
+from test_functions import script, script_server
+
+UPSTREAM = """
+    location /_fetch/ { internal; proxy_pass http://127.0.0.1:%d/; proxy_set_header Host up; }
+    location = /_fetch/static { internal; return 200 static; }
+    location = /_fetch/refused { internal; proxy_pass http://127.0.0.1:1; }
+    location = /_fetch/missing { internal; return 404 no; }
+    location /_fetch/again { internal; lucet_content script; lucet_fetch /_fetch; }
+"""
+
+
+class Upstream:
+    """A server that answers GET /NAME: slow (after 300 ms), large (300 kB), cut (promises more than it sends), silent (nothing), headers
+    (what it was sent)."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.socket.getsockname()[1]
+        self.seen = []
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                data = connection.recv(4096)
+                if not data:
+                    return
+                head += data
+            name = head.split(b" ")[1].decode()
+            self.seen.append(head.decode())
+            body, length = head, None
+            if name.startswith("/slow"):
+                time.sleep(0.3)
+                body = b"slow"
+            elif name == "/large":
+                body = b"l" * 300000
+            elif name == "/cut":
+                body, length = b"part", 100
+            elif name == "/silent":
+                time.sleep(30)
+                return
+            try:
+                connection.sendall(b"HTTP/1.0 200 OK\r\nX-Name: %s\r\nContent-Length: %d\r\n\r\n"
+                                   % (name.encode(), len(body) if length is None else length) + body)
+            except OSError:
+                pass
+
+
+def fetching(upstream, more="", **options):
+    return script_server("lucet_fetch /_fetch max=8 parallel=4;" + more, server=UPSTREAM % upstream.port,
+                         **options)
+
+
+@test
+def sleeping():
+    """sleep 0, 1 and 100 ms, and 500 at the same time"""
+    with script_server(http="keepalive_timeout 60s;", pool="lucet_pool 600;") as s:
+        equal(script("sleep=0&sleep=1&sleep=3600001", s).text, "sleep: 0\nsleep: 0\nsleep: -4\n")
+        started = time.monotonic()
+        equal(script("sleep=100", s).text, "sleep: 0\n")
+        check(time.monotonic() - started >= 0.099, "slept long enough")
+        clients = [s.client() for _ in range(500)]
+        for c in clients:
+            c.request("/script?rest=100&say=done")
+        for c in clients:
+            equal(c.response().text, "done")
+            c.close()
+        s.nothing_is_left()
+        equal(s.count("script", "returned"), s.count("script", "started"), "all have returned")
+
+
+@test
+def the_worker_is_free_meanwhile():
+    """while guests wait, others are served"""
+    with script_server("lucet_timeout 20s;") as s:
+        sleepers = [s.client() for _ in range(20)]
+        for c in sleepers:
+            c.request("/script?rest=10000")
+        until(lambda: s.region()["waiting"] == 20, "twenty guests wait")
+        equal(script("say=served", s).text, "served")
+        for c in sleepers:
+            c.close()
+        s.nothing_is_left()
+
+
+@test
+def fetches():
+    """answers, errors as answers, headers, large and parallel ones"""
+    with Upstream() as up, fetching(up, "lucet_buffer 512k;") as s:
+        equal(script("fetch=/static&status=0&length=0&content=0&fetched=0:content-type&fetched=0:none", s).text,
+              "fetch: 0\nstatus: 200\nlength: 6\nstaticfetched: text/plain\nfetched: -1\n")
+        equal(script("fetch=/slow&content=0&status=0&fetched=0:X-Name", s).text, "fetch: 0\nslowstatus: 200\nfetched: /slow\n")
+        equal(script("fetch=/refused&status=0", s).text, "fetch: 0\nstatus: 502\n")
+        equal(script("fetch=/missing&status=0", s).text, "fetch: 0\nstatus: 404\n")
+        r = script("fetch=/large&length=0&content=0", s)
+        equal(len(r.body), len("fetch: 0\nlength: 300000\n") + 300000)
+        started = time.monotonic()
+        equal(script("fetch=/slow1&fetch=/slow2&fetch=/slow3&status=2&status=1&status=0", s).text,
+              "fetch: 0\nfetch: 1\nfetch: 2\nstatus: 200\nstatus: 200\nstatus: 200\n")
+        parallel = time.monotonic() - started
+        check(parallel < 10, f"{parallel} s")
+        r = script("fetch=/headers&content=0", s, headers=[("Cookie", "secret"), ("X-Private", "1")])
+        check("secret" not in r.text and "X-Private" not in r.text and "Host: up" in r.text, f"what goes out: {r.text}")
+        equal(script("fetch=/static&fetch=/static&close=0&fetch=/static&status=0", s).text,
+              "fetch: 0\nfetch: 1\nclose: 0\nfetch: 0\nstatus: 200\n")
+        s.nothing_is_left()
+
+
+@test
+def fetches_that_are_refused():
+    """bad targets, too many, too large, not allowed, no such number, without end"""
+    with Upstream() as up, fetching(up) as s:
+        for target in ("x", "//../../x", "/../x", "/%2e%2e/x", "/a#b", "/" + "x" * 5000):
+            matches(script(f"fetch={target}", s).text, r"fetch: -\d|fetch: 0")
+        equal(script("fetch=/../script", s).text, "fetch: -2\n", "out of the prefix")
+        equal(script("fetch=/%2e%2e/script", s).text, "fetch: -2\n", "out of the prefix")
+        equal(script("&".join(["fetch=/slow"] * 5), s).text.split()[-1], "-4", "five at a time")
+        many = "&".join(["fetch=/static&status=0&close=0"] * 8)
+        equal(script(many + "&fetch=/static", s).text.split()[-1], "-4", "nine in all")
+        equal(script("status=0", s).status, 500, "no such fetch")
+        equal(script("fetch=/static&close=0&status=0", s).status, 500, "a fetch that was closed")
+        matches(s.log(), "bad argument to a host function")
+        s.nothing_is_left()
+    with Upstream() as up, script_server("lucet_fetch /_fetch size=100k;", server=UPSTREAM % up.port) as s:
+        equal(script("fetch=/large&status=0&length=0", s).text, "fetch: 0\nstatus: -4\nlength: 0\n", "too large")
+    with script_server() as s:
+        equal(script("fetch=/static", s).text, "fetch: -3\n", "no lucet_fetch")
+    with Upstream() as up, fetching(up) as s:
+        again = "/again"
+        for _ in range(3):
+            again = f"/again?fetch={again}%26status=0"
+        check(script(f"fetch={again}&status=0&content=0", s).status == 200, "guests that fetch guests")
+        s.nothing_is_left()
+
+
+@test
+def recursion():
+    """a guest that fetches itself ends at nginx's limit of subrequests"""
+    server = "location /_fetch/ { internal; lucet_content script; lucet_fetch /_fetch; rewrite ^ /_fetch/x?fetch=/x&status=0 break; }"
+    with script_server("lucet_fetch /_fetch;", server=server, pool="lucet_pool 100;") as s:
+        equal(script("fetch=/x&status=0", s).text, "fetch: 0\nstatus: 200\n")
+        until(lambda: s.count("script", "started") > 40, "some fifty guests, one below the other")
+        s.nothing_is_left()
+
+
+@test
+def back_pressure():
+    """a client that reads slowly makes its guest wait, and gets every byte"""
+    with script_server("lucet_response_max 64m; lucet_buffer 64k; lucet_timeout 60s;", server="postpone_output 1460;") as s:
+        with Client(s.port, receive_buffer=4096) as c:
+            c.request("/script?write=20000000&say=end")
+            until(lambda: s.region()["waiting"] == 1, "the guest waits for its client")
+            r = c.response()
+            equal((len(r.body), r.body[-3:]), (20000003, b"end"))
+            equal(r.complete, True)
+        check(s.count("script", "suspensions") > 10, "it was suspended")
+        s.nothing_is_left()
+
+
+@test
+def flushing():
+    """what was flushed arrives before the guest ends"""
+    with script_server("lucet_timeout 20s;") as s:
+        with s.client() as c:
+            c.request("/script?say=one&flush&rest=15000&say=two")
+            until(lambda: c.more() and b"one" in c.buffer, "the first part")
+        s.nothing_is_left()
+
+
+@test
+def clients_that_go_away():
+    """at every point where a guest waits: the guest is gone at once, and nothing of it is left"""
+    with Upstream() as up, fetching(up, "lucet_timeout 25s; lucet_response_max 64m;", pool="lucet_pool 32;") as s:
+        points = {"sleep": "rest=20000", "fetch": "fetch=/silent&status=0", "two fetches": "fetch=/silent&fetch=/silent&status=1",
+                  "output": "write=30000000", "flushed": "say=x&flush&rest=20000"}
+        for name, steps in points.items():
+            before = s.count("script", "aborted")
+            with Client(s.port, receive_buffer=4096) as c:
+                c.request(f"/script?{steps}")
+                until(lambda: s.region()["waiting"] == 1, f"{name}: waits")
+            until(lambda: s.region()["live"] == 0, f"{name}: gone")
+            equal(s.count("script", "aborted"), before + 1, name)
+        with s.client() as c:
+            c.request("/script?echo", method="POST", length=100)
+            c.send("half")
+            until(lambda: s.region()["waiting"] == 1, "body: waits")
+        until(lambda: s.region()["live"] == 0, "body: gone")
+        with s.client() as c:  # one that closes half of its connection counts as gone
+            c.request("/script?rest=20000")
+            until(lambda: s.region()["waiting"] == 1, "half closed: waits")
+            c.socket.shutdown(socket.SHUT_WR)
+            until(lambda: s.region()["live"] == 0, "half closed: gone")
+        equal(script("say=alive", s).text, "alive")
+        s.nothing_is_left()
+    with script_server("lucet_check_client_abort off;") as s:
+        with s.client() as c:
+            c.request("/script?rest=100&say=late")
+            c.socket.shutdown(socket.SHUT_WR)
+            equal(c.response().text, "late", "not checked")
+
+
+@test
+def timeouts():
+    """guests that wait for too long, wherever they wait, and failures after a wait"""
+    with Upstream() as up, fetching(up, "lucet_timeout 300ms; lucet_response_max 64m;") as s:
+        for steps in ("rest=20000", "fetch=/silent&status=0", "rest=100&rest=100&rest=100&rest=100"):
+            equal(script(steps, s).status, 504, steps)
+        with s.client() as c:
+            c.request("/script?echo", method="POST", length=100)
+            equal(c.response().status, 504, "a body that does not come")
+        with Client(s.port, receive_buffer=4096) as c:
+            c.request("/script?write=30000000")
+            time.sleep(1)
+            equal(c.response().complete, False, "a client that does not read")
+        equal(script("rest=1&trap", s).status, 500, "a trap after a wait")
+        equal(script("say=x&flush&trap", s).complete, False, "a trap after the header")
+        matches(s.log(), "waited beyond lucet_timeout")
+        s.nothing_is_left()
+
+
+@test
+def full_pool():
+    """no free instance: 503, or a wait in line"""
+    server = "location /second { lucet_content script; lucet_pool_full wait=200ms; lucet_timeout 20s; }"
+    with script_server("lucet_timeout 20s;", server=server, pool="lucet_pool 3;") as s:
+        sleepers = [s.client() for _ in range(3)]
+        for c in sleepers:
+            c.request("/script?rest=15000")
+        until(lambda: s.region()["live"] == 3, "all are taken")
+        equal(script("say=x", s).status, 503)
+        equal(s.get("/second?say=x").status, 503, "waited in vain")
+        with s.client() as c:
+            c.request("/second?say=waited")
+            sleepers.pop().close()
+            equal(c.response().text, "waited")
+        waiting = [s.client() for _ in range(5)]
+        for c in waiting:
+            c.request("/second?say=in+line")
+        until(lambda: s.status()["workers"][0]["without_slot"] == 0, "all have had their turn")
+        for c in waiting:
+            check(c.response().status in (200, 503), "an answer")
+            c.close()
+        for c in sleepers:
+            c.close()
+        s.nothing_is_left()
+        equal(script("say=x", s).text, "x")
+
+
+@test
+def access():
+    """allow, deny, no opinion, own pages, waiting, bodies and failures, before other handlers"""
+    server = """
+      location / { lucet_access gate; lucet_fetch /_ask; lucet_cpu 20ms; root %s; add_header X-Late 1; }
+      location /guest { lucet_access gate; lucet_content hello; }
+      location /any { satisfy any; deny all; lucet_access gate; lucet_content hello; }
+      location /named { lucet_access gate; lucet_on_trap @sorry; lucet_content hello; }
+      location /_ask/judge { internal; return 200 yes; }
+      location @sorry { return 200 sorry; }"""
+    s = Server("", guests=["gate", "hello"], http="lucet_allow log random sleep fetch;")
+    s.parts["server"] = server % s.directory
+    with open(f"{s.directory}/file", "w") as file:
+        file.write("a file")
+    with s:
+        def gate(word, target="/file", **options):
+            return s.get(target, headers=[("X-Gate", word)] if word else [], **options)
+        r = gate("")
+        equal((r.status, r.text, r.header("X-Gate")), (200, "a file", "passed"))
+        for word, status in (("allow", 200), ("none", 200), ("deny", 403), ("wait", 200), ("fetch", 200), ("trap", 500), ("spin", 504),
+                             ("nonsense", 500)):
+            equal(gate(word).status, status, word)
+        equal(gate("wait", "/guest").text, "hello, world\n")
+        r = gate("page")
+        equal((r.status, r.text), (403, "not you\n"))
+        r = gate("login")
+        equal((r.status, r.header("WWW-Authenticate")), (401, "Basic realm=gate"))
+        equal(gate("body", method="POST", body=b"x").status, 405, "allowed, and then refused by nginx's static files")
+        equal(gate("body", method="POST", body=b"").status, 411)
+        equal(gate("allow", "/any").text, "hello, world\n")
+        equal(gate("none", "/any").status, 403)
+        equal(gate("trap", "/named").text, "sorry")
+        with s.client() as c:
+            c.request("/file", headers=[("X-Gate", "body")], method="POST", length=10)
+            until(lambda: s.region()["waiting"] == 1, "waits for a body")
+        s.nothing_is_left()
