@@ -189,6 +189,9 @@
 // `lucet_extern.flags`: `maximum` means something.
 #define LUCET_EXTERN_BOUNDED 2
 
+// `lucet_extern.flags`: a memory or table whose indices have 64 bits.
+#define LUCET_EXTERN_INDEX_64 4
+
 // Log level: something failed.
 #define LUCET_LOG_ERROR 0
 
@@ -386,7 +389,7 @@ typedef struct lucet_extern {
   size_t name_length;
   // LUCET_EXTERN_FUNCTION and so on.
   uint32_t kind;
-  // LUCET_EXTERN_MUTABLE, LUCET_EXTERN_BOUNDED.
+  // LUCET_EXTERN_MUTABLE, LUCET_EXTERN_BOUNDED, LUCET_EXTERN_INDEX_64.
   uint32_t flags;
   // Functions: the types of the parameters.
   const lucet_type *parameters;
@@ -398,9 +401,9 @@ typedef struct lucet_extern {
   size_t result_count;
   // Globals: their type. Tables: that of their elements.
   uint32_t value_type;
-  // 0.
-  uint32_t reserved;
-  // Tables: elements at first. Memories: pages of 64 KiB at first.
+  // Memories: bytes of a page: 65536, or 1.
+  uint32_t page_bytes;
+  // Tables: elements at first. Memories: pages at first.
   uint64_t minimum;
   // With LUCET_EXTERN_BOUNDED: the same at most.
   uint64_t maximum;
@@ -410,9 +413,9 @@ typedef struct lucet_extern {
 typedef struct lucet_requirements {
   // sizeof(lucet_requirements)
   size_t struct_size;
-  // Linear memory at first.
+  // The largest linear memory at first.
   uint64_t memory_bytes;
-  // Linear memory at most, by the module's own declaration.
+  // The most that a linear memory can grow to, by the module's own declaration.
   uint64_t memory_maximum_bytes;
   // Elements of all tables at first.
   uint64_t table_elements;
@@ -420,12 +423,16 @@ typedef struct lucet_requirements {
   uint64_t state_bytes;
   // Parameters or results of the largest call.
   uint64_t values;
-  // Address space reserved for linear memory.
+  // Address space reserved for memory 0; 0: code compares each address with the memory's length.
   uint64_t reservation_bytes;
   // Inaccessible address space behind it.
   uint64_t guard_bytes;
   // CPU features, a bit each, as lucetc --print-format lists them.
   uint64_t cpu_features;
+  // Linear memories, memory 0 included.
+  uint64_t memories;
+  // Inaccessible address space below the stack.
+  uint64_t stack_guard_bytes;
   // 0.
   uint64_t reserved[4];
 } lucet_requirements;
@@ -441,7 +448,7 @@ typedef struct lucet_region_config {
   uint32_t callback_depth;
   // The most elements of all tables together [10000].
   uint64_t table_elements;
-  // The most linear memory [16 MiB]; at most 4 GiB. Address space is reserved whatever this is.
+  // The most of each linear memory [16 MiB]; at most 1 TiB. At least 4 GiB of address space are reserved for memory 0.
   uint64_t memory_bytes;
   // The guest's stack [128 KiB].
   uint64_t stack_bytes;
@@ -464,8 +471,12 @@ typedef struct lucet_region_config {
   // What guests compiled with lucetc --stack-check leave of their stack for signal handlers of the host's that were installed
   // without SA_ONSTACK [the kernel's signal frame and 16 KiB]. Other guests may use their stack to the last byte.
   uint64_t handler_stack_bytes;
+  // The most linear memories, memory 0 included [1].
+  uint32_t memories;
   // 0.
-  uint64_t reserved[5];
+  uint32_t reserved0;
+  // 0.
+  uint64_t reserved[4];
 } lucet_region_config;
 
 // What has happened in a region.
@@ -506,7 +517,7 @@ typedef struct lucet_region_stats {
 typedef struct lucet_limits {
   // sizeof(lucet_limits)
   size_t struct_size;
-  // Bytes of linear memory. The guest's memory.grow gives -1 beyond.
+  // Bytes of all linear memories together. The guest's memory.grow gives -1 beyond.
   uint64_t memory_bytes;
   // Elements of all tables. The guest's table.grow gives -1 beyond.
   uint64_t table_elements;
@@ -541,7 +552,7 @@ typedef struct lucet_instance_stats {
   uint64_t slices;
   // Calls of host functions.
   uint64_t host_calls;
-  // Bytes of linear memory.
+  // Bytes of all linear memories.
   uint64_t memory_bytes;
   // The most bytes of linear memory that it has had.
   uint64_t peak_memory_bytes;
@@ -841,7 +852,8 @@ lucet_status lucet_module_requirements(const struct lucet_module *module, struct
 lucet_status lucet_region_config_fit(struct lucet_region_config *config, const struct lucet_module *module);
 
 // Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
-// until instances run, but about 6 GiB of address space for each: a process has 128 TiB.
+// until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
+// process has 128 TiB.
 // Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
 // SYSTEM. Any thread. Since 0.1.
 lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
@@ -970,7 +982,7 @@ lucet_status lucet_instance_read(const struct lucet_instance *instance, uint32_t
 // Copies bytes into a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
 lucet_status lucet_instance_write(struct lucet_instance *instance, uint32_t memory, uint64_t address, const void *bytes, size_t length);
 
-// Grows a memory by pages of 64 KiB, as memory.grow does. `out_old_pages` may be NULL.
+// Grows a memory by pages (lucet_extern.page_bytes), as memory.grow does. `out_old_pages` may be NULL.
 // Errors: LIMIT: the module's maximum, the region or the limits do not allow it, nothing has changed; NULL_ARGUMENT, NOT_FOUND, STALE,
 // WRONG_PROCESS. The instance's thread. Since 0.1.
 lucet_status lucet_instance_memory_grow(struct lucet_instance *instance, uint32_t memory, uint64_t pages, uint64_t *out_old_pages);

@@ -6,6 +6,7 @@
 //!
 //! It does not hold function bodies' code: [`FunctionBody`] is a range of the input.
 
+use lucet_format::PAGE_SIZE;
 use lucet_format::image::records::{ExternKind, Operation, SegmentMode};
 use lucet_format::value::ValueType;
 use std::collections::BTreeMap;
@@ -106,6 +107,8 @@ pub struct Table {
     pub minimum: u64,
     /// Elements at most.
     pub maximum: Option<u64>,
+    /// Whether its indices have 64 bits.
+    pub index_64: bool,
     /// Whether it is imported.
     pub imported: bool,
     /// What its elements are at first.
@@ -119,12 +122,62 @@ pub struct Table {
 /// A memory, imported or defined.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    /// Pages of 64 KiB at first.
+    /// Pages at first.
     pub minimum: u64,
     /// Pages at most.
     pub maximum: Option<u64>,
+    /// Whether its indices have 64 bits.
+    pub index_64: bool,
+    /// Log2 of its page size: 16 or 0.
+    pub page_size_log2: u32,
     /// Whether it is imported.
     pub imported: bool,
+    /// How code reaches it.
+    pub place: MemoryPlace,
+}
+
+/// The number that the bits of a segment's offset are, by the width of the indices of what it goes to.
+pub fn offset_value(index_64: bool, bits: u128) -> u64 {
+    if index_64 {
+        bits as u64
+    } else {
+        u64::from(bits as u32)
+    }
+}
+
+/// How code reaches a memory, and what keeps it inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryPlace {
+    /// It begins at vmctx. Whatever a 32-bit index and a static offset lead to is memory, or inaccessible.
+    Guarded,
+    /// It begins at vmctx. Code compares addresses with its length.
+    Checked,
+    /// Its descriptor is at this distance below vmctx. Code compares addresses with its length.
+    Described(u32),
+}
+
+impl Memory {
+    /// Bytes at first; `u64::MAX` where there are more than that.
+    pub fn minimum_bytes(&self) -> u64 {
+        self.bytes(self.minimum)
+    }
+
+    /// Bytes at most, by what the module declares and its indices can express.
+    pub fn maximum_bytes(&self) -> u64 {
+        let addressable = if self.index_64 { u64::MAX } else { 1 << 32 };
+        let declared = self.maximum.map(|pages| self.bytes(pages));
+        declared.unwrap_or(addressable).min(addressable)
+    }
+
+    /// Whether guard pages can keep 32-bit indices inside of it.
+    pub fn can_be_guarded(&self) -> bool {
+        let page = 1u64 << self.page_size_log2;
+        !self.index_64 && !self.imported && page.is_multiple_of(PAGE_SIZE)
+    }
+
+    fn bytes(&self, pages: u64) -> u64 {
+        pages.saturating_mul(1 << self.page_size_log2)
+    }
 }
 
 /// An element segment.
@@ -205,4 +258,6 @@ pub struct Module {
     pub name: Option<String>,
     /// Bytes of state below vmctx, header included: a multiple of 16.
     pub state_bytes: u32,
+    /// Whether code relies on the reservation behind vmctx, and on what is inaccessible there.
+    pub relies_on_reservation: bool,
 }

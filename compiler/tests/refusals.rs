@@ -21,14 +21,9 @@ fn unsupported_proposals_are_named() {
             "threads",
             r#"(module (import "env" "memory" (memory 1 1 shared)))"#,
         ),
-        ("multi-memory", "(module (memory 1) (memory 1))"),
-        ("memory64", "(module (memory i64 1))"),
-        ("memory64", "(module (table i64 1 funcref))"),
         ("exception-handling", "(module (tag) (func (throw 0)))"),
         ("gc", "(module (type (struct (field i32))))"),
-        ("custom-page-sizes", "(module (memory 1 (pagesize 1)))"),
         // Several at once: one of them is named.
-        ("memory64", "(module (memory 1) (memory i64 1))"),
         ("gc", "(module (tag) (type (struct)))"),
         ("component-model", "(component)"),
     ];

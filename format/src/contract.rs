@@ -1,7 +1,8 @@
 //! What guest code takes for granted: the memory contract and the CPU features.
 //!
 //! A region that cannot honour a module's contract must refuse the module: code without bounds checks is
-//! safe only where the reservation and the guards are at least as large as the compiler assumed.
+//! safe only where the reservation and the guards are at least as large as the compiler assumed. Code that checks every access
+//! says so by a reservation of 0, and is safe anywhere.
 
 use crate::record;
 
@@ -18,7 +19,8 @@ pub const UNCHECKED_OFFSET_LIMIT: u64 = 1 << 31;
 record! {
     /// What a region must offer. All sizes in bytes.
     pub struct MemoryContract {
-        /// Address space from vmctx on that only linear memory 0 uses, `PROT_NONE` beyond its current length.
+        /// Address space from vmctx on that only linear memory 0 uses, `PROT_NONE` beyond its current length. 0: code compares
+        /// each address with the memory's length.
         pub reservation: u64,
         /// Inaccessible bytes behind the reservation.
         pub guard: u64,
@@ -30,6 +32,10 @@ record! {
         pub table_elements: u64,
         /// Values that the largest call in or out passes or returns.
         pub max_values: u32,
+        /// Inaccessible bytes below the guest's stack.
+        pub stack_guard: u32,
+        /// Memories that the module defines besides memory 0.
+        pub further_memories: u32,
         /// Zero in this revision.
         pub reserved: u32,
     }

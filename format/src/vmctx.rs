@@ -5,8 +5,9 @@
 //!   addresses grow to the right
 //!
 //!   | module part                 | fixed header (256 bytes)    | linear memory 0 ...
-//!   | globals, table descriptors  | see the constants below     |
-//!   | segment flags               |                             |
+//!   | globals, descriptors of     | see the constants below     |
+//!   | tables and of further       |                             |
+//!   | memories, segment flags     |                             |
 //!   ^ vmctx - state_bytes         ^ vmctx - HEADER_BYTES        ^ vmctx
 //! ```
 //!
@@ -29,6 +30,17 @@ pub const LEAF_STACK_LIMIT: u32 = 24;
 
 /// The lowest address that functions compiled with a check of their stack let the stack pointer reach: u64.
 pub const STACK_LIMIT: u32 = 32;
+
+/// Where accesses are sent that fail a check: u64, the address of [`crate::contract::GUARD`] inaccessible bytes. Code whose memory 0
+/// has a reservation knows that they lie behind it, and does not read this.
+pub const TRAP_ADDRESS: u32 = 40;
+
+/// A memory descriptor in the module part, for every memory but a memory 0 that the module defines: the address of its first byte.
+pub const MEMORY_BASE: u32 = 0;
+/// A memory descriptor: the length in bytes, u64, at this offset above the descriptor's start.
+pub const MEMORY_LENGTH: u32 = 8;
+/// Bytes of a memory descriptor.
+pub const MEMORY_DESCRIPTOR_BYTES: u32 = 16;
 
 /// A table descriptor in the module part: the address of element 0.
 pub const TABLE_BASE: u32 = 0;

@@ -98,6 +98,7 @@ static inline lucet_region_config lucet_region_config_default(void) {
   config.leaf_stack_bytes = 16u << 10;
   config.host_stack_bytes = 32u << 10;
   config.values = 32;
+  config.memories = 1;
   return config;
 }
 

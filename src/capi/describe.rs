@@ -7,8 +7,9 @@ use super::status::lucet_status;
 use super::structs::{Extensible, fill};
 use super::types::lucet_type;
 use crate::error::{Result, Status, error};
-use lucet_format::WASM_PAGE_SIZE;
-use lucet_format::image::records::{ExternKind, FLAG_HAS_MAXIMUM, FLAG_MUTABLE, Span};
+use lucet_format::image::records::{
+    ExternKind, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, FLAG_INDEX_64, FLAG_MUTABLE, Span,
+};
 use lucet_format::image::{Image, Section};
 use std::ffi::c_char;
 
@@ -27,7 +28,7 @@ pub struct lucet_extern {
     pub name_length: usize,
     /// LUCET_EXTERN_FUNCTION and so on.
     pub kind: u32,
-    /// LUCET_EXTERN_MUTABLE, LUCET_EXTERN_BOUNDED.
+    /// LUCET_EXTERN_MUTABLE, LUCET_EXTERN_BOUNDED, LUCET_EXTERN_INDEX_64.
     pub flags: u32,
     /// Functions: the types of the parameters.
     pub parameters: *const lucet_type,
@@ -39,9 +40,9 @@ pub struct lucet_extern {
     pub result_count: usize,
     /// Globals: their type. Tables: that of their elements.
     pub value_type: u32,
-    /// 0.
-    pub reserved: u32,
-    /// Tables: elements at first. Memories: pages of 64 KiB at first.
+    /// Memories: bytes of a page: 65536, or 1.
+    pub page_bytes: u32,
+    /// Tables: elements at first. Memories: pages at first.
     pub minimum: u64,
     /// With LUCET_EXTERN_BOUNDED: the same at most.
     pub maximum: u64,
@@ -59,6 +60,8 @@ pub const LUCET_EXTERN_GLOBAL: u32 = 3;
 pub const LUCET_EXTERN_MUTABLE: u32 = 1;
 /// `lucet_extern.flags`: `maximum` means something.
 pub const LUCET_EXTERN_BOUNDED: u32 = 2;
+/// `lucet_extern.flags`: a memory or table whose indices have 64 bits.
+pub const LUCET_EXTERN_INDEX_64: u32 = 4;
 
 /// What instances of a module need, in bytes unless it says otherwise. lucet_region_config_fit raises a configuration to it.
 #[derive(Clone, Copy)]
@@ -66,9 +69,9 @@ pub const LUCET_EXTERN_BOUNDED: u32 = 2;
 pub struct lucet_requirements {
     /// sizeof(lucet_requirements)
     pub struct_size: usize,
-    /// Linear memory at first.
+    /// The largest linear memory at first.
     pub memory_bytes: u64,
-    /// Linear memory at most, by the module's own declaration.
+    /// The most that a linear memory can grow to, by the module's own declaration.
     pub memory_maximum_bytes: u64,
     /// Elements of all tables at first.
     pub table_elements: u64,
@@ -76,12 +79,16 @@ pub struct lucet_requirements {
     pub state_bytes: u64,
     /// Parameters or results of the largest call.
     pub values: u64,
-    /// Address space reserved for linear memory.
+    /// Address space reserved for memory 0; 0: code compares each address with the memory's length.
     pub reservation_bytes: u64,
     /// Inaccessible address space behind it.
     pub guard_bytes: u64,
     /// CPU features, a bit each, as lucetc --print-format lists them.
     pub cpu_features: u64,
+    /// Linear memories, memory 0 included.
+    pub memories: u64,
+    /// Inaccessible address space below the stack.
+    pub stack_guard_bytes: u64,
     /// 0.
     pub reserved: [u64; 4],
 }
@@ -171,26 +178,26 @@ pub unsafe extern "C" fn lucet_module_requirements(
 fn requirements(image: &Image<'_>) -> lucet_requirements {
     let header = image.header();
     let contract = &header.contract;
-    let (minimum, maximum) = image.memories().get(0).map_or((0, 0), |memory| {
-        let bounded = memory.flags & FLAG_HAS_MAXIMUM != 0;
-        let most = contract.reservation;
-        let maximum = if bounded {
-            memory.maximum.saturating_mul(WASM_PAGE_SIZE).min(most)
-        } else {
-            most
-        };
-        (memory.minimum.saturating_mul(WASM_PAGE_SIZE), maximum)
-    });
+    let memories = image.memories();
+    let defined = || {
+        memories
+            .iter()
+            .filter(|memory| memory.flags & FLAG_IMPORTED == 0)
+    };
+    let minimum = defined().map(|memory| memory.minimum_bytes()).max();
+    let maximum = defined().map(|memory| memory.maximum_bytes()).max();
     lucet_requirements {
         struct_size: 0,
-        memory_bytes: minimum,
-        memory_maximum_bytes: maximum,
+        memory_bytes: minimum.unwrap_or(0),
+        memory_maximum_bytes: maximum.unwrap_or(0),
         table_elements: contract.table_elements,
         state_bytes: u64::from(contract.state_bytes),
         values: u64::from(contract.max_values),
         reservation_bytes: contract.reservation,
         guard_bytes: contract.guard,
         cpu_features: header.cpu_features,
+        memories: defined().count() as u64,
+        stack_guard_bytes: u64::from(contract.stack_guard),
         reserved: [0; 4],
     }
 }
@@ -221,7 +228,7 @@ const NOTHING: lucet_extern = lucet_extern {
     results: std::ptr::null(),
     result_count: 0,
     value_type: 0,
-    reserved: 0,
+    page_bytes: 0,
     minimum: 0,
     maximum: 0,
 };
@@ -280,6 +287,9 @@ fn bounds(flags: u32, minimum: u64, maximum: u64, out: &mut lucet_extern) {
         out.maximum = maximum;
         out.flags |= LUCET_EXTERN_BOUNDED;
     }
+    if flags & FLAG_INDEX_64 != 0 {
+        out.flags |= LUCET_EXTERN_INDEX_64;
+    }
 }
 
 fn table(image: &Image<'_>, index: u32, out: &mut lucet_extern) -> Option<()> {
@@ -291,6 +301,7 @@ fn table(image: &Image<'_>, index: u32, out: &mut lucet_extern) -> Option<()> {
 
 fn memory(image: &Image<'_>, index: u32, out: &mut lucet_extern) -> Option<()> {
     let memory = image.memories().get(index as usize)?;
+    out.page_bytes = 1u32.checked_shl(memory.page_size_log2)?;
     bounds(memory.flags, memory.minimum, memory.maximum, out);
     Some(())
 }

@@ -23,7 +23,7 @@ pub struct lucet_instance {
 pub struct lucet_limits {
     /// sizeof(lucet_limits)
     pub struct_size: usize,
-    /// Bytes of linear memory. The guest's memory.grow gives -1 beyond.
+    /// Bytes of all linear memories together. The guest's memory.grow gives -1 beyond.
     pub memory_bytes: u64,
     /// Elements of all tables. The guest's table.grow gives -1 beyond.
     pub table_elements: u64,
@@ -89,7 +89,7 @@ pub struct lucet_instance_stats {
     pub slices: u64,
     /// Calls of host functions.
     pub host_calls: u64,
-    /// Bytes of linear memory.
+    /// Bytes of all linear memories.
     pub memory_bytes: u64,
     /// The most bytes of linear memory that it has had.
     pub peak_memory_bytes: u64,

@@ -111,7 +111,7 @@ pub unsafe extern "C" fn lucet_instance_write(
     })
 }
 
-/// Grows a memory by pages of 64 KiB, as memory.grow does. `out_old_pages` may be NULL.
+/// Grows a memory by pages (lucet_extern.page_bytes), as memory.grow does. `out_old_pages` may be NULL.
 /// Errors: LIMIT: the module's maximum, the region or the limits do not allow it, nothing has changed; NULL_ARGUMENT, NOT_FOUND, STALE,
 /// WRONG_PROCESS. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]

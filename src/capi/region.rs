@@ -29,7 +29,7 @@ pub struct lucet_region_config {
     pub callback_depth: u32,
     /// The most elements of all tables together [10000].
     pub table_elements: u64,
-    /// The most linear memory [16 MiB]; at most 4 GiB. Address space is reserved whatever this is.
+    /// The most of each linear memory [16 MiB]; at most 1 TiB. At least 4 GiB of address space are reserved for memory 0.
     pub memory_bytes: u64,
     /// The guest's stack [128 KiB].
     pub stack_bytes: u64,
@@ -54,15 +54,19 @@ pub struct lucet_region_config {
     /// What guests compiled with lucetc --stack-check leave of their stack for signal handlers of the host's that were installed
     /// without SA_ONSTACK [the kernel's signal frame and 16 KiB]. Other guests may use their stack to the last byte.
     pub handler_stack_bytes: u64,
+    /// The most linear memories, memory 0 included [1].
+    pub memories: u32,
     /// 0.
-    pub reserved: [u64; 5],
+    pub reserved0: u32,
+    /// 0.
+    pub reserved: [u64; 4],
 }
 
 // SAFETY: a C struct with `struct_size` first, of integers, a pointer and an optional function pointer.
 unsafe impl Extensible for lucet_region_config {
     const NAME: &'static str = "lucet_region_config";
     fn reserved_is_zero(&self) -> bool {
-        self.reserved == [0; 5]
+        self.reserved0 == 0 && self.reserved == [0; 4]
     }
 }
 
@@ -143,6 +147,7 @@ impl lucet_region_config {
             callback_depth: or(self.callback_depth, default.callback_depth),
             table_elements: or(self.table_elements, default.table_elements),
             memory_bytes: or(self.memory_bytes, default.memory_bytes),
+            memories: or(self.memories, default.memories),
             stack_bytes: or(self.stack_bytes, default.stack_bytes),
             state_bytes: or(self.state_bytes, default.state_bytes),
             keep_resident_bytes: or(self.keep_resident_bytes, default.keep_resident_bytes),
@@ -183,12 +188,16 @@ pub unsafe extern "C" fn lucet_region_config_fit(
         if after.values > before.values {
             (*config).values = after.values;
         }
+        if after.memories > before.memories {
+            (*config).memories = after.memories;
+        }
         Ok(())
     })
 }
 
 /// Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
-/// until instances run, but about 6 GiB of address space for each: a process has 128 TiB.
+/// until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
+/// process has 128 TiB.
 /// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
 /// SYSTEM. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

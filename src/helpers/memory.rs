@@ -1,15 +1,16 @@
-//! Helpers for linear memory:
+//! Helpers for linear memories:
 //! <https://webassembly.github.io/spec/core/exec/instructions.html#memory-instructions>.
 
 use super::pieces::{call_again, copy_in_pieces, in_pieces};
 use super::{checked, drop_segment, is_dropped};
 use crate::control::ControlBlock;
-use crate::instance::{Inner, memory};
+use crate::instance::Inner;
+use crate::instance::memory::{self, Linear};
 use lucet_format::image::records::SegmentMode;
 use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
 
-/// The address of a range of memory 0; `None`: out of bounds.
+/// The address of a range of a memory; `None`: out of bounds.
 fn range(
     block: &ControlBlock,
     inner: &Inner,
@@ -17,19 +18,15 @@ fn range(
     from: u64,
     length: u64,
 ) -> Option<*mut u8> {
-    let end = from.checked_add(length)?;
-    (index == 0 && end <= inner.memory_bytes.get())
-        .then(|| (block.vmctx.get() + from as usize) as *mut u8)
+    let memory = Linear::of(block, inner, index)?;
+    Some(memory.range(from, length)? as *mut u8)
 }
 
 pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, pages: u64) -> i64 {
     let mut old = -1;
     checked(block, TrapCode::Memory, |block, inner| {
-        if index == 0 {
-            old = memory::grow_by(block, inner, pages)
-                .and_then(|old| i64::try_from(old).ok())
-                .unwrap_or(-1);
-        }
+        let grown = memory::grow_by(block, inner, index, pages);
+        old = grown.and_then(|old| i64::try_from(old).ok()).unwrap_or(-1);
         Some(())
     });
     old

@@ -130,7 +130,7 @@ fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Writ
                 "trapped: {}",
                 trap.map_or("unknown trap", TrapCode::message)
             )?;
-            address(block, trap, out)?;
+            address(block, inner, trap, out)?;
             places(block, inner, out)
         }
         LUCET_TERMINATED => {
@@ -159,12 +159,20 @@ fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Writ
     }
 }
 
-fn address(block: &ControlBlock, trap: Option<TrapCode>, out: &mut dyn Write) -> fmt::Result {
+fn address(
+    block: &ControlBlock,
+    inner: &Inner,
+    trap: Option<TrapCode>,
+    out: &mut dyn Write,
+) -> fmt::Result {
     let record = block.trap.get();
-    // A checked access that failed was sent to the end of the reservation: where it wanted to go is not known.
+    let image = inner.image();
+    // A checked access that failed was sent to the trap address: where it wanted to go is not known. That can be told where
+    // only memory 0 is accessed, and only large offsets are checked.
+    let guarded = image.header().contract.reservation != 0 && image.memories().len() == 1;
     let checked = record.address == block.memory_low.get() + RESERVATION as usize;
     let in_memory = (block.memory_low.get()..block.memory_high.get()).contains(&record.address);
-    if trap == Some(TrapCode::Memory) && record.signal != 0 && in_memory && !checked {
+    if trap == Some(TrapCode::Memory) && record.signal != 0 && in_memory && guarded && !checked {
         return write!(
             out,
             " at address {:#x}",

@@ -10,7 +10,7 @@ use crate::control::{ControlBlock, Request, Trap, state};
 use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
-use crate::module::{Link, Module, unlinked};
+use crate::module::{Home, Link, Module, unlinked};
 use crate::region::Region;
 use crate::region::seal;
 use crate::region::slot::{self, Stack};
@@ -90,7 +90,9 @@ fn check_limits(link: &Link, limits: Limits) -> Result<()> {
             "the module starts with {what} of {wanted}, the limit is {limit}"
         ))
     };
-    within("a memory", link.initial.bytes, limits.memory_bytes)?;
+    let memories = link.memories.iter();
+    let bytes = memories.fold(0u64, |sum, memory| sum.saturating_add(memory.minimum));
+    within("a memory", bytes, limits.memory_bytes)?;
     within(
         "table elements",
         link.table_elements.len() as u64,
@@ -152,6 +154,7 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
         // SAFETY: parsing has checked that descriptors lie within the state.
         unsafe { write_state(block, table.state_offset - vmctx::TABLE_BASE, base) };
     }
+    fill_further_memories(block, inner, link);
     let config = &inner.region.config;
     let stack_limit = block.stack_low.get() as u64 + config.spared_stack(&inner.module.code);
     let leaf_limit = stack_limit + config.leaf_stack_bytes;
@@ -164,8 +167,33 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
         );
         write_state(block, vmctx::LEAF_STACK_LIMIT, leaf_limit);
         write_state(block, vmctx::STACK_LIMIT, stack_limit);
+        write_state(
+            block,
+            vmctx::TRAP_ADDRESS,
+            slot::trap_address(&inner.region, block) as u64,
+        );
     }
-    publish_memory_bytes(block, inner, link.initial.bytes);
+    publish_memory_bytes(block, inner, link.first_minimum());
+}
+
+/// Says where the further memories are, and puts their data into them: they are zero.
+fn fill_further_memories(block: &ControlBlock, inner: &Inner, link: &Link) {
+    let image = inner.image();
+    for memory in &link.memories {
+        let Home::Further(number) = memory.home else {
+            continue;
+        };
+        let base = slot::further(&inner.region, block, number);
+        // SAFETY: parsing has checked that descriptors lie within the state.
+        unsafe { write_state(block, memory.state_offset - vmctx::MEMORY_BASE, base as u64) };
+        for piece in &memory.pieces {
+            let bytes = image.bytes(piece.source);
+            let to = (base + piece.destination as usize) as *mut u8;
+            // SAFETY: linking has checked that the piece lies within the memory's initial size, and `admits` that the slot has
+            // room for that.
+            unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+    }
 }
 
 /// Leaves nothing of the instance in its slot: stack, state and tables are zero, memory is that of a fresh instance.
@@ -180,8 +208,15 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     inner.forget_waiting(block);
     block.set_state(state::CLEANING);
     let tables = super::table::used_bytes(block, inner);
+    for memory in &link.memories {
+        if let Home::Further(number) = memory.home {
+            let bytes = super::memory::used_bytes(block, inner, memory);
+            // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
+            unsafe { slot::clear_further(&inner.region, block, number, bytes) }?;
+        }
+    }
     let state_bytes = link.state_template.len() as u32;
-    // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
+    // SAFETY: as above.
     let cleaned = unsafe { slot::clean(&inner.region, block, state_bytes, tables, stack) };
     // SAFETY: as above.
     cleaned.and_then(|()| unsafe { seal::restore(&inner.region, block, &link.initial) })

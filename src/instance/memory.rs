@@ -1,11 +1,65 @@
-//! An instance's linear memory, as the host uses it: checked views, copies, growth.
+//! An instance's linear memories, as the host uses them: checked views, copies, growth.
+//!
+//! Memory 0 is at vmctx. Where the others are follows from the slot; their lengths are in descriptors beside the guest's memory,
+//! and count for no more than the slot has room for.
 
-use super::{Handle, Inner, Limits, live, publish_memory_bytes, read_state, settled};
+use super::{Handle, Inner, Limits, live, publish_memory_bytes, read_state, settled, write_state};
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
+use crate::module::{Home, MemoryTemplate};
 use crate::region::{seal, slot};
-use lucet_format::{WASM_PAGE_SIZE, vmctx};
+use lucet_format::PAGE_SIZE;
+use lucet_format::vmctx::{self, MEMORY_LENGTH};
 use std::sync::atomic::Ordering;
+
+/// A memory at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Linear {
+    /// The address of its first byte.
+    pub base: usize,
+    /// Its length.
+    pub bytes: u64,
+}
+
+impl Linear {
+    /// The memory with this index; `None`: there is none.
+    pub fn of(block: &ControlBlock, inner: &Inner, index: u32) -> Option<Linear> {
+        let memory = inner.link().ok()?.memories.get(index as usize)?;
+        let base = match memory.home {
+            Home::First => block.vmctx.get(),
+            Home::Further(number) => slot::further(&inner.region, block, number),
+        };
+        let bytes = used_bytes(block, inner, memory);
+        Some(Linear { base, bytes })
+    }
+
+    /// The address of a range; `None`: out of bounds.
+    pub fn range(&self, from: u64, length: u64) -> Option<usize> {
+        let end = from.checked_add(length)?;
+        (end <= self.bytes).then(|| self.base + from as usize)
+    }
+}
+
+/// Bytes of a memory that the instance may have written.
+pub(super) fn used_bytes(block: &ControlBlock, inner: &Inner, memory: &MemoryTemplate) -> u64 {
+    match memory.home {
+        Home::First => inner.memory_bytes.get(),
+        Home::Further(_) => {
+            // SAFETY: parsing has checked that descriptors lie within the state.
+            let bytes = unsafe { read_state(block, memory.state_offset - MEMORY_LENGTH) };
+            bytes.min(inner.region.config.memory_bytes)
+        }
+    }
+}
+
+/// Bytes of all memories together.
+pub(super) fn total_bytes(block: &ControlBlock, inner: &Inner) -> u64 {
+    let memories = inner.link().map_or(&[][..], |link| &link.memories);
+    let bytes = memories
+        .iter()
+        .map(|memory| used_bytes(block, inner, memory));
+    bytes.fold(0, u64::saturating_add)
+}
 
 /// Address and length of a memory.
 ///
@@ -14,8 +68,8 @@ use std::sync::atomic::Ordering;
 /// `NotFound`, `Stale`, `WrongProcess`.
 pub fn memory(handle: Handle, index: u32) -> Result<(usize, usize)> {
     let (block, inner) = live(handle)?;
-    exists(inner, index)?;
-    Ok((block.vmctx.get(), inner.memory_bytes.get() as usize))
+    let memory = find(block, inner, index)?;
+    Ok((memory.base, memory.bytes as usize))
 }
 
 /// Where memory 0 of a calling instance begins, and its bytes. Without one: nothing.
@@ -30,11 +84,9 @@ pub(crate) fn open(block: &ControlBlock, address: u64, length: u64) -> bool {
     seal::make_writable(block, address, length)
 }
 
-fn exists(inner: &Inner, index: u32) -> Result<()> {
-    if (index as usize) < inner.image().memories().len() && index == 0 {
-        return Ok(());
-    }
-    Err(error!(Status::NotFound, "the module has no memory {index}"))
+fn find(block: &ControlBlock, inner: &Inner, index: u32) -> Result<Linear> {
+    Linear::of(block, inner, index)
+        .ok_or_else(|| error!(Status::NotFound, "the module has no memory {index}"))
 }
 
 fn range(
@@ -44,15 +96,13 @@ fn range(
     address: u64,
     length: u64,
 ) -> Result<usize> {
-    exists(inner, index)?;
-    let size = inner.memory_bytes.get();
-    if address > size || length > size - address {
-        return Err(error!(
+    let memory = find(block, inner, index)?;
+    memory.range(address, length).ok_or_else(|| {
+        error!(
             Status::OutOfBounds,
-            "{length} bytes at {address:#x} do not lie within a memory of {size} bytes"
-        ));
-    }
-    Ok(block.vmctx.get() + address as usize)
+            "{length} bytes at {address:#x} do not lie within a memory of {} bytes", memory.bytes
+        )
+    })
 }
 
 /// A checked range to read.
@@ -73,7 +123,9 @@ pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*co
 pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result<*mut u8> {
     let (block, inner) = settled(handle)?;
     let at = range(block, inner, index, address, length)?;
-    if !seal::make_writable(block, address, length) {
+    // Further memories are never sealed.
+    let sealed = at == block.vmctx.get() + address as usize;
+    if sealed && !seal::make_writable(block, address, length) {
         return Err(error!(
             Status::System,
             "the kernel does not make {length} bytes at {address:#x} writable"
@@ -133,26 +185,41 @@ pub unsafe fn write(
 /// `Limit` when the module's maximum, the region or the limits do not allow it; `NotFound`, `Stale`, `WrongProcess`.
 pub fn grow(handle: Handle, index: u32, pages: u64) -> Result<u64> {
     let (block, inner) = settled(handle)?;
-    exists(inner, index)?;
-    let old = inner.memory_bytes.get() / WASM_PAGE_SIZE;
-    grow_by(block, inner, pages).ok_or_else(|| {
-        error!(Status::Limit, "a memory of {old} pages cannot grow by {pages}: maximum, region or limits do not allow it")
+    let old = find(block, inner, index)?.bytes;
+    grow_by(block, inner, index, pages).ok_or_else(|| {
+        error!(Status::Limit, "a memory of {old} bytes cannot grow by {pages} pages: maximum, region or limits do not allow it")
     })
 }
 
-/// Grows memory 0; `None`: refused, and nothing has changed.
-pub(crate) fn grow_by(block: &ControlBlock, inner: &Inner, pages: u64) -> Option<u64> {
-    let old = inner.memory_bytes.get();
-    let new = pages.checked_mul(WASM_PAGE_SIZE)?.checked_add(old)?;
+/// Grows a memory, and answers the old size in pages; `None`: refused, and nothing has changed.
+pub(crate) fn grow_by(block: &ControlBlock, inner: &Inner, index: u32, pages: u64) -> Option<u64> {
+    let memory = inner.link().ok()?.memories.get(index as usize)?;
+    let old = used_bytes(block, inner, memory);
+    let old_pages = old >> memory.page_size_log2;
+    if pages == 0 {
+        return Some(old_pages);
+    }
+    let more = pages.checked_mul(1 << memory.page_size_log2)?;
+    let new = old.checked_add(more)?;
+    let total = total_bytes(block, inner).checked_add(more)?;
     let region = inner.region.config.memory_bytes;
-    let most = Limits::within(inner.limits.get().memory_bytes, region)
-        .min(inner.link().ok()?.memory_maximum);
-    if new > most && pages > 0 {
+    let limit = Limits::within(inner.limits.get().memory_bytes, u64::MAX);
+    if new > memory.maximum.min(region) || total > limit {
         return None;
     }
-    if new > block.accessible.load(Ordering::Relaxed) {
-        slot::resize_memory(&inner.region, block, new).ok()?;
+    match memory.home {
+        Home::First => {
+            let accessible = new.checked_next_multiple_of(PAGE_SIZE)?;
+            if accessible > block.accessible.load(Ordering::Relaxed) {
+                slot::resize_memory(&inner.region, block, accessible).ok()?;
+            }
+            publish_memory_bytes(block, inner, new);
+        }
+        Home::Further(_) => {
+            // SAFETY: parsing has checked that descriptors lie within the state.
+            unsafe { write_state(block, memory.state_offset - MEMORY_LENGTH, new) };
+        }
     }
-    publish_memory_bytes(block, inner, new);
-    Some(old / WASM_PAGE_SIZE)
+    inner.tally.peak(total);
+    Some(old_pages)
 }

@@ -190,10 +190,9 @@ pub(crate) unsafe fn write_state(block: &ControlBlock, distance: u32, value: u64
     unsafe { ((block.vmctx.get() - distance as usize) as *mut u64).write_unaligned(value) };
 }
 
-/// Tells the guest how long its memory is.
+/// Tells the guest how long its memory 0 is.
 pub(crate) fn publish_memory_bytes(block: &ControlBlock, inner: &Inner, bytes: u64) {
     inner.memory_bytes.set(bytes);
-    inner.tally.peak(bytes);
     // SAFETY: the fixed header is part of every state.
     unsafe { write_state(block, vmctx::MEMORY_BYTES, bytes) };
 }

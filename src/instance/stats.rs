@@ -1,6 +1,6 @@
 //! What an instance has used since it is new.
 
-use super::{Handle, live};
+use super::{Handle, live, memory};
 use crate::error::Result;
 
 /// Counts of one instance; they begin again with a reset.
@@ -16,7 +16,7 @@ pub struct Stats {
     pub slices: u64,
     /// Calls of host functions.
     pub host_calls: u64,
-    /// Bytes of linear memory.
+    /// Bytes of all linear memories.
     pub memory_bytes: u64,
     /// The most bytes of linear memory that it has had.
     pub peak_memory_bytes: u64,
@@ -29,13 +29,14 @@ pub struct Stats {
 /// `Stale`, `WrongProcess`.
 pub fn stats(handle: Handle) -> Result<Stats> {
     let (block, inner) = live(handle)?;
+    let memory = memory::total_bytes(block, inner);
     Ok(Stats {
         cpu_ns: block.times.cpu_measured.get(),
         entries: block.entries.get(),
         suspensions: inner.tally.suspensions.get(),
         slices: inner.tally.slices.get(),
         host_calls: block.host_calls.get(),
-        memory_bytes: inner.memory_bytes.get(),
-        peak_memory_bytes: inner.tally.peak_memory.get(),
+        memory_bytes: memory,
+        peak_memory_bytes: inner.tally.peak_memory.get().max(memory),
     })
 }

@@ -3,7 +3,7 @@
 //! Every import that cannot be resolved is reported, not only the first: a host's programmer wants the whole list.
 
 use super::template::Template;
-use super::{CodeImage, InitialMemory, TableTemplate, signature};
+use super::{CodeImage, Home, InitialMemory, MemoryTemplate, TableTemplate, signature};
 use crate::abi::lucet_value;
 use crate::context;
 use crate::control::ImportTarget;
@@ -29,10 +29,10 @@ pub struct Link {
     pub tables: Vec<TableTemplate>,
     /// The elements of all of them.
     pub table_elements: Vec<u64>,
+    /// Every memory by its index.
+    pub memories: Vec<MemoryTemplate>,
     /// Memory 0 at first.
     pub initial: InitialMemory,
-    /// Bytes of memory 0 at most.
-    pub memory_maximum: u64,
     /// What instantiation traps with: some segment does not fit.
     pub trap: Option<TrapCode>,
     _table: Option<Mapping>,
@@ -68,11 +68,7 @@ impl Link {
         }
         resolver.verdict()?;
         let template = Template::new(code, &resolver.globals)?;
-        let pieces = template
-            .pieces
-            .iter()
-            .map(|piece| (piece.destination, image.bytes(piece.source)));
-        let initial = InitialMemory::new(template.memory_minimum, pieces)?;
+        let initial = first_memory(&image, &template.memories)?;
         let table = read_only(&resolver.rows)?;
         Ok(Link {
             imports: table.as_ref().map_or(std::ptr::null(), |table| {
@@ -81,13 +77,38 @@ impl Link {
             state_template: template.state,
             tables: template.tables,
             table_elements: template.table_elements,
+            memories: template.memories,
             initial,
-            memory_maximum: template.memory_maximum,
             trap: template.trap,
             _table: table,
             _kept: resolver.kept,
         })
     }
+}
+
+impl Link {
+    /// Bytes of a memory 0 that the module defines, at first.
+    pub fn first_minimum(&self) -> u64 {
+        let first = self.memories.first();
+        first
+            .filter(|memory| memory.home == Home::First)
+            .map_or(0, |memory| memory.minimum)
+    }
+}
+
+/// What memory 0 holds at first, if the module defines one.
+fn first_memory(image: &Image<'_>, memories: &[MemoryTemplate]) -> Result<InitialMemory> {
+    let first = memories.first().filter(|memory| memory.home == Home::First);
+    let pieces = first
+        .map_or(&[][..], |memory| &memory.pieces)
+        .iter()
+        .map(|piece| (piece.destination, image.bytes(piece.source)));
+    // Pages of the host's: what is behind the memory in the last one is out of reach.
+    let bytes = first.map_or(Some(0), |memory| {
+        memory.minimum.checked_next_multiple_of(PAGE_SIZE)
+    });
+    // More than any region admits.
+    InitialMemory::new(bytes.unwrap_or(u64::MAX - (PAGE_SIZE - 1)), pieces)
 }
 
 /// Puts the rows where nothing can change them.

@@ -24,7 +24,7 @@ mod template;
 pub use code::{CodeImage, Func};
 pub use initial::InitialMemory;
 pub use link::Link;
-pub use template::TableTemplate;
+pub use template::{Home, MemoryTemplate, TableTemplate};
 
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};

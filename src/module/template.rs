@@ -8,14 +8,13 @@ use super::CodeImage;
 use crate::abi::lucet_value;
 use crate::counted::try_collect;
 use crate::error::{Error, Result, Status, error};
-use lucet_format::WASM_PAGE_SIZE;
 use lucet_format::image::Image;
 use lucet_format::image::records::{
-    ElementSegment, FLAG_DYNAMIC_DATA, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, ITEM_GLOBAL, Initial,
-    InitialKind, Operation, SegmentMode, Span,
+    ElementSegment, FLAG_DYNAMIC_DATA, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, FLAG_INDEX_64, ITEM_GLOBAL,
+    Initial, InitialKind, Operation, SegmentMode, Span,
 };
 use lucet_format::trap::TrapCode;
-use lucet_format::vmctx::TABLE_LENGTH;
+use lucet_format::vmctx::{MEMORY_LENGTH, TABLE_LENGTH};
 
 /// The most elements of all tables together: what the validator allows for one.
 const MAX_TABLE_ELEMENTS: u64 = 10_000_000;
@@ -33,9 +32,35 @@ pub struct TableTemplate {
     pub maximum: u64,
 }
 
-/// Bytes to copy into linear memory 0.
+/// Where a linear memory of an instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// At vmctx.
+    First,
+    /// The slot's further memory with this number.
+    Further(u32),
+}
+
+/// A linear memory.
+#[derive(Clone, Debug)]
+pub struct MemoryTemplate {
+    /// See [`Home`].
+    pub home: Home,
+    /// Distance of its descriptor below vmctx; 0 without one.
+    pub state_offset: u32,
+    /// Bytes at first.
+    pub minimum: u64,
+    /// Bytes at most.
+    pub maximum: u64,
+    /// Log2 of its page size.
+    pub page_size_log2: u32,
+    /// What it holds at first, in order.
+    pub pieces: Vec<InitialPiece>,
+}
+
+/// Bytes to copy into a linear memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct InitialPiece {
+pub struct InitialPiece {
     /// Where.
     pub destination: u64,
     /// What, as a range of the module's file.
@@ -48,9 +73,7 @@ pub(super) struct Template {
     pub state: Vec<u8>,
     pub tables: Vec<TableTemplate>,
     pub table_elements: Vec<u64>,
-    pub pieces: Vec<InitialPiece>,
-    pub memory_minimum: u64,
-    pub memory_maximum: u64,
+    pub memories: Vec<MemoryTemplate>,
     pub trap: Option<TrapCode>,
 }
 
@@ -71,15 +94,13 @@ impl Template {
             image: code.image(),
             globals,
         };
-        let (memory_minimum, memory_maximum) = source.memory_size();
+        let memories = source.memories()?;
         let tables = source.tables()?;
         let mut template = Template {
-            state: source.state(&tables)?,
+            state: source.state(&tables, &memories)?,
             table_elements: source.table_elements(&tables)?,
             tables,
-            pieces: Vec::new(),
-            memory_minimum,
-            memory_maximum,
+            memories,
             trap: None,
         };
         source.apply_elements(&mut template)?;
@@ -89,27 +110,24 @@ impl Template {
 }
 
 impl Source<'_> {
-    /// Bytes of memory 0 at first and at most.
-    fn memory_size(&self) -> (u64, u64) {
-        let Some(memory) = self
-            .image
-            .memories()
-            .get(0)
-            .filter(|memory| memory.flags & FLAG_IMPORTED == 0)
-        else {
-            return (0, 0);
-        };
-        let all = self.image.header().contract.reservation;
-        let bounded = memory.flags & FLAG_HAS_MAXIMUM != 0;
-        let maximum = if bounded {
-            memory.maximum.saturating_mul(WASM_PAGE_SIZE)
-        } else {
-            all
-        };
-        (
-            memory.minimum.saturating_mul(WASM_PAGE_SIZE),
-            maximum.min(all),
-        )
+    fn memories(&self) -> Result<Vec<MemoryTemplate>> {
+        let mut further = 0..;
+        let memories = self.image.memories();
+        let templates = memories.iter().enumerate().map(|(index, memory)| {
+            let home = match index {
+                0 => Home::First,
+                _ => Home::Further(further.next().unwrap_or(u32::MAX)),
+            };
+            MemoryTemplate {
+                home,
+                state_offset: memory.state_offset,
+                minimum: memory.minimum_bytes(),
+                maximum: memory.maximum_bytes(),
+                page_size_log2: memory.page_size_log2,
+                pieces: Vec::new(),
+            }
+        });
+        try_collect(templates, "the memories of a module")
     }
 
     fn tables(&self) -> Result<Vec<TableTemplate>> {
@@ -123,6 +141,8 @@ impl Source<'_> {
             let bounded = table.flags & FLAG_HAS_MAXIMUM != 0;
             let maximum = if bounded {
                 table.maximum
+            } else if table.flags & FLAG_INDEX_64 != 0 {
+                u64::MAX
             } else {
                 u64::from(u32::MAX)
             };
@@ -145,8 +165,8 @@ impl Source<'_> {
         Ok(templates)
     }
 
-    /// The state below vmctx: globals and lengths of tables. Addresses are filled in for each instance.
-    fn state(&self, tables: &[TableTemplate]) -> Result<Vec<u8>> {
+    /// The state below vmctx: globals and lengths. Addresses are filled in for each instance.
+    fn state(&self, tables: &[TableTemplate], memories: &[MemoryTemplate]) -> Result<Vec<u8>> {
         let bytes = self.image.header().contract.state_bytes as usize;
         let mut state = zeroed::<u8>(bytes, "the state of a module")?;
         let mut imported = self.globals.iter();
@@ -162,6 +182,13 @@ impl Source<'_> {
                 &mut state,
                 table.state_offset - TABLE_LENGTH,
                 &table.minimum.to_le_bytes(),
+            )?;
+        }
+        for memory in memories.iter().filter(|memory| memory.state_offset != 0) {
+            put(
+                &mut state,
+                memory.state_offset - MEMORY_LENGTH,
+                &memory.minimum.to_le_bytes(),
             )?;
         }
         Ok(state)
@@ -244,9 +271,14 @@ impl Source<'_> {
         self.globals.get(usize::try_from(index).ok()?)
     }
 
-    /// A segment's place. Offsets are i32 values that count as unsigned.
-    fn place(&self, initial: &Initial) -> Result<u64> {
-        Ok(u64::from(self.bits(initial)? as u32))
+    /// A segment's place in a table or memory with these flags. Offsets count as unsigned.
+    fn place(&self, initial: &Initial, flags: u32) -> Result<u64> {
+        let bits = self.bits(initial)? as u64;
+        Ok(if flags & FLAG_INDEX_64 == 0 {
+            u64::from(bits as u32)
+        } else {
+            bits
+        })
     }
 
     fn apply_elements(&self, template: &mut Template) -> Result<()> {
@@ -255,7 +287,8 @@ impl Source<'_> {
             if segment.mode != SegmentMode::Active as u32 || template.trap.is_some() {
                 continue;
             }
-            let place = self.place(&segment.offset)?;
+            let flags = self.image.tables().get(segment.table as usize);
+            let place = self.place(&segment.offset, flags.map_or(0, |table| table.flags))?;
             let table = (segment.table as usize)
                 .checked_sub(imported)
                 .and_then(|index| template.tables.get(index));
@@ -300,34 +333,49 @@ impl Source<'_> {
             return Ok(());
         }
         if self.image.header().flags & FLAG_DYNAMIC_DATA == 0 {
-            let runs = self.image.initial_runs().iter();
-            let pieces = runs.map(|run| InitialPiece {
-                destination: run.destination,
-                source: run.bytes,
-            });
-            template.pieces = try_collect(pieces, "the initial memory of a module")?;
+            for run in self.image.initial_runs().iter() {
+                let piece = InitialPiece {
+                    destination: run.destination,
+                    source: run.bytes,
+                };
+                template.add(run.memory, piece)?;
+            }
             return Ok(());
         }
-        let mut pieces = Vec::new();
         for segment in self.image.data_segments().iter() {
             if segment.mode != SegmentMode::Active as u32 {
                 continue;
             }
-            let destination = self.place(&segment.offset)?;
-            let end = destination.saturating_add(u64::from(segment.bytes.length));
-            if segment.memory != 0 || end > template.memory_minimum {
+            let memory = self.image.memories().get(segment.memory as usize);
+            let flags = memory.map_or(0, |memory| memory.flags);
+            let destination = self.place(&segment.offset, flags)?;
+            let end = destination.checked_add(u64::from(segment.bytes.length));
+            let most = memory.map_or(0, |memory| memory.minimum_bytes());
+            if end.is_none_or(|end| end > most) {
                 template.trap = Some(TrapCode::Memory);
                 break;
             }
-            pieces
-                .try_reserve(1)
-                .map_err(|_| Error::no_memory("the initial memory of a module"))?;
-            pieces.push(InitialPiece {
+            let piece = InitialPiece {
                 destination,
                 source: segment.bytes,
-            });
+            };
+            template.add(segment.memory, piece)?;
         }
-        template.pieces = pieces;
+        Ok(())
+    }
+}
+
+impl Template {
+    fn add(&mut self, memory: u32, piece: InitialPiece) -> Result<()> {
+        let memory = self.memories.get_mut(memory as usize).ok_or_else(|| {
+            error!(
+                Status::BadModule,
+                "damaged module: data for a memory that it does not have"
+            )
+        })?;
+        let room = memory.pieces.try_reserve(1);
+        room.map_err(|_| Error::no_memory("the initial memory of a module"))?;
+        memory.pieces.push(piece);
         Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! What a region is made with.
 
-use super::layout::Sizes;
+use super::layout::{MOST_MEMORY, Sizes};
 use crate::error::{Result, Status, error};
 use crate::module::CodeImage;
 use crate::signal;
-use lucet_format::image::records::FLAG_STACK_CHECKED;
-use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE};
+use lucet_format::PAGE_SIZE;
+use lucet_format::image::Image;
+use lucet_format::image::records::{FLAG_IMPORTED, FLAG_STACK_CHECKED};
 use std::ffi::{c_char, c_int, c_void};
 
 /// What signal handlers of the host's are expected to need at most, besides the kernel's frame.
@@ -26,8 +27,10 @@ pub struct RegionConfig {
     pub callback_depth: u32,
     /// Elements of all tables.
     pub table_elements: u64,
-    /// The most linear memory.
+    /// The most of each linear memory.
     pub memory_bytes: u64,
+    /// The most linear memories.
+    pub memories: u32,
     /// The guest's stack.
     pub stack_bytes: u64,
     /// State below vmctx.
@@ -55,6 +58,7 @@ impl Default for RegionConfig {
             callback_depth: 8,
             table_elements: 10_000,
             memory_bytes: 16 << 20,
+            memories: 1,
             stack_bytes: 128 << 10,
             state_bytes: 16 << 10,
             keep_resident_bytes: 1 << 20,
@@ -74,6 +78,7 @@ impl RegionConfig {
         Sizes {
             instances: self.instances,
             memory: self.memory_bytes,
+            memories: self.memories,
             stack: self.stack_bytes,
             state: self.state_bytes,
             table_elements: self.table_elements,
@@ -115,9 +120,8 @@ impl RegionConfig {
     pub fn fit(&mut self, code: &CodeImage) -> Result<()> {
         let image = code.image();
         let contract = &image.header().contract;
-        let pages = image.memories().get(0).map_or(0, |memory| memory.minimum);
-        let memory = pages.saturating_mul(WASM_PAGE_SIZE);
-        if memory > lucet_format::contract::RESERVATION {
+        let memory = largest_memory(&image);
+        if memory > MOST_MEMORY {
             return Err(error!(
                 Status::Incompatible,
                 "the module wants {memory} bytes of memory at once"
@@ -131,6 +135,10 @@ impl RegionConfig {
             self.stack_bytes = self.stack_bytes.max(spared);
         }
         self.memory_bytes = self.memory_bytes.max(memory);
+        // Parsing has counted them.
+        self.memories = self
+            .memories
+            .max(contract.further_memories.saturating_add(1));
         self.state_bytes = self
             .state_bytes
             .max(u64::from(contract.state_bytes).next_multiple_of(PAGE_SIZE));
@@ -138,4 +146,16 @@ impl RegionConfig {
         self.values = self.values.max(contract.max_values);
         Ok(())
     }
+}
+
+/// What the largest of the memories that a module defines has at first.
+pub(super) fn largest_memory(image: &Image<'_>) -> u64 {
+    let memories = image.memories();
+    let defined = memories
+        .iter()
+        .filter(|memory| memory.flags & FLAG_IMPORTED == 0);
+    defined
+        .map(|memory| memory.minimum_bytes())
+        .max()
+        .unwrap_or(0)
 }

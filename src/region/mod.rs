@@ -31,7 +31,7 @@ use crate::module::CodeImage;
 use crate::text::Line;
 use crate::{process, running, signal};
 use layout::Layout;
-use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE, contract};
+use lucet_format::{PAGE_SIZE, contract};
 use stats::Counters;
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -141,15 +141,24 @@ impl Region {
     pub fn admits(&self, code: &CodeImage) -> Result<()> {
         let image = code.image();
         let contract = &image.header().contract;
-        let pages = image.memories().get(0).map_or(0, |memory| memory.minimum);
         let needs = [
             (
                 "a memory reservation",
                 contract.reservation,
-                contract::RESERVATION,
+                self.layout.reservation,
             ),
             ("a memory guard", contract.guard, contract::GUARD),
+            (
+                "a stack guard",
+                u64::from(contract.stack_guard),
+                layout::STACK_GUARD,
+            ),
             ("a page size", u64::from(contract.page_size), PAGE_SIZE),
+            (
+                "a number of memories",
+                u64::from(contract.further_memories) + 1,
+                u64::from(self.config.memories),
+            ),
             (
                 "a state",
                 u64::from(contract.state_bytes),
@@ -167,7 +176,7 @@ impl Region {
             ),
             (
                 "a memory",
-                pages.saturating_mul(WASM_PAGE_SIZE),
+                config::largest_memory(&image),
                 self.config.memory_bytes,
             ),
         ];

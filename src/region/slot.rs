@@ -1,7 +1,8 @@
 //! The memory of one slot: making it accessible, and making it clean.
 //!
 //! Invariants: pages of memory at and beyond `accessible` are inaccessible and read as zero when made accessible; after
-//! [`clean`] every byte of state and used tables is zero. What memory below `accessible` holds is [`super::seal`]'s concern.
+//! [`clean`] every byte of state and used tables is zero, after [`clear_further`] every byte of a further memory.
+//! What memory 0 holds below `accessible` is [`super::seal`]'s concern.
 
 use super::Region;
 use crate::control::ControlBlock;
@@ -10,6 +11,8 @@ use crate::mapping::Access;
 use lucet_format::PAGE_SIZE;
 use std::sync::atomic::Ordering;
 
+/// Further memories up to this size are cleared by writing to them, larger ones by giving them back.
+const WRITTEN: u64 = 16 << 10;
 /// Bytes of stack that a slot keeps between uses.
 const KEPT_STACK: u64 = 32 << 10;
 /// Words that are looked at below them.
@@ -43,11 +46,11 @@ pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
     }
     block.stack_guard.set(base);
     block.stack_low.set(base + layout.stack as usize);
-    block.stack_high.set(base + layout.tables as usize);
+    block.stack_high.set(base + layout.further as usize);
     block.vmctx.set(base + layout.memory as usize);
     block.memory_low.set(base + layout.memory as usize);
     block.memory_high.set(base + layout.end as usize);
-    block.entry_sp.set(base + layout.tables as usize);
+    block.entry_sp.set(base + layout.further as usize);
     block.entry_frame.set(0);
     Ok(())
 }
@@ -57,7 +60,46 @@ pub fn tables(region: &Region, block: &ControlBlock) -> usize {
     block.vmctx.get() - (region.layout.memory - region.layout.tables) as usize
 }
 
-/// Makes linear memory exactly `bytes` long (whole pages).
+/// Address of a slot's further memory: number 0 is the one behind the stack.
+pub fn further(region: &Region, block: &ControlBlock, number: u32) -> usize {
+    let offset = region.layout.further + u64::from(number) * region.layout.sizes.memory;
+    block.vmctx.get() - (region.layout.memory - offset) as usize
+}
+
+/// The address that failed checks lead to: the guard behind memory 0.
+pub fn trap_address(region: &Region, block: &ControlBlock) -> usize {
+    block.vmctx.get() + region.layout.reservation as usize
+}
+
+/// Leaves nothing in a further memory, of which an instance may have written the first `bytes` bytes.
+///
+/// # Safety
+///
+/// The instance does not run, and nobody holds a reference into its memory.
+pub unsafe fn clear_further(
+    region: &Region,
+    block: &ControlBlock,
+    number: u32,
+    bytes: u64,
+) -> Result<()> {
+    let bytes = bytes
+        .min(region.layout.sizes.memory)
+        .next_multiple_of(PAGE_SIZE);
+    let at = further(region, block, number);
+    if bytes <= WRITTEN {
+        // SAFETY: the caller's promise; further memories are accessible since `prepare`.
+        unsafe { std::ptr::write_bytes(at as *mut u8, 0, bytes as usize) };
+        return Ok(());
+    }
+    // SAFETY: as above.
+    unsafe {
+        region
+            .slots()
+            .discard(at - region.slots().base(), bytes as usize)
+    }
+}
+
+/// Makes linear memory 0 exactly `bytes` long (whole pages).
 ///
 /// Pages that are given up must have been cleaned.
 pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Result<()> {

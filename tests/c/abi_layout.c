@@ -58,6 +58,7 @@ AT(lucet_extern, flags, 36);
 AT(lucet_extern, parameters, 40);
 AT(lucet_extern, results, 56);
 AT(lucet_extern, value_type, 72);
+AT(lucet_extern, page_bytes, 76);
 AT(lucet_extern, minimum, 80);
 AT(lucet_extern, maximum, 88);
 
@@ -69,7 +70,7 @@ AT(lucet_load_options, data, 16);
 AT(lucet_load_options, flags, 24);
 AT(lucet_load_options, reserved, 32);
 
-SIZE(lucet_requirements, 104);
+SIZE(lucet_requirements, 120);
 AT(lucet_requirements, memory_bytes, 8);
 AT(lucet_requirements, memory_maximum_bytes, 16);
 AT(lucet_requirements, table_elements, 24);
@@ -78,6 +79,8 @@ AT(lucet_requirements, values, 40);
 AT(lucet_requirements, reservation_bytes, 48);
 AT(lucet_requirements, guard_bytes, 56);
 AT(lucet_requirements, cpu_features, 64);
+AT(lucet_requirements, memories, 72);
+AT(lucet_requirements, stack_guard_bytes, 80);
 
 SIZE(lucet_region_config, 144);
 AT(lucet_region_config, instances, 8);

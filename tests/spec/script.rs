@@ -68,7 +68,7 @@ pub fn run(library: &Library, file: &TestFile<'_>) -> Tally {
             continue;
         }
         let verdict = match script.directive(directive) {
-            Verdict::Failed(_) if superseded(file, line + 1) => {
+            Verdict::Failed(why) if superseded(file, line + 1, &why) => {
                 Verdict::Skipped("superseded by a later version")
             }
             verdict => verdict,

@@ -8,12 +8,12 @@ use super::names;
 use super::segments;
 use super::text::Text;
 use crate::Compiled;
-use crate::module::{Constant, Module};
+use crate::module::{Constant, MemoryPlace, Module};
+use lucet_format::PAGE_SIZE;
 use lucet_format::contract::{GUARD, MemoryContract, RESERVATION};
 use lucet_format::image::records::{self, CodeKind, ExternKind, InitialKind, Span};
 use lucet_format::image::writer::{ImageLayout, ImageWriter};
 use lucet_format::image::{NONE, Section};
-use lucet_format::{PAGE_SIZE, WASM_PAGE_SIZE};
 use std::collections::HashMap;
 
 /// Who made the file.
@@ -107,13 +107,22 @@ impl Image {
 
 fn contract(module: &Module, max_values: u32) -> MemoryContract {
     let own_tables = module.tables.iter().filter(|table| !table.imported);
+    let further = module.memories.iter().skip(1);
+    let (reservation, guard) = if module.relies_on_reservation {
+        (RESERVATION, GUARD)
+    } else {
+        (0, 0)
+    };
     MemoryContract {
-        reservation: RESERVATION,
-        guard: GUARD,
+        reservation,
+        guard,
         state_bytes: module.state_bytes,
         page_size: PAGE_SIZE as u32,
         table_elements: own_tables.fold(0, |sum, table| sum.saturating_add(table.minimum)),
         max_values,
+        // Frames touch each of their pages, so one that is inaccessible is enough.
+        stack_guard: PAGE_SIZE as u32,
+        further_memories: further.filter(|memory| !memory.imported).count() as u32,
         reserved: 0,
     }
 }
@@ -209,10 +218,15 @@ impl Assembler<'_> {
         self.tables();
         for memory in &self.module.memories {
             let record = records::Memory {
-                flags: limits_flags(memory.imported, memory.maximum),
-                page_size_log2: WASM_PAGE_SIZE.trailing_zeros(),
+                flags: limits_flags(memory.imported, memory.maximum, memory.index_64),
+                page_size_log2: memory.page_size_log2,
                 minimum: memory.minimum,
                 maximum: memory.maximum.unwrap_or(0),
+                state_offset: match memory.place {
+                    MemoryPlace::Guarded | MemoryPlace::Checked => 0,
+                    MemoryPlace::Described(distance) => distance,
+                },
+                reserved: 0,
             };
             self.writer.push(Section::Memories, &record);
         }
@@ -317,7 +331,8 @@ impl Assembler<'_> {
             let record = records::Table {
                 element_type: u32::from(table.element_type.number()),
                 // Every table has elements of its own in each instance, whether or not its code changes them.
-                flags: limits_flags(table.imported, table.maximum) | records::FLAG_MUTABLE,
+                flags: limits_flags(table.imported, table.maximum, table.index_64)
+                    | records::FLAG_MUTABLE,
                 minimum: table.minimum,
                 maximum: table.maximum.unwrap_or(0),
                 state_offset: table.state_offset,
@@ -354,14 +369,11 @@ impl Assembler<'_> {
     }
 }
 
-fn limits_flags(imported: bool, maximum: Option<u64>) -> u32 {
-    let imported = if imported { records::FLAG_IMPORTED } else { 0 };
-    let maximum = if maximum.is_some() {
-        records::FLAG_HAS_MAXIMUM
-    } else {
-        0
-    };
-    imported | maximum
+fn limits_flags(imported: bool, maximum: Option<u64>, index_64: bool) -> u32 {
+    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+    flag(imported, records::FLAG_IMPORTED)
+        | flag(maximum.is_some(), records::FLAG_HAS_MAXIMUM)
+        | flag(index_64, records::FLAG_INDEX_64)
 }
 
 /// The record of a constant expression.

@@ -1,10 +1,9 @@
-//! What linear memory 0 holds at first, when that can be known without an instance.
+//! What linear memories hold at first, when that can be known without an instance.
 //!
-//! Invariant: the runs ascend, do not overlap, begin and end with a byte that is not zero, and lie within the
-//! memory's initial pages. Where segments overlap the later one wins, as if they were applied in order.
+//! Invariant: the runs of each memory ascend, do not overlap, begin and end with a byte that is not zero, and lie within the
+//! memory's initial pages; those of memory 0 come first, and so on. Where segments overlap the later one wins, as if they were applied in order.
 
-use crate::module::{Constant, Module};
-use lucet_format::WASM_PAGE_SIZE;
+use crate::module::{Constant, Module, offset_value};
 use lucet_format::image::records::SegmentMode;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,16 +14,18 @@ const ZERO_GAP: usize = 4096;
 /// Some bytes of initial memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Where in memory 0.
+    /// Which memory.
+    pub memory: u32,
+    /// Where in the memory.
     pub destination: u64,
     /// What.
     pub bytes: Vec<u8>,
 }
 
-/// The initial content of memory 0, or `None` when segments must be applied at instantiation: when one has a
-/// place that is not constant or does not fit, or when the memory is imported.
+/// The initial content of the memories, or `None` when segments must be applied at instantiation: when one has a
+/// place that is not constant or does not fit, or when its memory is imported.
 pub fn initial_runs(module: &Module, wasm: &[u8]) -> Option<Vec<Run>> {
-    let mut pieces = Pieces::default();
+    let mut all: BTreeMap<u32, Pieces> = BTreeMap::new();
     let active = module
         .data
         .iter()
@@ -38,14 +39,20 @@ pub fn initial_runs(module: &Module, wasm: &[u8]) -> Option<Vec<Run>> {
         let Constant::Bits(offset) = segment.offset else {
             return None;
         };
-        let start = u64::from(offset as u32);
-        let end = start + segment.bytes.len() as u64;
-        if segment.memory != 0 || end > memory.minimum.saturating_mul(WASM_PAGE_SIZE) {
+        let start = offset_value(memory.index_64, offset);
+        let end = start.checked_add(segment.bytes.len() as u64)?;
+        if end > memory.minimum_bytes() {
             return None;
         }
-        pieces.add(start, segment.bytes.clone());
+        all.entry(segment.memory)
+            .or_default()
+            .add(start, segment.bytes.clone());
     }
-    Some(pieces.runs(wasm))
+    let runs = all.into_iter();
+    Some(
+        runs.flat_map(|(memory, pieces)| pieces.runs(memory, wasm))
+            .collect(),
+    )
 }
 
 /// Ranges of memory that take their bytes from ranges of the input.
@@ -99,7 +106,7 @@ impl Pieces {
         }
     }
 
-    fn runs(mut self, wasm: &[u8]) -> Vec<Run> {
+    fn runs(mut self, memory: u32, wasm: &[u8]) -> Vec<Run> {
         self.pieces.sort_by_key(|(destination, _)| *destination);
         let mut runs = Vec::new();
         let mut joined: Option<Run> = None;
@@ -111,6 +118,7 @@ impl Pieces {
                 }
                 _ => {
                     let next = Run {
+                        memory,
                         destination,
                         bytes: bytes.to_vec(),
                     };
@@ -139,6 +147,7 @@ fn without_zeros(run: &Run) -> Vec<Run> {
     }
     parts.extend(current);
     let cut = |part: Range<usize>| Run {
+        memory: run.memory,
         destination: run.destination + part.start as u64,
         bytes: run.bytes.get(part).unwrap_or_default().to_vec(),
     };
@@ -148,7 +157,7 @@ fn without_zeros(run: &Run) -> Vec<Run> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::{DataSegment, Memory};
+    use crate::module::{DataSegment, Memory, MemoryPlace};
 
     fn module(pages: u64, segments: &[(u64, Range<usize>)]) -> Module {
         let data = segments
@@ -164,7 +173,10 @@ mod tests {
         let memories = vec![Memory {
             minimum: pages,
             maximum: None,
+            index_64: false,
+            page_size_log2: 16,
             imported: false,
+            place: MemoryPlace::Guarded,
         }];
         Module {
             data,
@@ -175,6 +187,7 @@ mod tests {
 
     fn run(destination: u64, bytes: &[u8]) -> Run {
         Run {
+            memory: 0,
             destination,
             bytes: bytes.to_vec(),
         }

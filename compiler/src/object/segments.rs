@@ -70,9 +70,11 @@ pub fn data(writer: &mut ImageWriter, module: &Module, wasm: &[u8], runs: Option
         let record = records::InitialRun {
             destination: run.destination,
             bytes: Span::default(),
+            memory: run.memory,
+            reserved: 0,
         };
         writer.push(Section::InitialRuns, &record);
-        places.push((run.destination, blob));
+        places.push((record, blob));
     }
     Blobs {
         segments,
@@ -83,7 +85,7 @@ pub fn data(writer: &mut ImageWriter, module: &Module, wasm: &[u8], runs: Option
 /// Data whose spans are known only after the sections have been laid out.
 pub struct Blobs {
     segments: Vec<(records::DataSegment, Option<Blob>)>,
-    runs: Vec<(u64, Blob)>,
+    runs: Vec<(records::InitialRun, Blob)>,
 }
 
 impl Blobs {
@@ -101,9 +103,9 @@ impl Blobs {
         let runs: Vec<_> = self
             .runs
             .iter()
-            .map(|(destination, blob)| records::InitialRun {
-                destination: *destination,
+            .map(|(run, blob)| records::InitialRun {
                 bytes: layout.blob(*blob),
+                ..*run
             })
             .collect();
         writer.replace(Section::DataSegments, &segments);

@@ -20,16 +20,16 @@ pub const SUPPORTED: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::WIDE_ARITHMETIC)
     .union(WasmFeatures::FUNCTION_REFERENCES)
-    .union(WasmFeatures::THREADS);
+    .union(WasmFeatures::THREADS)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES);
 
 /// Every proposal that a module may need and that we refuse, by the name its repository has. One that builds on others
 /// comes after them.
-const PROPOSALS: [(&str, WasmFeatures); 11] = [
+const PROPOSALS: [(&str, WasmFeatures); 8] = [
     ("compact-import-section", WasmFeatures::COMPACT_IMPORTS),
     ("memory-control", WasmFeatures::MEMORY_CONTROL),
-    ("multi-memory", WasmFeatures::MULTI_MEMORY),
-    ("memory64", WasmFeatures::MEMORY64),
-    ("custom-page-sizes", WasmFeatures::CUSTOM_PAGE_SIZES),
     ("legacy exception-handling", WasmFeatures::LEGACY_EXCEPTIONS),
     ("exception-handling", WasmFeatures::EXCEPTIONS),
     ("gc", WasmFeatures::GC),

@@ -7,8 +7,9 @@ use super::{features, layout, range, unchanging};
 use crate::error::{Error, Result};
 use crate::module::{
     Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory,
-    Module, Table,
+    MemoryPlace, Module, Table,
 };
+use lucet_format::WASM_PAGE_SIZE;
 use lucet_format::image::records::{ExternKind, SegmentMode};
 use lucet_format::value::ValueType;
 use std::collections::{BTreeMap, HashMap};
@@ -200,6 +201,7 @@ impl ModuleBuilder {
             element_type: value_type(ValType::Ref(table.element_type))?,
             minimum: table.initial,
             maximum: table.maximum,
+            index_64: table.table64,
             imported,
             initial,
             state_offset: 0,
@@ -212,7 +214,13 @@ impl ModuleBuilder {
         self.module.memories.push(Memory {
             minimum: memory.initial,
             maximum: memory.maximum,
+            index_64: memory.memory64,
+            page_size_log2: memory
+                .page_size_log2
+                .unwrap_or(WASM_PAGE_SIZE.trailing_zeros()),
             imported,
+            // Decided when the state is laid out.
+            place: MemoryPlace::Checked,
         });
     }
 

@@ -7,7 +7,7 @@
 //! its instances trap before they run anything.
 
 use crate::error::{Error, Result};
-use crate::module::{Constant, ElementSegment, FunctionBody, Module, Table};
+use crate::module::{Constant, ElementSegment, FunctionBody, Module, Table, offset_value};
 use lucet_format::image::records::{ExternKind, SegmentMode};
 use lucet_format::value::ValueType;
 use wasmparser::{BinaryReader, Operator};
@@ -80,7 +80,8 @@ fn exclude_written(wasm: &[u8], body: &FunctionBody, candidates: &mut [bool]) ->
 
 /// The functions that a table refers to, `u32::MAX` for null; `None`: not known.
 fn elements(module: &Module, table: u32) -> Option<Vec<u32>> {
-    let length = usize::try_from(module.tables.get(table as usize)?.minimum).ok()?;
+    let declared = module.tables.get(table as usize)?;
+    let length = usize::try_from(declared.minimum).ok()?;
     let mut elements = vec![u32::MAX; length];
     let active =
         |segment: &&ElementSegment| segment.mode == SegmentMode::Active && segment.table == table;
@@ -88,7 +89,7 @@ fn elements(module: &Module, table: u32) -> Option<Vec<u32>> {
         let Constant::Bits(offset) = segment.offset else {
             return None;
         };
-        let start = offset as u32 as usize;
+        let start = usize::try_from(offset_value(declared.index_64, offset)).ok()?;
         let places = elements.get_mut(start..start.checked_add(segment.items.len())?)?;
         for (place, item) in places.iter_mut().zip(&segment.items) {
             *place = match item {

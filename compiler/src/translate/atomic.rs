@@ -7,7 +7,7 @@
 use super::function::{Translator, trap_code};
 use crate::error::Result;
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
-use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, Type, Value};
+use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, Type, Value};
 use lucet_format::trap::TrapCode;
 use wasmparser::{MemArg, Operator as Op};
 
@@ -136,8 +136,7 @@ impl Translator<'_> {
 
     fn atomic_load(&mut self, access: &Access<'_>) -> Result<()> {
         let index = self.pop()?;
-        if let Some(address) = self.cell(index, access) {
-            let flags = self.flags.memory;
+        if let Some((address, flags)) = self.cell(index, access)? {
             let value = self.ins().atomic_load(access.cell, flags, address);
             self.push_widened(value, access);
         }
@@ -146,8 +145,8 @@ impl Translator<'_> {
 
     fn atomic_store(&mut self, access: &Access<'_>) -> Result<()> {
         let (index, value) = self.pop2()?;
-        if let Some(address) = self.cell(index, access) {
-            let (value, flags) = (self.narrowed(value, access), self.flags.memory);
+        if let Some((address, flags)) = self.cell(index, access)? {
+            let value = self.narrowed(value, access);
             self.ins().atomic_store(flags, value, address);
         }
         Ok(())
@@ -155,8 +154,8 @@ impl Translator<'_> {
 
     fn atomic_modify(&mut self, access: &Access<'_>, operation: AtomicRmwOp) -> Result<()> {
         let (index, operand) = self.pop2()?;
-        if let Some(address) = self.cell(index, access) {
-            let (operand, flags) = (self.narrowed(operand, access), self.flags.memory);
+        if let Some((address, flags)) = self.cell(index, access)? {
+            let operand = self.narrowed(operand, access);
             let old = self
                 .ins()
                 .atomic_rmw(access.cell, flags, operation, address, operand);
@@ -167,9 +166,9 @@ impl Translator<'_> {
 
     fn atomic_compare_exchange(&mut self, access: &Access<'_>) -> Result<()> {
         let (index, expected, replacement) = self.pop3()?;
-        if let Some(address) = self.cell(index, access) {
+        if let Some((address, flags)) = self.cell(index, access)? {
             let expected = self.narrowed(expected, access);
-            let (replacement, flags) = (self.narrowed(replacement, access), self.flags.memory);
+            let replacement = self.narrowed(replacement, access);
             let old = self.ins().atomic_cas(flags, address, expected, replacement);
             self.push_widened(old, access);
         }
@@ -178,7 +177,7 @@ impl Translator<'_> {
 
     fn atomic_notify(&mut self, access: &Access<'_>) -> Result<()> {
         let (index, _) = self.pop2()?;
-        if self.touch(index, access) {
+        if self.touch(index, access)? {
             let nobody = self.zero(I32);
             self.push(nobody);
         }
@@ -187,24 +186,23 @@ impl Translator<'_> {
 
     fn atomic_wait(&mut self, access: &Access<'_>) -> Result<()> {
         let (index, _, _) = self.pop3()?;
-        if self.touch(index, access) {
+        if self.touch(index, access)? {
             self.trap(TrapCode::UnsharedWait);
         }
         Ok(())
     }
 
     /// Traps unless the cell is aligned and lies in memory. Answers whether it can.
-    fn touch(&mut self, index: Value, access: &Access<'_>) -> bool {
-        let Some(address) = self.cell(index, access) else {
-            return false;
+    fn touch(&mut self, index: Value, access: &Access<'_>) -> Result<bool> {
+        let Some((address, flags)) = self.cell(index, access)? else {
+            return Ok(false);
         };
-        let flags = self.flags.memory;
         self.ins().load(access.cell, flags, address, 0);
-        true
+        Ok(true)
     }
 
-    /// The address of an aligned cell; `None` when there is none, which ends the block.
-    fn cell(&mut self, index: Value, access: &Access<'_>) -> Option<Value> {
+    /// The address of an aligned cell and how to access it; `None` when there is none, which ends the block.
+    fn cell(&mut self, index: Value, access: &Access<'_>) -> Result<Option<(Value, MemFlagsData)>> {
         let bytes = access.cell.bytes();
         if bytes > 1 {
             let mask = u64::from(bytes - 1);
@@ -214,8 +212,13 @@ impl Translator<'_> {
             let beside = self.ins().band_imm_u(position, mask.cast_signed());
             self.ins().trapnz(beside, trap_code(TrapCode::Unaligned));
         }
-        let (address, offset) = self.address(index, access.memarg, bytes)?;
-        Some(self.ins().iadd_imm_s(address, i64::from(offset)))
+        let Some(place) = self.place(index, access.memarg, bytes)? else {
+            return Ok(None);
+        };
+        let address = self
+            .ins()
+            .iadd_imm_s(place.address, i64::from(place.offset));
+        Ok(Some((address, place.flags)))
     }
 
     fn narrowed(&mut self, value: Value, access: &Access<'_>) -> Value {

@@ -1,77 +1,106 @@
 //! Operations on whole ranges of memories and tables, and growth: the runtime does them, with its checks.
 //!
-//! They are calls of helper stubs. Lengths and positions are passed zero-extended, so the runtime sees the
+//! They are calls of helper stubs. Lengths and positions are passed as 64 bits, so the runtime sees the
 //! numbers that the guest meant.
 
 use super::function::{Translator, missing};
 use crate::abi;
 use crate::code::Target;
 use crate::error::Result;
-use cranelift_codegen::ir::types::I32;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use lucet_format::runtime::Helper;
 use wasmparser::Operator as Op;
+
+/// Whether positions in two ranges have 64 bits. A length has as many as the narrower one.
+struct Widths {
+    to: bool,
+    from: bool,
+}
 
 impl Translator<'_> {
     /// Operators that are helpers.
     pub(super) fn bulk(&mut self, operator: &Op<'_>) -> Result<bool> {
         match operator {
-            Op::MemoryGrow { mem } => self.grow(Helper::MemoryGrow, *mem),
-            Op::MemoryCopy { dst_mem, src_mem } => {
-                self.ranges(Helper::MemoryCopy, *dst_mem, *src_mem)
+            Op::MemoryGrow { mem } => {
+                let delta = self.pop()?;
+                let index_64 = self.declared_memory(*mem)?.index_64;
+                let (memory, delta) = (self.index(*mem), self.wide_index(index_64, delta));
+                self.call_growth(Helper::MemoryGrow, &[memory, delta], index_64)
             }
-            Op::MemoryInit { data_index, mem } => {
-                self.ranges(Helper::MemoryInit, *data_index, *mem)
+            Op::TableGrow { table } => {
+                let (element, delta) = self.pop2()?;
+                let index_64 = self.declared_table(*table)?.index_64;
+                let (table, delta) = (self.index(*table), self.wide_index(index_64, delta));
+                self.call_growth(Helper::TableGrow, &[table, delta, element], index_64)
+            }
+            Op::MemoryCopy { dst_mem, src_mem } => {
+                let widths = Widths {
+                    to: self.declared_memory(*dst_mem)?.index_64,
+                    from: self.declared_memory(*src_mem)?.index_64,
+                };
+                self.ranges(Helper::MemoryCopy, *dst_mem, *src_mem, &widths)
             }
             Op::TableCopy {
                 dst_table,
                 src_table,
-            } => self.ranges(Helper::TableCopy, *dst_table, *src_table),
-            Op::TableInit { elem_index, table } => {
-                self.ranges(Helper::TableInit, *elem_index, *table)
+            } => {
+                let widths = Widths {
+                    to: self.declared_table(*dst_table)?.index_64,
+                    from: self.declared_table(*src_table)?.index_64,
+                };
+                self.ranges(Helper::TableCopy, *dst_table, *src_table, &widths)
             }
-            Op::MemoryFill { mem } => self.fill(Helper::MemoryFill, *mem),
-            Op::TableFill { table } => self.fill(Helper::TableFill, *table),
+            Op::MemoryInit { data_index, mem } => {
+                let to = self.declared_memory(*mem)?.index_64;
+                let widths = Widths { to, from: false };
+                self.ranges(Helper::MemoryInit, *data_index, *mem, &widths)
+            }
+            Op::TableInit { elem_index, table } => {
+                let to = self.declared_table(*table)?.index_64;
+                let widths = Widths { to, from: false };
+                self.ranges(Helper::TableInit, *elem_index, *table, &widths)
+            }
+            Op::MemoryFill { mem } => {
+                let index_64 = self.declared_memory(*mem)?.index_64;
+                self.fill(Helper::MemoryFill, *mem, index_64)
+            }
+            Op::TableFill { table } => {
+                let index_64 = self.declared_table(*table)?.index_64;
+                self.fill(Helper::TableFill, *table, index_64)
+            }
             Op::DataDrop { data_index } => self.drop_segment(Helper::DataDrop, *data_index),
             Op::ElemDrop { elem_index } => self.drop_segment(Helper::ElementDrop, *elem_index),
-            Op::TableGrow { table } => {
-                let (element, delta) = self.pop2()?;
-                let (table, delta) = (self.index(*table), self.widen(delta));
-                self.call_growth(Helper::TableGrow, &[table, delta, element])
-            }
             _ => Ok(false),
         }
     }
 
-    fn grow(&mut self, helper: Helper, memory: u32) -> Result<bool> {
-        let delta = self.pop()?;
-        let (memory, delta) = (self.index(memory), self.widen(delta));
-        self.call_growth(helper, &[memory, delta])
-    }
-
-    /// Calls a helper that answers with the old size or -1, both of which an i32 holds.
-    fn call_growth(&mut self, helper: Helper, arguments: &[Value]) -> Result<bool> {
+    /// Calls a helper that answers with the old size or -1, both of which an index holds.
+    fn call_growth(&mut self, helper: Helper, arguments: &[Value], index_64: bool) -> Result<bool> {
         let old = self
             .call_helper(helper, arguments)
             .ok_or_else(|| missing("helper result"))?;
-        let old = self.ins().ireduce(I32, old);
+        let old = self.narrow_index(index_64, old);
         self.push(old);
         Ok(true)
     }
 
     /// `(first index, second index, to, from, length)`
-    fn ranges(&mut self, helper: Helper, first: u32, second: u32) -> Result<bool> {
+    fn ranges(&mut self, helper: Helper, first: u32, second: u32, widths: &Widths) -> Result<bool> {
         let (to, from, length) = self.pop3()?;
         let (first, second) = (self.index(first), self.index(second));
-        let (to, from, length) = (self.widen(to), self.widen(from), self.widen(length));
+        let to = self.wide_index(widths.to, to);
+        let from = self.wide_index(widths.from, from);
+        let length = self.wide_index(widths.to && widths.from, length);
         self.call_helper(helper, &[first, second, to, from, length]);
         Ok(true)
     }
 
     /// `(index, to, value, length)`
-    fn fill(&mut self, helper: Helper, index: u32) -> Result<bool> {
+    fn fill(&mut self, helper: Helper, index: u32, index_64: bool) -> Result<bool> {
         let (to, value, length) = self.pop3()?;
-        let (index, to, length) = (self.index(index), self.widen(to), self.widen(length));
+        let index = self.index(index);
+        let to = self.wide_index(index_64, to);
+        let length = self.wide_index(index_64, length);
         self.call_helper(helper, &[index, to, value, length]);
         Ok(true)
     }

@@ -9,7 +9,7 @@ use super::function::{Translator, missing, trap_code};
 use crate::abi::{self, Results, clif_type};
 use crate::code::Target;
 use crate::error::Result;
-use crate::module::FunctionType;
+use crate::module::{FunctionType, Table};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{FuncRef, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
@@ -119,7 +119,7 @@ impl<'a> Translator<'a> {
             let reference = self.element(table, index)?;
             return self.indirect_target(reference, unique, TrapCode::NullCall);
         };
-        let record = self.listed_record(index, first, declared.minimum);
+        let record = self.listed_record(declared, index, first);
         let actual = self.record_type(record);
         let is_null = self.ins().icmp_imm_u(IntCC::Equal, actual, i64::from(NONE));
         self.check_type(actual, unique, |this| {
@@ -134,12 +134,12 @@ impl<'a> Translator<'a> {
     }
 
     /// The record of an element of a table that nobody can change: they are listed from record `first` on.
-    fn listed_record(&mut self, index: Value, first: u32, length: u64) -> Value {
-        let index = self.widen(index);
+    fn listed_record(&mut self, table: &Table, index: Value, first: u32) -> Value {
+        let index = self.wide_index(table.index_64, index);
         let outside = self.ins().icmp_imm_u(
             IntCC::UnsignedGreaterThanOrEqual,
             index,
-            length.cast_signed(),
+            table.minimum.cast_signed(),
         );
         self.ins().trapnz(outside, trap_code(TrapCode::Table));
         // Where the branch is mispredicted, the first record is read.

@@ -2,6 +2,7 @@
 //! frames, and entities that are made once and then reused.
 
 use super::control::Frame;
+use super::variable::below;
 use crate::abi::{self, Results, clif_type};
 use crate::code::Target;
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FuncInstBuilder, FunctionBuilder, FunctionBuilderContext, Variable};
 use lucet_format::contract::RESERVATION;
 use lucet_format::trap;
+use lucet_format::vmctx::TRAP_ADDRESS;
 use std::collections::{BTreeMap, HashMap};
 
 /// What all functions of a compilation are translated from.
@@ -63,6 +65,8 @@ pub(super) struct Translator<'a> {
     /// The cells for results of calls that do not return in registers.
     pub(super) result_cells: Option<StackSlot>,
     pub(super) flags: Flags,
+    /// Those of memories that the function accesses, by index.
+    memory_flags: HashMap<u32, MemFlagsData>,
     functions: HashMap<Target, FuncRef>,
     symbols: HashMap<Target, GlobalValue>,
     signatures: HashMap<u32, SigRef>,
@@ -72,8 +76,8 @@ pub(super) struct Translator<'a> {
 /// linear memory leaves globals alone.
 #[derive(Clone, Copy)]
 pub(super) struct Flags {
-    /// Linear memory: any alignment, faults are traps.
-    pub(super) memory: MemFlagsData,
+    /// Linear memory, without a region: any alignment, faults are traps.
+    memory: MemFlagsData,
     /// Table elements: a failed bounds check faults in the guard.
     pub(super) table: MemFlagsData,
     /// Mutable globals.
@@ -85,6 +89,11 @@ pub(super) struct Flags {
     /// The function's own stack.
     pub(super) stack: MemFlagsData,
 }
+
+/// The number of the region of memory 0; those of further memories follow.
+const FIRST_MEMORY: u32 = 16;
+/// The number of the region of all imported memories.
+const IMPORTED_MEMORIES: u32 = 4;
 
 impl Flags {
     fn new(function: &mut ir::Function) -> Flags {
@@ -98,9 +107,7 @@ impl Flags {
         let little = MemFlagsData::new().with_endianness(Endianness::Little);
         let trusted = MemFlagsData::trusted().with_endianness(Endianness::Little);
         Flags {
-            memory: little
-                .with_alias_region(region(0, "memory"))
-                .with_trap_code(Some(trap_code(trap::TrapCode::Memory))),
+            memory: little.with_trap_code(Some(trap_code(trap::TrapCode::Memory))),
             table: little
                 .with_aligned()
                 .with_alias_region(region(1, "table"))
@@ -197,6 +204,7 @@ impl<'a> Translator<'a> {
             position: 0,
             result_cells: None,
             flags,
+            memory_flags: HashMap::new(),
             functions: HashMap::new(),
             symbols: HashMap::new(),
             signatures: HashMap::new(),
@@ -275,11 +283,36 @@ impl<'a> Translator<'a> {
         self.reachable = false;
     }
 
-    /// An address that always faults in the instance's own guard: what a failed bounds check selects, so that
-    /// also a mispredicted access stays inside the instance.
-    pub(super) fn guard_address(&mut self) -> Value {
+    /// An address that always faults, and is known to be this instance's: what a failed bounds check selects, so that
+    /// also a mispredicted access reads nothing.
+    pub(super) fn trap_address(&mut self) -> Value {
         let vmctx = self.vmctx;
-        self.ins().iadd_imm_s(vmctx, RESERVATION.cast_signed())
+        if self.module.relies_on_reservation {
+            return self.ins().iadd_imm_s(vmctx, RESERVATION.cast_signed());
+        }
+        let flags = self.flags.constant;
+        self.ins().load(I64, flags, vmctx, below(TRAP_ADDRESS))
+    }
+
+    /// How a memory is accessed. Memories that the module defines are not each other; what it imports may be.
+    pub(super) fn memory_flags(&mut self, index: u32) -> MemFlagsData {
+        if let Some(known) = self.memory_flags.get(&index) {
+            return *known;
+        }
+        let memory = self.module.memories.get(index as usize);
+        let imported = memory.is_some_and(|memory| memory.imported);
+        let region = AliasRegionData {
+            user_id: if imported {
+                IMPORTED_MEMORIES
+            } else {
+                FIRST_MEMORY + index
+            },
+            description: "memory".into(),
+        };
+        let region = self.builder.func.dfg.alias_regions.insert(region);
+        let flags = self.flags.memory.with_alias_region(Some(region));
+        self.memory_flags.insert(index, flags);
+        flags
     }
 
     /// The type of a function.

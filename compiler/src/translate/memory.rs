@@ -1,29 +1,44 @@
-//! Loads and stores in linear memory 0, and its size.
+//! Loads and stores in linear memories, and their sizes.
 //!
-//! vmctx is the memory's base, so an access is `[vmctx + zero-extended index + offset]`: one operand. Nothing
-//! is checked while the offset is below [`UNCHECKED_OFFSET_LIMIT`]: whatever the index, the address lies in
-//! the reservation or in the guard behind it, where everything beyond the memory's length faults.
+//! vmctx is the base of a memory 0 that the module defines, so an access to it is `[vmctx + zero-extended index + offset]`: one
+//! operand. Where the reservation guards it nothing is checked while the offset is below [`UNCHECKED_OFFSET_LIMIT`]: whatever
+//! the index, the address lies in the reservation or in the guard behind it, where everything beyond the memory's length faults.
+//!
+//! All other accesses compare their end with the memory's length, and go to the trap address where that fails, also when the
+//! processor guesses wrong:
+//!
+//! ```text
+//!   outside = index + offset + bytes > length          without wrapping
+//!   base    = outside ? trap address : base of the memory + index
+//!   access  [base + offset]                            an offset below 2 GiB stays in the guard behind the trap address
+//! ```
+//!
+//! Memories never move and never shrink, so bases can be loaded once and lengths only grow.
 
-use super::function::Translator;
+use super::function::{Translator, missing};
 use super::variable::below;
 use crate::error::Result;
+use crate::module::{Memory, MemoryPlace};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
 use cranelift_codegen::ir::{Inst, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FuncInstBuilder;
-use lucet_format::WASM_PAGE_SIZE;
 use lucet_format::contract::UNCHECKED_OFFSET_LIMIT;
 use lucet_format::trap::TrapCode;
-use lucet_format::vmctx::MEMORY_BYTES;
-use wasmparser::{MemArg, Operator as Op};
-
-/// Pages of the largest 32-bit memory.
-const MAX_PAGES: u64 = 1 << 16;
+use lucet_format::vmctx::{MEMORY_BASE, MEMORY_BYTES, MEMORY_LENGTH};
+use wasmparser::{MemArg, MemArgTarget, Operator as Op};
 
 /// An instruction that loads, of those with the usual operands.
 type Load<'a> = fn(FuncInstBuilder<'_, 'a>, MemFlagsData, Value, i32) -> Value;
 /// An instruction that stores.
 type Store<'a> = fn(FuncInstBuilder<'_, 'a>, MemFlagsData, Value, Value, i32) -> Inst;
+
+/// Where an access goes, after every check.
+pub(super) struct Place {
+    pub(super) flags: MemFlagsData,
+    pub(super) address: Value,
+    pub(super) offset: i32,
+}
 
 impl<'a> Translator<'a> {
     /// Loads.
@@ -96,12 +111,13 @@ impl<'a> Translator<'a> {
             Op::I64Store32 { memarg } => self.store_with(memarg, 4, |ins, flags, value, p, at| {
                 ins.istore32(flags, value, p, at)
             }),
-            Op::MemorySize { .. } => {
-                let bytes = self.memory_bytes();
+            Op::MemorySize { mem } => {
+                let memory = self.declared_memory(*mem)?;
+                let bytes = self.memory_length(memory);
                 let pages = self
                     .ins()
-                    .ushr_imm_u(bytes, i64::from(WASM_PAGE_SIZE.trailing_zeros()));
-                let pages = self.ins().ireduce(I32, pages);
+                    .ushr_imm_u(bytes, i64::from(memory.page_size_log2));
+                let pages = self.narrow_index(memory.index_64, pages);
                 self.push(pages);
                 Ok(true)
             }
@@ -111,9 +127,10 @@ impl<'a> Translator<'a> {
 
     pub(super) fn load_whole(&mut self, memarg: &MemArg, kind: Type) -> Result<bool> {
         let index = self.pop()?;
-        if let Some((address, offset)) = self.address(index, memarg, kind.bytes()) {
-            let flags = self.flags.memory;
-            let value = self.ins().load(kind, flags, address, offset);
+        if let Some(place) = self.place(index, memarg, kind.bytes())? {
+            let value = self
+                .ins()
+                .load(kind, place.flags, place.address, place.offset);
             self.push(value);
         }
         Ok(true)
@@ -121,9 +138,8 @@ impl<'a> Translator<'a> {
 
     fn load_with(&mut self, memarg: &MemArg, bytes: u32, load: Load<'a>) -> Result<bool> {
         let index = self.pop()?;
-        if let Some((address, offset)) = self.address(index, memarg, bytes) {
-            let flags = self.flags.memory;
-            let value = load(self.ins(), flags, address, offset);
+        if let Some(place) = self.place(index, memarg, bytes)? {
+            let value = load(self.ins(), place.flags, place.address, place.offset);
             self.push(value);
         }
         Ok(true)
@@ -136,53 +152,116 @@ impl<'a> Translator<'a> {
         store: Store<'a>,
     ) -> Result<bool> {
         let (index, value) = self.pop2()?;
-        if let Some((address, offset)) = self.address(index, memarg, bytes) {
-            let flags = self.flags.memory;
-            store(self.ins(), flags, value, address, offset);
+        if let Some(place) = self.place(index, memarg, bytes)? {
+            store(self.ins(), place.flags, value, place.address, place.offset);
         }
         Ok(true)
     }
 
-    /// Base and offset of an access of `bytes` bytes; `None` when it can only trap, which ends the block.
-    pub(super) fn address(
+    /// Where an access of `bytes` bytes goes; `None` when it can only trap, which ends the block.
+    pub(super) fn place(
         &mut self,
         index: Value,
         memarg: &MemArg,
         bytes: u32,
-    ) -> Option<(Value, i32)> {
-        let end = memarg.offset.saturating_add(u64::from(bytes));
-        if end > self.most_memory_bytes() {
+    ) -> Result<Option<Place>> {
+        let MemArgTarget::Memory(number) = memarg.target else {
+            return Err(missing("memory"));
+        };
+        let memory = self.declared_memory(number)?;
+        let end = memarg.offset.checked_add(u64::from(bytes));
+        let Some(end) = end.filter(|end| *end <= memory.maximum_bytes()) else {
             self.trap(TrapCode::Memory);
-            return None;
-        }
-        let vmctx = self.vmctx;
-        let index = self.widen(index);
-        let address = self.ins().iadd(vmctx, index);
-        if memarg.offset < UNCHECKED_OFFSET_LIMIT {
+            return Ok(None);
+        };
+        let flags = self.memory_flags(number);
+        let index = self.wide_index(memory.index_64, index);
+        let base = self.memory_base(memory);
+        let address = self.ins().iadd(base, index);
+        let small = memarg.offset < UNCHECKED_OFFSET_LIMIT;
+        let (address, offset) = if small {
             // Below 2^31, so it fits.
-            return Some((address, memarg.offset as i32));
+            (address, memarg.offset as i32)
+        } else {
+            let offset = memarg.offset.cast_signed();
+            (self.ins().iadd_imm_s(address, offset), 0)
+        };
+        let address = if small && memory.place == MemoryPlace::Guarded {
+            address
+        } else {
+            let outside = self.is_outside(memory, index, end);
+            let trap = self.trap_address();
+            self.ins().select_spectre_guard(outside, trap, address)
+        };
+        Ok(Some(Place {
+            flags,
+            address,
+            offset,
+        }))
+    }
+
+    /// Whether `index + end` is beyond the memory's length. `index` has 64 bits; `end` is at most the memory's maximum.
+    fn is_outside(&mut self, memory: &Memory, index: Value, end: u64) -> Value {
+        const BEYOND: IntCC = IntCC::UnsignedGreaterThan;
+        if memory.minimum_bytes() == memory.maximum_bytes() {
+            let last = memory.maximum_bytes() - end;
+            return self.ins().icmp_imm_u(BEYOND, index, last.cast_signed());
         }
-        // Neither sum wraps: both operands are below 2^33.
-        let address = self.ins().iadd_imm_s(address, memarg.offset.cast_signed());
-        let end = self.ins().iadd_imm_s(index, end.cast_signed());
-        let length = self.memory_bytes();
-        let outside = self.ins().icmp(IntCC::UnsignedGreaterThan, end, length);
-        let guard = self.guard_address();
-        Some((self.ins().select_spectre_guard(outside, guard, address), 0))
+        let length = self.memory_length(memory);
+        if !memory.index_64 {
+            // Both are below 2^33, so the sum does not wrap.
+            let end = self.ins().iadd_imm_s(index, end.cast_signed());
+            return self.ins().icmp(BEYOND, end, length);
+        }
+        // The sum could wrap, so it is not computed.
+        let size = self.ins().iconst(I64, end.cast_signed());
+        let last = self.ins().isub(length, size);
+        let beyond = self.ins().icmp(BEYOND, index, last);
+        if end <= memory.minimum_bytes() {
+            return beyond;
+        }
+        let short = self.ins().icmp(BEYOND, size, length);
+        self.ins().bor(short, beyond)
     }
 
-    /// Bytes that memory 0 can ever have.
-    fn most_memory_bytes(&self) -> u64 {
-        let declared = self
-            .module
-            .memories
-            .first()
-            .and_then(|memory| memory.maximum);
-        declared.unwrap_or(MAX_PAGES).min(MAX_PAGES) * WASM_PAGE_SIZE
+    pub(super) fn declared_memory(&self, index: u32) -> Result<&'a Memory> {
+        let memory = self.module.memories.get(index as usize);
+        memory.ok_or_else(|| missing("memory"))
     }
 
-    fn memory_bytes(&mut self) -> Value {
+    /// The address of a memory's first byte.
+    fn memory_base(&mut self, memory: &Memory) -> Value {
+        let (vmctx, flags) = (self.vmctx, self.flags.constant);
+        match memory.place {
+            MemoryPlace::Guarded | MemoryPlace::Checked => vmctx,
+            MemoryPlace::Described(distance) => {
+                let offset = below(distance) + MEMORY_BASE as i32;
+                self.ins().load(I64, flags, vmctx, offset)
+            }
+        }
+    }
+
+    /// A memory's length in bytes.
+    fn memory_length(&mut self, memory: &Memory) -> Value {
         let (vmctx, flags) = (self.vmctx, self.flags.descriptor);
-        self.ins().load(I64, flags, vmctx, below(MEMORY_BYTES))
+        let offset = match memory.place {
+            MemoryPlace::Guarded | MemoryPlace::Checked => below(MEMORY_BYTES),
+            MemoryPlace::Described(distance) => below(distance) + MEMORY_LENGTH as i32,
+        };
+        self.ins().load(I64, flags, vmctx, offset)
+    }
+
+    /// An index or length of a memory or table with 64-bit indices, or one with 32-bit ones, as 64 bits.
+    pub(super) fn wide_index(&mut self, index_64: bool, index: Value) -> Value {
+        if index_64 { index } else { self.widen(index) }
+    }
+
+    /// A number of 64 bits as an index of such a memory or table.
+    pub(super) fn narrow_index(&mut self, index_64: bool, number: Value) -> Value {
+        if index_64 {
+            number
+        } else {
+            self.ins().ireduce(I32, number)
+        }
     }
 }

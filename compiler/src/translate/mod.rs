@@ -9,9 +9,9 @@
 //! * [`function`]: what all of them share.
 //!
 //! Invariants. The module has been validated: operand types and indices are right, so a failure to find
-//! something is an internal error, not the input's. Guest code reads and writes only: its linear memory,
-//! through addresses `vmctx + zero-extended index + offset` that the memory contract covers; its tables,
-//! behind a bounds check whose failure selects an address in the guard; its globals and descriptors, at
+//! something is an internal error, not the input's. Guest code reads and writes only: its linear memories,
+//! through addresses `vmctx + zero-extended index + offset` that the memory contract covers, or behind a bounds
+//! check; its tables, behind such a check, too, whose failure selects the trap address; its globals and descriptors, at
 //! constant distances below vmctx; and its own stack. Calls go to functions of the module, to stubs, or to
 //! what a funcref record holds, after its type has been compared.
 //!

@@ -1,14 +1,14 @@
 //! Table elements, and the check that precedes every access to one.
 //!
 //! A table's elements are 64-bit words: a funcref's number or an externref's address. An index that fails
-//! the check selects an address in the guard, so even a mispredicted access reads nothing of the host's.
+//! the check selects the trap address, so even a mispredicted access reads nothing of the host's.
 
 use super::function::{Translator, missing};
 use super::variable::below;
 use crate::error::Result;
 use crate::module::Table;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use lucet_format::vmctx::{TABLE_BASE, TABLE_ELEMENT_BYTES, TABLE_LENGTH};
 use wasmparser::Operator;
@@ -29,8 +29,9 @@ impl<'a> Translator<'a> {
                 self.ins().store(flags, element, address, 0);
             }
             Operator::TableSize { table } => {
-                let length = self.table_length(self.declared_table(*table)?);
-                let length = self.ins().ireduce(I32, length);
+                let table = self.declared_table(*table)?;
+                let length = self.table_length(table);
+                let length = self.narrow_index(table.index_64, length);
                 self.push(length);
             }
             _ => return Ok(false),
@@ -48,7 +49,7 @@ impl<'a> Translator<'a> {
     fn element_address(&mut self, table: u32, index: Value) -> Result<Value> {
         let table = self.declared_table(table)?;
         let (vmctx, flags) = (self.vmctx, self.flags.descriptor);
-        let index = self.widen(index);
+        let index = self.wide_index(table.index_64, index);
         let length = self.table_length(table);
         let outside = self
             .ins()
@@ -63,8 +64,8 @@ impl<'a> Translator<'a> {
             .ins()
             .ishl_imm_u(index, i64::from(TABLE_ELEMENT_BYTES.trailing_zeros()));
         let address = self.ins().iadd(base, scaled);
-        let guard = self.guard_address();
-        Ok(self.ins().select_spectre_guard(outside, guard, address))
+        let trap = self.trap_address();
+        Ok(self.ins().select_spectre_guard(outside, trap, address))
     }
 
     /// How many elements the table has: a constant for a table that can never grow.

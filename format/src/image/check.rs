@@ -36,7 +36,9 @@ pub(super) fn contract(contract: &MemoryContract) -> Check {
     if !contract.reservation.is_multiple_of(page) || contract.reservation > 1 << 40 {
         return reject("the memory reservation", contract.reservation);
     }
-    if !contract.guard.is_multiple_of(page) || contract.guard > 1 << 40 || contract.guard < page {
+    // Without a reservation nothing relies on a guard.
+    let least = if contract.reservation == 0 { 0 } else { page };
+    if !contract.guard.is_multiple_of(page) || !(least..=1 << 40).contains(&contract.guard) {
         return reject("the memory guard", contract.guard);
     }
     let state = contract.state_bytes;
@@ -388,24 +390,45 @@ impl Checker<'_> {
     }
 
     fn memories(&self) -> Check {
-        let reservation = self.image.header().contract.reservation;
+        let contract = &self.image.header().contract;
+        let mut further = 0;
         for (index, record) in self.image.memories().iter().enumerate() {
             let at = At {
                 section: Section::Memories,
                 index,
             };
             at.holds(
-                record.page_size_log2 == WASM_PAGE_SIZE.trailing_zeros(),
+                [0, WASM_PAGE_SIZE.trailing_zeros()].contains(&record.page_size_log2),
                 "the page size",
                 record.page_size_log2,
             )?;
-            let most = reservation / WASM_PAGE_SIZE;
-            let imported = record.flags & records::FLAG_IMPORTED != 0;
             at.holds(
-                imported || record.minimum <= most,
+                record.minimum_bytes() <= record.maximum_bytes(),
                 "the minimum",
                 record.minimum,
             )?;
+            let imported = record.flags & records::FLAG_IMPORTED != 0;
+            if index == 0 && !imported {
+                at.holds(
+                    contract.reservation == 0 || record.minimum_bytes() <= contract.reservation,
+                    "the minimum",
+                    record.minimum,
+                )?;
+                continue;
+            }
+            further += u32::from(!imported);
+            at.holds(
+                record.state_offset.is_multiple_of(16),
+                "the place in the state",
+                record.state_offset,
+            )?;
+            self.state(at, record.state_offset, vmctx::MEMORY_DESCRIPTOR_BYTES)?;
+        }
+        if further > contract.further_memories {
+            return Err(ImageError::Header {
+                what: "the contract's further memories",
+                found: u64::from(contract.further_memories),
+            });
         }
         Ok(())
     }
@@ -466,16 +489,18 @@ impl Checker<'_> {
     }
 
     fn initial_runs(&self) -> Check {
-        let memory = self.image.memories().get(0);
-        let limit = memory.map_or(0, |memory| memory.minimum.saturating_mul(WASM_PAGE_SIZE));
         let file = self.image.header().file_bytes as usize;
-        let mut free_from = 0;
+        let (mut memory, mut free_from) = (0, 0);
         for (index, record) in self.image.initial_runs().iter().enumerate() {
             let at = At {
                 section: Section::InitialRuns,
                 index,
             };
             span("the bytes of initial memory", record.bytes, file)?;
+            at.holds(record.memory >= memory, "the memory", record.memory)?;
+            if record.memory > memory {
+                (memory, free_from) = (record.memory, 0);
+            }
             at.holds(
                 record.destination >= free_from,
                 "the destination",
@@ -484,6 +509,10 @@ impl Checker<'_> {
             free_from = record
                 .destination
                 .saturating_add(u64::from(record.bytes.length));
+            let declared = self.image.memories().get(memory as usize);
+            let limit = declared
+                .filter(|memory| memory.flags & records::FLAG_IMPORTED == 0)
+                .map_or(0, |memory| memory.minimum_bytes());
             at.holds(free_from <= limit, "the end", free_from)?;
         }
         Ok(())

@@ -58,7 +58,7 @@ pub enum Section {
     ElementItems = 10,
     /// [`records::DataSegment`].
     DataSegments = 11,
-    /// [`records::InitialRun`]: the non-zero content of memory 0, when every active segment's place is constant.
+    /// [`records::InitialRun`]: the non-zero content of memories, when every active segment's place is constant.
     InitialRuns = 12,
     /// u32 text offsets of instructions that may trap, ascending.
     TrapOffsets = 13,

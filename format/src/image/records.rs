@@ -310,12 +310,41 @@ record! {
     pub struct Memory {
         /// [`FLAG_IMPORTED`], [`FLAG_HAS_MAXIMUM`], [`FLAG_INDEX_64`].
         pub flags: u32,
-        /// Log2 of its page size: 16.
+        /// Log2 of its page size: 16 or 0.
         pub page_size_log2: u32,
         /// Pages at first.
         pub minimum: u64,
         /// Pages at most, when flagged.
         pub maximum: u64,
+        /// Distance of its descriptor below vmctx; 0 for a memory 0 that is not imported, which has none.
+        pub state_offset: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+}
+
+impl Memory {
+    /// Bytes at first; `u64::MAX` where there are more than that.
+    pub const fn minimum_bytes(&self) -> u64 {
+        self.bytes(self.minimum)
+    }
+
+    /// Bytes at most, by what the module declares and its indices can express.
+    pub const fn maximum_bytes(&self) -> u64 {
+        let addressable = if self.flags & FLAG_INDEX_64 == 0 {
+            1 << 32
+        } else {
+            u64::MAX
+        };
+        if self.flags & FLAG_HAS_MAXIMUM == 0 || self.bytes(self.maximum) > addressable {
+            addressable
+        } else {
+            self.bytes(self.maximum)
+        }
+    }
+
+    const fn bytes(&self, pages: u64) -> u64 {
+        pages.saturating_mul(1 << (self.page_size_log2 & 63))
     }
 }
 
@@ -386,12 +415,16 @@ record! {
 }
 
 record! {
-    /// Bytes of memory 0 at instantiation. Runs ascend and do not overlap.
+    /// Bytes of a defined memory at instantiation. Runs are sorted by memory and destination, and do not overlap.
     pub struct InitialRun {
-        /// Where in memory 0.
+        /// Where in the memory.
         pub destination: u64,
         /// What.
         pub bytes: Span,
+        /// Which memory.
+        pub memory: u32,
+        /// Zero.
+        pub reserved: u32,
     }
 }
 

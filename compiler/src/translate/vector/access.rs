@@ -58,9 +58,8 @@ impl<'a> Translator<'a> {
         load: fn(FuncInstBuilder<'_, 'a>, MemFlagsData, Value, i32) -> Value,
     ) -> Result<bool> {
         let index = self.pop()?;
-        if let Some((address, offset)) = self.address(index, memarg, 8) {
-            let flags = self.flags.memory;
-            let value = load(self.ins(), flags, address, offset);
+        if let Some(place) = self.place(index, memarg, 8)? {
+            let value = load(self.ins(), place.flags, place.address, place.offset);
             self.push_vector(value);
         }
         Ok(true)
@@ -69,9 +68,11 @@ impl<'a> Translator<'a> {
     /// A load of one lane; `None` when it can only trap.
     fn load_one(&mut self, memarg: &MemArg, lane: Type) -> Result<Option<Value>> {
         let index = self.pop()?;
-        let flags = self.flags.memory;
-        let place = self.address(index, memarg, lane.bytes());
-        Ok(place.map(|(address, offset)| self.ins().load(lane, flags, address, offset)))
+        let place = self.place(index, memarg, lane.bytes())?;
+        Ok(place.map(|place| {
+            self.ins()
+                .load(lane, place.flags, place.address, place.offset)
+        }))
     }
 
     fn load_splat(&mut self, memarg: &MemArg, lanes: Type) -> Result<bool> {
