@@ -332,6 +332,23 @@ static void merge_values(const struct main_conf *main, struct loc_conf *conf, co
   if (!conf->fetch.prefix.data) conf->fetch = outer->fetch;
 }
 
+static void set_limits(struct loc_conf *conf) {
+  conf->limits = lucet_limits_default();
+  conf->limits.memory_bytes = conf->memory;
+  conf->limits.cpu_ns = conf->cpu_ns;
+  conf->limits.slice_ns = conf->slice_ns;
+}
+
+struct loc_conf *config_of_http(ngx_conf_t *cf, const struct main_conf *main) {
+  const struct loc_conf *said = ngx_http_conf_get_module_loc_conf(cf, ngx_http_lucet_module);
+  struct loc_conf *nothing = config_create_location(cf), *conf = ngx_palloc(cf->pool, sizeof *conf);
+  if (!nothing || !conf) return NULL;
+  *conf = *said;
+  merge_values(main, conf, nothing);
+  set_limits(conf);
+  return conf;
+}
+
 char *config_merge_location(ngx_conf_t *cf, void *parent, void *child) {
   struct loc_conf *outer = parent, *conf = child;
   struct main_conf *main = ngx_http_conf_get_module_main_conf(cf, ngx_http_lucet_module);
@@ -340,10 +357,7 @@ char *config_merge_location(ngx_conf_t *cf, void *parent, void *child) {
   if (conf->slice_ns && conf->slice_ns < SLICE_MIN_NS) return "lucet_slice must be off or 500us at least";
   if (conf->memory > main->pool.memory_bytes)
     return "lucet_memory is more than lucet_pool has for each instance";
-  conf->limits = lucet_limits_default();
-  conf->limits.memory_bytes = conf->memory;
-  conf->limits.cpu_ns = conf->cpu_ns;
-  conf->limits.slice_ns = conf->slice_ns;
+  set_limits(conf);
   /* The blocks of `if` and `limit_except` answer requests of the location around them. */
   ngx_flag_t inside = core->noname || core->lmt_excpt;
   if (core->lmt_excpt && !core->handler && outer->content.guest) core->handler = content_handler;

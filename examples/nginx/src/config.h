@@ -50,6 +50,8 @@ void *config_create_main(ngx_conf_t *cf);
 char *config_init_main(ngx_conf_t *cf, void *conf);
 void *config_create_location(ngx_conf_t *cf);
 char *config_merge_location(ngx_conf_t *cf, void *parent, void *child);
+/* A copy of the http block's values, with the defaults in place of what it does not say. NULL: no memory. */
+struct loc_conf *config_of_http(ngx_conf_t *cf, const struct main_conf *main);
 /* After all was read: the pool must have room for every guest. */
 ngx_int_t config_check(ngx_conf_t *cf);
 

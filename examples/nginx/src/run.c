@@ -16,6 +16,9 @@ const char *ending_name(enum ending ending) {
   return names[ending];
 }
 
+/* Longer than anything here lasts. */
+enum { NO_END = 86400000 };
+
 /* How many guests are on the stack: one, or none. */
 static ngx_uint_t active;
 
@@ -45,14 +48,29 @@ static void on_abort(void *data) { run_end(data, END_ABORTED); }
 /* By its place in the request's pool a run is found again after an internal redirect. */
 static void remember(void *data) { (void)data; }
 
+/* Sets the timer of a run that waits or is in the queue. There always is one: nginx takes a worker without
+ * timers for one that has nothing left to do. */
+static void set_timer(struct run *run, ngx_msec_t at_most) {
+  ngx_msec_t ms = at_most;
+  if (run->conf->timeout) {
+    ngx_msec_t left = run->deadline > ngx_current_msec ? run->deadline - ngx_current_msec : 0;
+    if (left < ms) ms = left;
+  }
+  ngx_add_timer(&run->timer, ms);
+}
+
 static void on_timer(ngx_event_t *event) {
   struct run *run = event->data;
   ngx_connection_t *c = run->r->connection;
+  if (run->state == RUN_QUEUED && !run->conf->timeout) {
+    set_timer(run, NO_END);
+    return;
+  }
   if (run->state == RUN_FOR_SLOT || (run->conf->timeout && ngx_current_msec >= run->deadline)) {
     ngx_http_set_log_request(c->log, run->r);
     if (run->instance)
-      ngx_log_error(run->conf->trap_log, c->log, 0, "lucet: guest \"%V\": waited beyond lucet_timeout",
-                    &run->use->name);
+      ngx_log_error(run->conf->trap_log, c->log, 0, "lucet: guest \"%V\": %s beyond lucet_timeout",
+                    &run->use->name, run->state == RUN_QUEUED ? "ran" : "waited");
     run_end(run, run->state == RUN_FOR_SLOT ? END_REFUSED : END_TIME);
     run->kind == RUN_CONTENT ? content_settle(run) : access_settle(run);
     ngx_http_run_posted_requests(c);
@@ -87,20 +105,14 @@ static ngx_int_t guard(struct run *run) {
   return NGX_OK;
 }
 
-static void set_timer(struct run *run, ngx_msec_t at_most) {
-  ngx_msec_t ms = at_most;
-  if (run->conf->timeout) {
-    ngx_msec_t left = run->deadline > ngx_current_msec ? run->deadline - ngx_current_msec : 0;
-    if (left < ms) ms = left;
-  }
-  if (ms != NGX_TIMER_INFINITE) ngx_add_timer(&run->timer, ms);
-}
-
 static ngx_int_t put_in_queue(struct run *run) {
   queue_push(run);
-  if (guard(run) == NGX_OK) return NGX_AGAIN;
-  run_end(run, END_FAILED);
-  return NGX_OK;
+  if (guard(run) != NGX_OK) {
+    run_end(run, END_FAILED);
+    return NGX_OK;
+  }
+  set_timer(run, NO_END);
+  return NGX_AGAIN;
 }
 
 static ngx_int_t wait_for_slot(struct run *run) {
@@ -156,7 +168,7 @@ static ngx_int_t begin_wait(struct run *run) {
     run_end(run, END_FAILED);
     return NGX_DONE;
   }
-  set_timer(run, run->wait.kind == WAIT_SLEEP ? run->wait.length : NGX_TIMER_INFINITE);
+  set_timer(run, run->wait.kind == WAIT_SLEEP ? run->wait.length : NO_END);
   return NGX_AGAIN;
 }
 

@@ -115,8 +115,9 @@ char *variables_set_directive(ngx_conf_t *cf, ngx_command_t *command, void *conf
 }
 
 ngx_int_t variables_check(ngx_conf_t *cf, struct main_conf *main) {
-  struct loc_conf *conf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_lucet_module);
   struct set_variable **all = main->variables.elts;
+  struct loc_conf *conf = config_of_http(cf, main);
+  if (!conf) return NGX_ERROR;
   for (ngx_uint_t i = 0; i < main->variables.nelts; i++) {
     all[i]->conf = conf;
     if (use_resolve(cf, main, conf, &all[i]->use) != NGX_OK) return NGX_ERROR;

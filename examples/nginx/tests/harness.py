@@ -187,19 +187,22 @@ class Client:
 
 
 class Server:
-    """An nginx with `http` in its http block and `server` in its one server, which listens on self.port."""
+    """An nginx with `http` in its http block and `server` in a server that listens on self.port. Another server, on self.control, has /-/status,
+    /-/metrics and /-/plain."""
 
     def __init__(self, server, http="", main="", events="", workers=1, guests=(), pool="lucet_pool 64;", user=None,
-                 preload="", level="info", listen="", environment=None, name="nginx", shutdown="", program=None):
+                 preload="", level="info", listen="", environment=None, name="nginx", shutdown="", program=None,
+                 daemon=False):
         Server.number = getattr(Server, "number", 0) + 1
         self.directory = f"{WORK}/{name}-{Server.number}"
         shutil.rmtree(self.directory, ignore_errors=True)
         os.makedirs(self.directory)
         os.chmod(self.directory, 0o777)
-        self.port = free_port()
+        self.port, self.control = free_port(), free_port()
         self.parts = dict(server=server, http=http, main=main, events=events, workers=workers, guests=guests, pool=pool,
                           user=user, preload=preload, level=level, listen=listen, shutdown=shutdown)
         self.environment = environment
+        self.daemon = daemon
         self.program = program or [NGINX]
         self.master = None
         self.process = None
@@ -217,6 +220,7 @@ class Server:
                 f"events {{ worker_connections 4096; {p['events']} }}\n"
                 f"http {{\n{temporary}{'' if 'access_log' in p['http'] else '  access_log off;'}\n  {p['pool']}\n{modules}{p['http']}\n"
                 f"  server {{\n    listen 127.0.0.1:{self.port} {p['listen']};\n{p['server']}\n"
+                f"  }}\n  server {{\n    listen 127.0.0.1:{self.control};\n    lucet_access off;\n"
                 f"    location = /-/status {{ lucet_status; }}\n    location = /-/metrics {{ lucet_status prometheus; }}\n"
                 f"    location = /-/plain {{ return 200 plain; }}\n  }}\n}}\n")
 
@@ -238,12 +242,17 @@ class Server:
 
     def start(self):
         self.write()
-        self.process = subprocess.Popen(self.arguments("-g", "daemon off;"), env=self.environment, stdin=subprocess.DEVNULL,
+        mode = () if self.daemon else ("-g", "daemon off;")
+        self.process = subprocess.Popen(self.arguments(*mode), env=self.environment, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         self.master = self.process.pid
         try:
-            until(lambda: self.process.poll() is not None or self.answers(), "nginx answers")
-            check(self.process.poll() is None, f"nginx does not start: {self.log()[-2000:]}")
+            if self.daemon:
+                equal(self.process.wait(timeout=30), 0, "nginx starts")
+                with open(f"{self.directory}/pid") as file:
+                    self.master = int(file.read())
+            until(lambda: not self.daemon and self.process.poll() is not None or self.answers(), "nginx answers")
+            check(self.daemon or self.process.poll() is None, f"nginx does not start: {self.log()[-2000:]}")
         except Failure:
             self.stop()
             raise
@@ -251,7 +260,7 @@ class Server:
 
     def answers(self):
         try:
-            with Client(self.port, timeout=5) as c:
+            with Client(self.control, timeout=5) as c:
                 return c.ask("/-/plain").status == 200
         except (OSError, Failure):
             return False
@@ -351,7 +360,7 @@ class Server:
 
     def get(self, target, **options):
         timeout = options.pop("timeout", 30.0)
-        with Client(self.port, timeout=timeout) as c:
+        with Client(self.control if target.startswith("/-/") else self.port, timeout=timeout) as c:
             return c.ask(target, **options)
 
     def status(self):

@@ -3,7 +3,8 @@
 import hashlib
 import os
 
-from harness import Server, check, equal, matches, test
+from harness import Server, check, equal, matches, test, until
+from http2 import Connection
 
 SCRIPT = "location /script { lucet_content script; %s }\n"
 ALL = "lucet_allow log random sleep fetch variables;"
@@ -172,3 +173,33 @@ def subrequests():
         file.write('<<!--# include virtual="/script?say=one" --><!--# include virtual="/script?rest=20&say=two&uri" -->>')
     with s:
         equal(s.get("/page/index.html").text, "<onetwouri: /script?rest=20&say=two&uri\n>")
+
+
+@test
+def http2():
+    """streams of one connection: bodies, waits, windows, and streams that are given up"""
+    with script_server("lucet_timeout 20s; lucet_response_max 8m;", listen="http2") as s:
+        with Connection(s.port) as c:
+            equal(c.response(c.request("/script?say=hello")).body, b"hello")
+            slow, fast = c.request("/script?rest=200&say=slow"), c.request("/script?say=fast")
+            equal(c.response(fast).body, b"fast")
+            check(not c.streams[slow].ended, "the other waits")
+            equal((c.response(slow).status, c.response(slow).body), (200, b"slow"))
+            equal(c.response(c.request("/script?body&echo", "POST", b"x" * 40000)).body, b"body: 40000\n" + b"x" * 40000)
+            number = c.request("/script?echo", "POST", b"first ", end=False)
+            until(lambda: s.region()["waiting"] == 1, "waits for the body")
+            c.data(number, b"second", True)
+            equal(c.response(number).body, b"first second")
+            equal(c.response(c.request("/script?trap")).status, 500)
+            equal(c.response(c.request("/script?say=x&flush&trap")).reset, True, "a trap after the header")
+            for steps in ("rest=20000", "body"):
+                number = c.request(f"/script?{steps}", "POST", b"x", end=False)
+                until(lambda: s.region()["waiting"] == 1, f"{steps}: waits")
+                c.reset(number)
+                until(lambda: s.region()["live"] == 0, f"{steps}: gone")
+        with Connection(s.port, window=20000) as c:
+            number = c.request("/script?write=3000000")
+            until(lambda: s.region()["waiting"] == 1, "waits for its client's window")
+            c.widen(number, 4000000)
+            equal(len(c.response(number).body), 3000000)
+        s.nothing_is_left()

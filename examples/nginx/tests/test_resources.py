@@ -1,0 +1,138 @@
+"""What a server uses, over many requests and at its limits."""
+
+import ctypes
+import os
+import resource
+import signal
+import threading
+
+import harness
+from harness import Client, Server, check, equal, matches, test, until
+from test_functions import script, script_server
+from test_hostile import Unharmed, hostile_server
+
+
+def usage(worker):
+    """(resident KiB, mappings, descriptors) of a process."""
+    with open(f"/proc/{worker}/status") as file:
+        resident = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+    with open(f"/proc/{worker}/maps") as file:
+        mappings = sum(1 for _ in file)
+    return resident, mappings, len(os.listdir(f"/proc/{worker}/fd"))
+
+
+def many(server, targets, count, connections=4):
+    """`count` requests, spread over the targets: (target, status)."""
+    wrong = []
+
+    def run(part):
+        with server.client() as c:
+            for i in range(part, count, connections):
+                target, status = targets[i % len(targets)]
+                r = c.ask(target)
+                if r.status != status:
+                    wrong.append((target, r.status))
+                if r.header("Connection") == "close":
+                    c.close()
+                    c.__init__(server.port)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(connections)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    equal(wrong[:5], [], "wrong answers")
+
+
+@test
+def flat():
+    """memory, mappings and descriptors do not grow with requests that return, wait, trap and touch pages (LUCET_SOAK=100: a million)"""
+    mix = [("/hello", 200)] * 12 + [("/script?rest=1", 200), ("/script?touch=8", 200), ("/oob", 500), ("/recurse", 500),
+                                    ("/script?fetch=/x&status=0", 200), ("/script?touch=8&trap", 500)]
+    server = ("location /script { lucet_content script; lucet_memory 4m; lucet_fetch /_fetch; }\n"
+              "location /_fetch/ { internal; return 200 x; }\n")
+    with hostile_server(server=server, guests=["script"], level="crit", pool="lucet_pool 16;", http="keepalive_requests 1000000;") as s, \
+            Unharmed(s):
+        worker = s.workers()[0]
+        many(s, mix, 3000)
+        before = usage(worker)
+        many(s, mix, 10000 * harness.SOAK)
+        after = usage(worker)
+        print(f"      {10000 * harness.SOAK} requests: resident {before[0]} -> {after[0]} KiB, mappings {before[1]} -> {after[1]}, "
+              f"descriptors {before[2]} -> {after[2]}")
+        check(after[0] - before[0] < 1024, f"resident memory: {before[0]} KiB, then {after[0]}")
+        check(after[1] - before[1] <= 8, f"mappings: {before[1]}, then {after[1]}")
+        check(after[2] - before[2] <= 4, f"descriptors: {before[2]}, then {after[2]}")
+
+
+@test
+def suspended_guests_are_small():
+    """what a waiting guest costs in resident memory"""
+    with script_server("lucet_timeout 60s;", pool="lucet_pool 600;", level="crit") as s:
+        worker = s.workers()[0]
+        script("rest=1", s)
+        clients = [s.client() for _ in range(500)]
+        for c in clients:
+            c.request("/plain")
+            c.response()
+        before = usage(worker)[0]
+        for c in clients:
+            c.request("/script?rest=20000")
+        until(lambda: s.region()["waiting"] == 500, "500 guests wait")
+        each = (usage(worker)[0] - before) / 500
+        print(f"      {each:.1f} KiB for each of 500 suspended guests, nginx's request included")
+        check(each < 128, f"{each} KiB each")
+        for c in clients:
+            c.close()
+        s.nothing_is_left()
+
+
+@test
+def hardened():
+    """a process that may not gain executable memory (MemoryDenyWriteExecute)"""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def deny():
+        libc.prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
+
+    if libc.prctl(66, 0, 0, 0, 0) < 0:  # PR_GET_MDWE
+        print("      this kernel has no PR_SET_MDWE")
+        return
+    s = hostile_server()
+    s.program = ["/usr/bin/env", "python3", "-c",
+                 "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])", *s.program]
+    equal(s.test()[0], 0, "nginx -t")
+    with s:
+        for _ in range(2):
+            with Unharmed(s):
+                equal(s.get("/hello").text, "hello, world\n")
+                equal(s.get("/oob").status, 500)
+                equal(s.get("/spin").status, 504)
+            check(s.reload(), "reloaded")
+
+
+@test
+def no_address_space():
+    """RLIMIT_AS: the workers start and say 503, other locations are served; with room enough all is well"""
+    s = hostile_server()
+    s.program = ["/bin/sh", "-c", "ulimit -v 4194304; exec \"$0\" \"$@\"", *s.program]
+    with s:
+        equal(s.get("/hello").status, 503)
+        equal(s.get("/-/plain").text, "plain")
+        matches(s.log(), r"\[emerg\].*lucet: no region for lucet_pool")
+        equal(len(s.workers()), 1)
+
+
+@test
+def exhaustion():
+    """more requests than instances: 503 for the rest at once, and all is well afterwards"""
+    with script_server("lucet_timeout 20s;", pool="lucet_pool 8;") as s:
+        clients = [s.client() for _ in range(40)]
+        for c in clients:
+            c.request("/script?rest=1000&say=x")
+        got = sorted(c.response().status for c in clients)
+        equal(got, [200] * 8 + [503] * 32)
+        for c in clients:
+            c.close()
+        equal(s.count("script", "refused"), 32)
+        s.nothing_is_left()
