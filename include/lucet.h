@@ -192,6 +192,11 @@
 // `lucet_extern.flags`: a memory or table whose indices have 64 bits.
 #define LUCET_EXTERN_INDEX_64 4
 
+// Flag of a region, for tests and for finding out who writes to guests that are gone: what a new guest finds is compared with
+// what it should find, each time that an instance is made, reset or released: memory up to its maximum, globals, tables, dropped segments, page
+// protections. A difference is logged, and is LUCET_POISONED. Costs up to milliseconds each time.
+#define LUCET_REGION_VERIFY 1
+
 // Log level: something failed.
 #define LUCET_LOG_ERROR 0
 
@@ -462,7 +467,7 @@ typedef struct lucet_region_config {
   uint64_t host_stack_bytes;
   // The most parameters, or results, of one call [32].
   uint32_t values;
-  // 0.
+  // LUCET_REGION_*, or 0.
   uint32_t flags;
   // If not NULL: gets log lines, on the thread where they arise, with a LUCET_LOG_* level. The text is valid during the call.
   void (*log)(void *data, int level, const char *text, size_t length);
@@ -475,8 +480,12 @@ typedef struct lucet_region_config {
   uint32_t memories;
   // 0.
   uint32_t reserved0;
+  // What slots may keep in memory for their next guests, all of them together: a budget, 0 for none. What guests use while they
+  // run does not count. A slot for which nothing is left, and that none frees which is idle for longer, gives its memory back at
+  // each reset and release, and its next guest waits for the kernel.
+  uint64_t budget_bytes;
   // 0.
-  uint64_t reserved[4];
+  uint64_t reserved[3];
 } lucet_region_config;
 
 // What has happened in a region.
@@ -509,8 +518,12 @@ typedef struct lucet_region_stats {
   uint64_t stops_deferred;
   // Signals of the host's that were lost because their handler has no SA_ONSTACK and a guest had used up its stack. Of the process.
   uint64_t signals_lost;
+  // Bytes that slots keep in memory for their next guests, as budget_bytes counts them: an upper bound.
+  uint64_t kept_bytes;
+  // How often a slot gave them back, because of budget_bytes or lucet_region_trim.
+  uint64_t given_back;
   // 0.
-  uint64_t reserved[5];
+  uint64_t reserved[3];
 } lucet_region_stats;
 
 // What one instance may use; 0: no limit but the region's. Start from lucet_limits_default().
@@ -865,6 +878,18 @@ lucet_status lucet_region_check(const struct lucet_region *region, const struct 
 // The region's statistics. `out_stats->struct_size` is set by the caller. Counts pages, so it takes some microseconds a used slot.
 // Errors: NULL_ARGUMENT, BAD_STRUCT, WRONG_PROCESS. Any thread. Since 0.1.
 lucet_status lucet_region_get_stats(const struct lucet_region *region, struct lucet_region_stats *out_stats);
+
+// Has idle slots give memory back that they keep for their next guests, until all slots together keep at most `keep_bytes`: 0 for
+// as little as possible. Those that have been idle for longest come first; slots with instances are left alone. In a process that
+// locks its memory nothing can be given back. Errors: NULL_ARGUMENT; WRONG_PROCESS. Any thread. Since 0.1.
+lucet_status lucet_region_trim(struct lucet_region *region, uint64_t keep_bytes);
+
+// Makes up to `instances` idle slots ready for instances of `module`, so that the first requests do not wait for the kernel: maps their
+// memory, and makes resident what every guest uses and what guests of this module have been seen to write. Without effect on
+// slots with instances; slots of other modules are taken when there are no others. Other threads can go on using the region.
+// Errors: NULL_ARGUMENT; UNLINKED; INCOMPATIBLE; LIMIT: budget_bytes is used up; NO_MEMORY; SYSTEM; WRONG_PROCESS. The slots that are ready
+// by then stay so. Any thread. Since 0.1.
+lucet_status lucet_region_prefault(struct lucet_region *region, const struct lucet_module *module, uint32_t instances);
 
 // Gives a region up. It goes when its last instance does. NULL is allowed. Any thread. Since 0.1.
 void lucet_region_release(struct lucet_region *region);

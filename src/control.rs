@@ -235,6 +235,8 @@ pub struct ControlBlock {
     pub sealed: AtomicU32,
     /// Bytes of memory that sealing is about: those of a fresh instance.
     pub sealed_bytes: AtomicU64,
+    /// Bytes that the slot keeps in memory for its next guest, as its region's budget counts. Others change it while the slot is free.
+    pub kept: AtomicU64,
     /// Which initial memory the slot holds; 0: none.
     pub tenant: Cell<u64>,
     /// Bytes at the start of memory that are mapped from a file.
@@ -306,6 +308,7 @@ impl ControlBlock {
             accessible: AtomicU64::new(0),
             sealed: AtomicU32::new(0),
             sealed_bytes: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             tenant: Cell::new(0),
             file_bytes: Cell::new(0),
             hot: Cell::new(HotSet::EMPTY),

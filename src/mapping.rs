@@ -144,9 +144,14 @@ impl Mapping {
         }
     }
 
-    /// Maps a file's beginning over a range of pages, readable and writable; what is written stays here.
+    /// Maps a file's beginning over a range of pages, to be read, until [`Mapping::protect`] allows writing: what is written
+    /// then stays here.
+    ///
+    /// Writable at once would be one system call less, but the kernel must count such pages where it does not overcommit
+    /// memory, and older kernels refuse only after they have unmapped what was there: anybody's next mapping could be put in a gap
+    /// that guests reach.
     pub fn map_private(&self, offset: usize, length: usize, file: BorrowedFd<'_>) -> Result<()> {
-        self.map_file(offset, length, Access::ReadWrite, file, 0)?;
+        self.map_file(offset, length, Access::Read, file, 0)?;
         self.keep_range_private(offset, length);
         Ok(())
     }
@@ -174,7 +179,7 @@ impl Mapping {
     }
 
     /// Gives the memory of a range of pages back: they read as zero again, or as the file that is mapped there. False: the kernel
-    /// refuses, because the process locks its memory; nothing has changed.
+    /// refuses for some of them, because the process locks its memory; those are as they were.
     pub fn give_back(&self, offset: usize, length: usize) -> Result<bool> {
         if length == 0 {
             return Ok(true);
@@ -222,6 +227,11 @@ impl Mapping {
             unsafe { libc::madvise((self.base + offset) as *mut _, length, advice) };
         }
     }
+
+    /// Forgets the range without unmapping it: it is not mapped in this process, or somebody else's by now.
+    pub fn abandon(&mut self) {
+        self.length = 0;
+    }
 }
 
 /// Changes what may be done with pages, at once and from anywhere. Async-signal-safe.
@@ -259,6 +269,20 @@ pub fn memory_file(name: &CStr, length: usize) -> Result<OwnedFd> {
         return Err(Error::system("ftruncate"));
     }
     Ok(file)
+}
+
+/// Makes sure that nobody changes a memory file any more.
+///
+/// # Errors
+///
+/// `NoMemory`, `System`.
+pub fn seal_file(file: BorrowedFd<'_>) -> Result<()> {
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    // SAFETY: the descriptor is open.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
+        return Err(Error::system("sealing a file in memory"));
+    }
+    Ok(())
 }
 
 /// Writes all of `bytes` at a place of a file. The error is in `errno`.

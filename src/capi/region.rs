@@ -43,7 +43,7 @@ pub struct lucet_region_config {
     pub host_stack_bytes: u64,
     /// The most parameters, or results, of one call [32].
     pub values: u32,
-    /// 0.
+    /// LUCET_REGION_*, or 0.
     pub flags: u32,
     /// If not NULL: gets log lines, on the thread where they arise, with a LUCET_LOG_* level. The text is valid during the call.
     pub log: Option<
@@ -58,15 +58,24 @@ pub struct lucet_region_config {
     pub memories: u32,
     /// 0.
     pub reserved0: u32,
+    /// What slots may keep in memory for their next guests, all of them together: a budget, 0 for none. What guests use while they
+    /// run does not count. A slot for which nothing is left, and that none frees which is idle for longer, gives its memory back at
+    /// each reset and release, and its next guest waits for the kernel.
+    pub budget_bytes: u64,
     /// 0.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 3],
 }
+
+/// Flag of a region, for tests and for finding out who writes to guests that are gone: what a new guest finds is compared with
+/// what it should find, each time that an instance is made, reset or released: memory up to its maximum, globals, tables, dropped segments, page
+/// protections. A difference is logged, and is LUCET_POISONED. Costs up to milliseconds each time.
+pub const LUCET_REGION_VERIFY: u32 = 1;
 
 // SAFETY: a C struct with `struct_size` first, of integers, a pointer and an optional function pointer.
 unsafe impl Extensible for lucet_region_config {
     const NAME: &'static str = "lucet_region_config";
     fn reserved_is_zero(&self) -> bool {
-        self.reserved0 == 0 && self.reserved == [0; 4]
+        self.reserved0 == 0 && self.reserved == [0; 3]
     }
 }
 
@@ -112,8 +121,12 @@ pub struct lucet_region_stats {
     pub stops_deferred: u64,
     /// Signals of the host's that were lost because their handler has no SA_ONSTACK and a guest had used up its stack. Of the process.
     pub signals_lost: u64,
+    /// Bytes that slots keep in memory for their next guests, as budget_bytes counts them: an upper bound.
+    pub kept_bytes: u64,
+    /// How often a slot gave them back, because of budget_bytes or lucet_region_trim.
+    pub given_back: u64,
     /// 0.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 3],
 }
 const _: () = assert!(TRAP_ROWS == 32);
 
@@ -135,10 +148,11 @@ fn or<T: Default + PartialEq>(given: T, default: T) -> T {
 
 impl lucet_region_config {
     fn to_config(self) -> Result<RegionConfig> {
-        if self.flags != 0 {
+        let unknown = self.flags & !LUCET_REGION_VERIFY;
+        if unknown != 0 {
             return Err(error!(
                 Status::BadArgument,
-                "unknown flags {:#x} in lucet_region_config", self.flags
+                "unknown flags {unknown:#x} in lucet_region_config"
             ));
         }
         let default = RegionConfig::default();
@@ -151,6 +165,8 @@ impl lucet_region_config {
             stack_bytes: or(self.stack_bytes, default.stack_bytes),
             state_bytes: or(self.state_bytes, default.state_bytes),
             keep_resident_bytes: or(self.keep_resident_bytes, default.keep_resident_bytes),
+            budget_bytes: self.budget_bytes,
+            verify: self.flags & LUCET_REGION_VERIFY != 0,
             leaf_stack_bytes: or(self.leaf_stack_bytes, default.leaf_stack_bytes),
             host_stack_bytes: or(self.host_stack_bytes, default.host_stack_bytes),
             handler_stack_bytes: or(self.handler_stack_bytes, default.handler_stack_bytes),
@@ -259,10 +275,44 @@ pub unsafe extern "C" fn lucet_region_get_stats(
             waiting: stats.waiting,
             stops_deferred: stats.deferred,
             signals_lost: stats.lost_signals,
-            reserved: [0; 5],
+            kept_bytes: stats.kept_bytes,
+            given_back: stats.given_back,
+            reserved: [0; 3],
         };
         fill(out_stats, &described)
     })
+}
+
+/// Has idle slots give memory back that they keep for their next guests, until all slots together keep at most `keep_bytes`: 0 for
+/// as little as possible. Those that have been idle for longest come first; slots with instances are left alone. In a process that
+/// locks its memory nothing can be given back. Errors: NULL_ARGUMENT; WRONG_PROCESS. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_region_trim(
+    region: *mut lucet_region,
+    keep_bytes: u64,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let region = get(region)?;
+        region.check_process()?;
+        region.trim(keep_bytes);
+        Ok(())
+    })
+}
+
+/// Makes up to `instances` idle slots ready for instances of `module`, so that the first requests do not wait for the kernel: maps their
+/// memory, and makes resident what every guest uses and what guests of this module have been seen to write. Without effect on
+/// slots with instances; slots of other modules are taken when there are no others. Other threads can go on using the region.
+/// Errors: NULL_ARGUMENT; UNLINKED; INCOMPATIBLE; LIMIT: budget_bytes is used up; NO_MEMORY; SYSTEM; WRONG_PROCESS. The slots that are ready
+/// by then stay so. Any thread. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_region_prefault(
+    region: *mut lucet_region,
+    module: *const lucet_module,
+    instances: u32,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe { get(region)?.prefault(get(module)?, instances) })
 }
 
 /// Gives a region up. It goes when its last instance does. NULL is allowed. Any thread. Since 0.1.

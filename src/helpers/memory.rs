@@ -2,7 +2,7 @@
 //! <https://webassembly.github.io/spec/core/exec/instructions.html#memory-instructions>.
 
 use super::pieces::{call_again, copy_in_pieces, in_pieces};
-use super::{checked, drop_segment, is_dropped};
+use super::{checked, drop_segment, is_dropped, trap};
 use crate::control::ControlBlock;
 use crate::instance::Inner;
 use crate::instance::memory::{self, Linear};
@@ -20,6 +20,23 @@ fn range(
 ) -> Option<*mut u8> {
     let memory = Linear::of(block, inner, index)?;
     Some(memory.range(from, length)? as *mut u8)
+}
+
+/// As [`range`], to write there.
+fn target(block: &ControlBlock, inner: &Inner, index: u32, to: u64, length: u64) -> Option<Target> {
+    let at = range(block, inner, index, to, length)?;
+    if memory::make_writable(block, at as usize, to, length) {
+        return Some(Target::At(at));
+    }
+    trap(block, TrapCode::Resource);
+    Some(Target::Refused)
+}
+
+/// Where to write.
+enum Target {
+    At(*mut u8),
+    /// The kernel has no memory for it; the guest is being stopped.
+    Refused,
 }
 
 pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, pages: u64) -> i64 {
@@ -42,7 +59,9 @@ pub(super) unsafe extern "C" fn copy(
 ) {
     checked(block, TrapCode::Memory, |block, inner| {
         let source = range(block, inner, from_memory, from, length)?;
-        let target = range(block, inner, to_memory, to, length)?;
+        let Target::At(target) = target(block, inner, to_memory, to, length)? else {
+            return Some(());
+        };
         let upwards = target > source;
         let left = copy_in_pieces(block, upwards, length, 1, |at, bytes| {
             // SAFETY: both ranges lie within accessible memory of the instance; `copy` allows overlap.
@@ -69,7 +88,9 @@ pub(super) unsafe extern "C" fn fill(
     length: u64,
 ) {
     checked(block, TrapCode::Memory, |block, inner| {
-        let target = range(block, inner, index, to, length)?;
+        let Target::At(target) = target(block, inner, index, to, length)? else {
+            return Some(());
+        };
         let left = in_pieces(block, length, 1, |at, bytes| {
             // SAFETY: the range lies within accessible memory of the instance.
             unsafe {
@@ -110,7 +131,9 @@ pub(super) unsafe extern "C" fn init(
         };
         let end = from.checked_add(length)?;
         let source = bytes.get(usize::try_from(from).ok()?..usize::try_from(end).ok()?)?;
-        let target = range(block, inner, index, to, length)?;
+        let Target::At(target) = target(block, inner, index, to, length)? else {
+            return Some(());
+        };
         let left = copy_in_pieces(block, false, length, 1, |at, bytes| {
             // SAFETY: the target lies within accessible memory, the source in the module's file, which is mapped elsewhere.
             unsafe {

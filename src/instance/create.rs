@@ -5,7 +5,7 @@
 
 use super::outcome::{Record, remember};
 use super::waiting::Tally;
-use super::{Handle, Inner, Limits, idle, publish_memory_bytes, write_state};
+use super::{Handle, Inner, Limits, idle, publish_memory_bytes, verify, write_state};
 use crate::control::{ControlBlock, Request, Trap, state};
 use crate::counted::Counted;
 use crate::directory;
@@ -64,7 +64,10 @@ pub fn create(
             Ok(Handle(handle))
         }
         Err(failure) => {
-            region.return_slot(block);
+            // A slot that is not what it should be is nobody's any more.
+            if failure.status != Status::Poisoned {
+                region.return_slot(block);
+            }
             Err(failure)
         }
     }
@@ -112,6 +115,9 @@ fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
         .store(inner.region.process(), Ordering::Relaxed);
     inner.allow_short_entries(block);
     remember(block, inner, Record::default());
+    if inner.region.config.verify {
+        return verify::fresh(block, inner, link);
+    }
     Ok(())
 }
 
@@ -149,34 +155,47 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
         (tables as *mut u64)
             .copy_from_nonoverlapping(link.table_elements.as_ptr(), link.table_elements.len())
     };
-    for table in &link.tables {
-        let base = tables as u64 + table.first * u64::from(vmctx::TABLE_ELEMENT_BYTES);
-        // SAFETY: parsing has checked that descriptors lie within the state.
-        unsafe { write_state(block, table.state_offset - vmctx::TABLE_BASE, base) };
-    }
+    describe_state(block, inner, link, |distance, value| {
+        // SAFETY: what is described lies within the state.
+        unsafe { write_state(block, distance, value) };
+    });
     fill_further_memories(block, inner, link);
-    let config = &inner.region.config;
-    let stack_limit = block.stack_low.get() as u64 + config.spared_stack(&inner.module.code);
-    let leaf_limit = stack_limit + config.leaf_stack_bytes;
-    // SAFETY: these are fields of the fixed header, which is part of every state.
-    unsafe {
-        write_state(
-            block,
-            vmctx::CONTROL_BLOCK,
-            std::ptr::from_ref(block) as u64,
-        );
-        write_state(block, vmctx::LEAF_STACK_LIMIT, leaf_limit);
-        write_state(block, vmctx::STACK_LIMIT, stack_limit);
-        write_state(
-            block,
-            vmctx::TRAP_ADDRESS,
-            slot::trap_address(&inner.region, block) as u64,
-        );
-    }
     publish_memory_bytes(block, inner, link.first_minimum());
 }
 
-/// Says where the further memories are, and puts their data into them: they are zero.
+/// Names the words of the state that are the slot's own, by their distance below vmctx, with what they are at first. All lie within
+/// the state: parsing has checked it for descriptors, and the fixed header is part of every state.
+pub(super) fn describe_state(
+    block: &ControlBlock,
+    inner: &Inner,
+    link: &Link,
+    mut each: impl FnMut(u32, u64),
+) {
+    let tables = slot::tables(&inner.region, block) as u64;
+    for table in &link.tables {
+        let base = tables + table.first * u64::from(vmctx::TABLE_ELEMENT_BYTES);
+        each(table.state_offset - vmctx::TABLE_BASE, base);
+    }
+    for memory in &link.memories {
+        if let Home::Further(number) = memory.home {
+            let base = slot::further(&inner.region, block, number) as u64;
+            each(memory.state_offset - vmctx::MEMORY_BASE, base);
+        }
+    }
+    let config = &inner.region.config;
+    let stack_limit = block.stack_low.get() as u64 + config.spared_stack(&inner.module.code);
+    let trap_address = slot::trap_address(&inner.region, block) as u64;
+    each(vmctx::CONTROL_BLOCK, std::ptr::from_ref(block) as u64);
+    each(
+        vmctx::LEAF_STACK_LIMIT,
+        stack_limit + config.leaf_stack_bytes,
+    );
+    each(vmctx::STACK_LIMIT, stack_limit);
+    each(vmctx::TRAP_ADDRESS, trap_address);
+    each(vmctx::MEMORY_BYTES, link.first_minimum());
+}
+
+/// Puts the data of further memories into them: they are zero.
 fn fill_further_memories(block: &ControlBlock, inner: &Inner, link: &Link) {
     let image = inner.image();
     for memory in &link.memories {
@@ -184,8 +203,6 @@ fn fill_further_memories(block: &ControlBlock, inner: &Inner, link: &Link) {
             continue;
         };
         let base = slot::further(&inner.region, block, number);
-        // SAFETY: parsing has checked that descriptors lie within the state.
-        unsafe { write_state(block, memory.state_offset - vmctx::MEMORY_BASE, base as u64) };
         for piece in &memory.pieces {
             let bytes = image.bytes(piece.source);
             let to = (base + piece.destination as usize) as *mut u8;
@@ -207,6 +224,26 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     };
     inner.forget_waiting(block);
     block.set_state(state::CLEANING);
+    let kept = clean_besides(block, inner, link, stack);
+    let restored = match kept {
+        // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
+        Ok(kept) => unsafe { seal::restore(&inner.region, block, &link.initial, kept) },
+        Err(failure) => {
+            seal::disown(block);
+            Err(failure)
+        }
+    };
+    // What cannot be restored is replaced: that takes a single system call.
+    restored.or_else(|_| seal::vacate(&inner.region, block))?;
+    kept?;
+    if inner.region.config.verify {
+        return verify::gone(block, inner, link);
+    }
+    Ok(())
+}
+
+/// Cleans what a slot has besides memory 0. Answers how much of it stays in memory.
+fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, stack: Stack) -> Result<u64> {
     let tables = super::table::used_bytes(block, inner);
     for memory in &link.memories {
         if let Home::Further(number) = memory.home {
@@ -217,16 +254,15 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     }
     let state_bytes = link.state_template.len() as u32;
     // SAFETY: as above.
-    let cleaned = unsafe { slot::clean(&inner.region, block, state_bytes, tables, stack) };
-    // SAFETY: as above.
-    cleaned.and_then(|()| unsafe { seal::restore(&inner.region, block, &link.initial) })
+    unsafe { slot::clean(&inner.region, block, state_bytes, tables, stack) }
 }
 
 /// Makes an instance as good as new. Keeps its data and limits.
 ///
 /// # Errors
 ///
-/// `Running`, `Stale`, `WrongProcess`, `NoMemory`, `System`; after the last two it can only be reset again or released.
+/// `Running`, `Stale`, `WrongProcess`, `NoMemory`, `System`; after the last two it can only be reset again or released. `Poisoned` in
+/// regions that verify: it can only be released.
 pub fn reset(handle: Handle) -> Result<()> {
     let (block, inner) = idle(handle)?;
     let done = clean(block, inner).and_then(|()| fill(block, inner, inner.link()?));
@@ -243,7 +279,8 @@ pub fn reset(handle: Handle) -> Result<()> {
 ///
 /// # Errors
 ///
-/// `Running`, `Stale`, `WrongProcess`.
+/// `Running`, `Stale`, `WrongProcess`; `NoMemory`, `System`: the slot's memory could not be cleaned, which is tried again before the next
+/// instance gets it; `Poisoned` in regions that verify: the slot is never used again.
 pub fn release(handle: Handle) -> Result<()> {
     let (block, inner) = idle(handle)?;
     let cleaned = clean(block, inner);
@@ -254,8 +291,12 @@ pub fn release(handle: Handle) -> Result<()> {
     let inner = unsafe { (*block.instance.get()).take() };
     if let Some(inner) = inner {
         Counters::count(&inner.region.counters.released);
-        // A slot that could not be cleaned is never used again.
-        if cleaned.is_ok() {
+        // Without a tenant, nobody gets the slot before its memory has been replaced.
+        let reusable = match cleaned {
+            Ok(()) => true,
+            Err(failure) => failure.status != Status::Poisoned && block.tenant.get() == 0,
+        };
+        if reusable {
             inner.region.return_slot(block);
         }
     }

@@ -84,6 +84,12 @@ pub(crate) fn open(block: &ControlBlock, address: u64, length: u64) -> bool {
     seal::make_writable(block, address, length)
 }
 
+/// As [`open`], for a range of any memory, of which the address is known. Further memories are never sealed.
+pub(crate) fn make_writable(block: &ControlBlock, at: usize, address: u64, length: u64) -> bool {
+    let first = at == block.vmctx.get() + address as usize;
+    !first || open(block, address, length)
+}
+
 fn find(block: &ControlBlock, inner: &Inner, index: u32) -> Result<Linear> {
     Linear::of(block, inner, index)
         .ok_or_else(|| error!(Status::NotFound, "the module has no memory {index}"))
@@ -123,9 +129,7 @@ pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*co
 pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result<*mut u8> {
     let (block, inner) = settled(handle)?;
     let at = range(block, inner, index, address, length)?;
-    // Further memories are never sealed.
-    let sealed = at == block.vmctx.get() + address as usize;
-    if sealed && !seal::make_writable(block, address, length) {
+    if !make_writable(block, at, address, length) {
         return Err(error!(
             Status::System,
             "the kernel does not make {length} bytes at {address:#x} writable"

@@ -30,6 +30,7 @@ pub mod run;
 pub mod short;
 pub mod stats;
 pub mod table;
+mod verify;
 pub mod waiting;
 
 pub use abandon::abandon;

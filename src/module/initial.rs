@@ -6,7 +6,7 @@
 use crate::counted::try_collect;
 use crate::error::{Error, Result};
 use crate::hot::HotSet;
-use crate::mapping::{Access, Mapping, memory_file, write_at};
+use crate::mapping::{Access, Mapping, memory_file, seal_file, write_at};
 use lucet_format::PAGE_SIZE;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,6 +99,39 @@ impl InitialMemory {
         }
     }
 
+    /// Where a memory first differs from what it is at first.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is the address of a memory of `bytes` bytes, which can be read, and to which nobody writes.
+    pub unsafe fn difference(&self, memory: usize) -> Option<usize> {
+        let end = self.bytes as usize;
+        let mut at = 0;
+        while at < end {
+            let (run_end, zero) = self.run(at, end);
+            let length = run_end - at;
+            // SAFETY: the caller's promise.
+            let found = unsafe { std::slice::from_raw_parts((memory + at) as *const u8, length) };
+            let differs = match self.data.as_ref().filter(|_| !zero) {
+                Some(data) => {
+                    let source = (data.mapping.base() + at) as *const u8;
+                    // SAFETY: the data are mapped readable, at least up to the last page that is not zero.
+                    let wanted = unsafe { std::slice::from_raw_parts(source, length) };
+                    found
+                        .iter()
+                        .zip(wanted)
+                        .position(|(one, other)| one != other)
+                }
+                None => found.iter().position(|byte| *byte != 0),
+            };
+            if let Some(offset) = differs {
+                return Some(at + offset);
+            }
+            at = run_end;
+        }
+        None
+    }
+
     /// Where the pages like the one at `at` end, at the latest at `end`, and whether they are all zeros: clearing a page
     /// takes half as long as copying one.
     fn run(&self, at: usize, end: usize) -> (usize, bool) {
@@ -128,19 +161,16 @@ impl InitialMemory {
 impl Data {
     fn new<'a>(length: usize, pieces: impl Iterator<Item = (u64, &'a [u8])>) -> Result<Data> {
         let file = memory_file(c"lucet-memory", length)?;
+        let pages = length / PAGE_SIZE as usize;
+        let mut filled = try_collect((0..pages).map(|_| false), "the data of a module")?;
         for (at, piece) in pieces {
             write_at(file.as_fd(), at, piece)
                 .map_err(|()| Error::system("writing the data of a module"))?;
+            mark(&mut filled, at, piece);
         }
+        seal_file(file.as_fd())?;
         let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
         mapping.map_file(0, length, Access::Read, file.as_fd(), 0)?;
-        // SAFETY: the file is mapped readable while `mapping` lives, and nobody writes to it any more.
-        let content = unsafe { std::slice::from_raw_parts(mapping.base() as *const u8, length) };
-        let pages = content.chunks(PAGE_SIZE as usize);
-        let filled = try_collect(
-            pages.map(|page| page.iter().any(|byte| *byte != 0)),
-            "the data of a module",
-        )?;
         Ok(Data {
             file,
             mapping,
@@ -150,5 +180,23 @@ impl Data {
 
     fn is_zero(&self, page: usize) -> bool {
         !self.filled.get(page).copied().unwrap_or(false)
+    }
+}
+
+/// Notes the pages in which a piece has something other than zeros. The file itself is not looked at: that would take memory for
+/// all of it, and between two small pieces it may be as long as a memory can be.
+fn mark(filled: &mut [bool], at: u64, piece: &[u8]) {
+    let mut at = at;
+    let mut rest = piece;
+    while !rest.is_empty() {
+        let here = rest.len().min((PAGE_SIZE - at % PAGE_SIZE) as usize);
+        let (part, after) = rest.split_at(here);
+        if part.iter().any(|byte| *byte != 0)
+            && let Some(page) = filled.get_mut((at / PAGE_SIZE) as usize)
+        {
+            *page = true;
+        }
+        at += here as u64;
+        rest = after;
     }
 }

@@ -7,7 +7,7 @@
 use super::CodeImage;
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
-use crate::mapping::memory_file;
+use crate::mapping::{memory_file, seal_file};
 use lucet_format::image::{Integrity, MAX_FILE_BYTES};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -64,7 +64,7 @@ pub fn descriptor(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Counted<Code
         Mode::Copy => {
             let copy = memory_file(c"lucet-module", 0)?;
             copy_file(descriptor, copy.as_fd(), length)?;
-            seal(copy.as_fd())?;
+            seal_file(copy.as_fd())?;
             Counted::new(CodeImage::new(copy.as_fd(), length, Integrity::Verify)?)
         }
     }
@@ -79,7 +79,7 @@ pub fn bytes(content: &[u8]) -> Result<Counted<CodeImage>> {
     check_size(content.len() as u64)?;
     let copy = memory_file(c"lucet-module", 0)?;
     write_all(copy.as_fd(), content)?;
-    seal(copy.as_fd())?;
+    seal_file(copy.as_fd())?;
     Counted::new(CodeImage::new(
         copy.as_fd(),
         content.len(),
@@ -149,13 +149,4 @@ fn write_all(to: BorrowedFd<'_>, mut content: &[u8]) -> Result<()> {
 
 fn interrupted() -> bool {
     std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
-}
-
-fn seal(file: BorrowedFd<'_>) -> Result<()> {
-    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
-    // SAFETY: the descriptor is open.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
-        return Err(Error::system("sealing a module's copy"));
-    }
-    Ok(())
 }

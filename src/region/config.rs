@@ -37,6 +37,10 @@ pub struct RegionConfig {
     pub state_bytes: u64,
     /// How much of a slot may stay resident when idle.
     pub keep_resident_bytes: u64,
+    /// How much memory all slots may keep for their next guests, together; 0: no limit.
+    pub budget_bytes: u64,
+    /// Whether everything that a new guest finds is compared with what it should find.
+    pub verify: bool,
     /// What a leaf host function finds on the guest's stack at least.
     pub leaf_stack_bytes: u64,
     /// What must be left of the host's stack for a callback into the guest.
@@ -62,6 +66,8 @@ impl Default for RegionConfig {
             stack_bytes: 128 << 10,
             state_bytes: 16 << 10,
             keep_resident_bytes: 1 << 20,
+            budget_bytes: 0,
+            verify: false,
             leaf_stack_bytes: 16 << 10,
             host_stack_bytes: 32 << 10,
             handler_stack_bytes: signal::frame_bytes() as u64 + HANDLER_ROOM,

@@ -7,16 +7,21 @@
 //!
 //! It does not know what is in a module: [`slot`] prepares memory, [`crate::instance`] fills it.
 
+mod budget;
 pub mod config;
+mod free;
 pub mod layout;
 pub mod lend;
+mod maps;
 mod pagemap;
+mod prefault;
 mod probe;
 pub mod ranges;
 mod resident;
 pub mod seal;
 pub mod slot;
 pub mod stats;
+pub mod verify;
 
 pub use config::RegionConfig;
 pub use stats::RegionStats;
@@ -25,17 +30,18 @@ use crate::abi::lucet_value;
 use crate::control::ControlBlock;
 use crate::counted::Counted;
 use crate::directory;
-use crate::error::{Error, Result, Status, error};
+use crate::error::{Result, Status, error};
 use crate::mapping::{Access, Mapping};
 use crate::module::CodeImage;
 use crate::text::Line;
 use crate::{process, running, signal};
+use free::FreeSlots;
 use layout::Layout;
 use lucet_format::{PAGE_SIZE, contract};
 use stats::Counters;
 use std::fmt;
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many free slots are looked at for one whose memory needs nothing.
 const SLOTS_TO_LOOK_AT: usize = 16;
@@ -54,7 +60,9 @@ pub struct Region {
     blocks: directory::Range,
     slots: Mapping,
     values: Mapping,
-    free: Mutex<Vec<u32>>,
+    free: Mutex<FreeSlots>,
+    /// Bytes that slots keep for their next guests, all together: see [`budget`].
+    kept: AtomicU64,
 }
 
 // SAFETY: the configuration's log callback and its data are the host's promise to be callable from any thread;
@@ -88,8 +96,8 @@ impl Region {
         (0..config.instances)
             .filter_map(|slot| blocks.block(slot))
             .for_each(slot::forget);
-        let published = ranges::publish(&slots, &layout, &blocks)?;
-        let free = Self::free_list(config.instances)?;
+        let published = ranges::publish(&slots, &layout, &blocks, process)?;
+        let free = Mutex::new(FreeSlots::all(config.instances)?);
         let counters = Counters::default();
         let config = *config;
         Counted::new(Region {
@@ -102,6 +110,7 @@ impl Region {
             slots,
             values,
             free,
+            kept: AtomicU64::new(0),
         })
     }
 
@@ -113,13 +122,8 @@ impl Region {
         Ok(mapping)
     }
 
-    fn free_list(count: u32) -> Result<Mutex<Vec<u32>>> {
-        let mut free = Vec::new();
-        free.try_reserve_exact(count as usize)
-            .map_err(|_| Error::no_memory("the list of free slots"))?;
-        // The last one is taken first: a small load stays in the same few slots, whose memory is warm.
-        free.extend((0..count).rev());
-        Ok(Mutex::new(free))
+    fn lock_free(&self) -> MutexGuard<'_, FreeSlots> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That the region belongs to this process.
@@ -211,10 +215,10 @@ impl Region {
     /// Takes a free slot: one whose memory is already that of `tenant`, else one that was nobody's, else any; of the slots that became
     /// free last, which are in the caches.
     pub fn take_slot(&self, tenant: u64) -> Result<&'static ControlBlock> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.lock_free();
         let recent = free.len().saturating_sub(SLOTS_TO_LOOK_AT)..free.len();
         let tenant_of = |index: usize| {
-            let slot = free.get(index).copied()?;
+            let slot = free.at(index)?;
             // The lock orders this after what the last owner has written.
             Some(self.blocks.block(slot)?.tenant.get())
         };
@@ -227,7 +231,7 @@ impl Region {
         let taken = of(tenant)
             .or_else(|| of(0))
             .or(free.len().checked_sub(1))
-            .map(|index| free.remove(index));
+            .and_then(|index| free.take(index));
         let block = taken.and_then(|slot| Some((slot, self.blocks.block(slot)?)));
         let Some((slot, block)) = block else {
             return Err(error!(
@@ -241,10 +245,27 @@ impl Region {
 
     /// Puts a slot back. It must have been cleaned.
     pub fn return_slot(&self, block: &ControlBlock) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < free.capacity() {
-            free.push(block.slot.get());
+        let slot = block.slot.get();
+        if self.config.budget_bytes != 0 && block.kept.load(Ordering::Relaxed) == 0 {
+            // The budget leaves nothing for it. Where the kernel refuses, the memory is kept, and is clean.
+            budget::give_back(self, block, slot);
         }
+        self.lock_free().put(slot);
+    }
+
+    /// Has free slots give their memory back, those that have been free for longest first, until all slots together keep at most
+    /// `keep` bytes for their next guests.
+    pub fn trim(&self, keep: u64) {
+        // Others may put slots back meanwhile: not for ever.
+        for _ in 0..self.config.instances {
+            if self.kept.load(Ordering::Relaxed) <= keep || !budget::evict_coldest(self) {
+                break;
+            }
+        }
+    }
+
+    fn count_given_back(&self) {
+        Counters::count(&self.counters.given_back);
     }
 
     /// The number of a block of this region in the directory.
@@ -273,13 +294,10 @@ impl Region {
         let mut stats = self.counters.snapshot();
         stats.capacity = u64::from(self.config.instances);
         stats.reserved_bytes = self.layout.total;
-        let free = self
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len() as u64;
+        let free = self.lock_free().len() as u64;
         stats.live = stats.capacity.saturating_sub(free);
         stats.resident_bytes = resident::bytes(self);
+        stats.kept_bytes = self.kept.load(Ordering::Relaxed);
         stats.deferred = (0..self.config.instances)
             .filter_map(|slot| self.blocks.block(slot))
             .map(|block| block.deferred.load(Ordering::Relaxed))
@@ -311,5 +329,9 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         self.published.withdraw();
+        if process::current() != self.process {
+            // Slots are not mapped in children: by now something of this process may lie there.
+            self.slots.abandon();
+        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn count_written(start: usize, count: u32) -> Option<u64> {
 }
 
 /// Calls `each` with the number of every written page, ascending.
-fn visit(start: usize, count: u32, mut each: impl FnMut(u32)) -> Option<()> {
+pub(super) fn visit(start: usize, count: u32, mut each: impl FnMut(u32)) -> Option<()> {
     // SAFETY: opens a file by a C string.
     let number = unsafe {
         libc::open(

@@ -9,6 +9,7 @@ use crate::control::ControlBlock;
 use crate::directory;
 use crate::error::{Result, Status, error};
 use crate::mapping::Mapping;
+use crate::process;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Regions that a process can have at a time.
@@ -23,6 +24,8 @@ struct Row {
     stride: AtomicUsize,
     /// Number of the first control block.
     first: AtomicU64,
+    /// The process that made the region. In its children the slots are not mapped, and the addresses may be anybody's.
+    process: AtomicU64,
     /// 1 while somebody owns the row.
     owned: AtomicU64,
 }
@@ -34,6 +37,7 @@ impl Row {
             length: AtomicUsize::new(0),
             stride: AtomicUsize::new(0),
             first: AtomicU64::new(0),
+            process: AtomicU64::new(0),
             owned: AtomicU64::new(0),
         }
     }
@@ -54,7 +58,12 @@ pub struct Published {
 /// # Errors
 ///
 /// `Limit` when the process has too many regions.
-pub fn publish(slots: &Mapping, layout: &Layout, blocks: &directory::Range) -> Result<Published> {
+pub fn publish(
+    slots: &Mapping,
+    layout: &Layout,
+    blocks: &directory::Range,
+    process: u64,
+) -> Result<Published> {
     let free = TABLE.iter().position(|row| {
         row.owned
             .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed)
@@ -71,6 +80,7 @@ pub fn publish(slots: &Mapping, layout: &Layout, blocks: &directory::Range) -> R
     row.stride.store(layout.stride as usize, Ordering::Relaxed);
     row.first
         .store(u64::from(blocks.first()), Ordering::Relaxed);
+    row.process.store(process, Ordering::Relaxed);
     row.base.store(slots.base(), Ordering::Release);
     USED.fetch_max(index + 1, Ordering::AcqRel);
     Ok(Published { row: index })
@@ -106,7 +116,8 @@ pub fn find(address: usize) -> Option<&'static ControlBlock> {
     for row in TABLE.get(..used)? {
         let base = row.base.load(Ordering::Acquire);
         let offset = address.wrapping_sub(base);
-        if base == 0 || offset >= row.length.load(Ordering::Relaxed) {
+        let outside = base == 0 || offset >= row.length.load(Ordering::Relaxed);
+        if outside || row.process.load(Ordering::Relaxed) != process::current() {
             continue;
         }
         let slot = offset / row.stride.load(Ordering::Relaxed).max(1);

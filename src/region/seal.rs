@@ -13,12 +13,13 @@
 //! Invariants:
 //! * while [`SEALED`], every page outside of the block's hot set is what it is in a fresh memory, and read-only;
 //! * after [`restore`] and after [`occupy`], memory up to `accessible` is what a fresh instance must find;
+//! * a slot whose memory could not be restored has tenant 0: no instance is made in it before all of it has been replaced;
 //! * [`open`] is async-signal-safe, and may run on any thread.
 //!
 //! A memory whose guests write too many pages, or never the same ones, stays opened: it is restored by the kernel.
 
-use super::{Region, pagemap, probe, slot};
-use crate::control::ControlBlock;
+use super::{Region, budget, pagemap, probe, slot};
+use crate::control::{ControlBlock, state};
 use crate::error::Result;
 use crate::hot::{HotSet, Pages, Sampling};
 use crate::mapping::{self, Access};
@@ -51,30 +52,46 @@ pub fn occupy(region: &Region, block: &ControlBlock, initial: &InitialMemory) ->
     if block.tenant.get() == initial.id {
         return Ok(());
     }
-    block.tenant.set(0);
-    let at = offset_in_region(region, block);
-    let before = block.accessible.load(Ordering::Relaxed) as usize;
-    // What lies there is the last tenant's, perhaps with pages of its file: a new mapping has nothing of it.
-    region
-        .slots()
-        .renew(at, before.max(block.file_bytes.get()))?;
-    block.accessible.store(0, Ordering::Relaxed);
-    block.sealed.store(PLAIN, Ordering::Relaxed);
-    block.file_bytes.set(0);
+    vacate(region, block)?;
     if let Some((file, length)) = initial.file() {
-        region.slots().map_private(at, length, file)?;
+        // Noted first: also what was mapped by half is to be replaced the next time.
         block.file_bytes.set(length);
+        let at = offset_in_region(region, block);
+        region.slots().map_private(at, length, file)?;
     }
     slot::resize_memory(region, block, initial.bytes)?;
     block.sealed_bytes.store(initial.bytes, Ordering::Relaxed);
-    block.hot.set(HotSet::EMPTY);
-    block.misfits.set(0);
-    block.sampling.set(Sampling::NONE);
     block.tenant.set(initial.id);
     Ok(())
 }
 
-/// Makes the memory of an instance that has ended what a fresh one must find.
+/// Makes a slot's memory nobody's: new address space, which has nothing of the last tenant's, nor of its file.
+///
+/// # Errors
+///
+/// `NoMemory`, `System`: whatever is there stays, and nobody gets the slot before this has succeeded.
+pub fn vacate(region: &Region, block: &ControlBlock) -> Result<()> {
+    block.tenant.set(0);
+    block.sealed.store(PLAIN, Ordering::Release);
+    let at = offset_in_region(region, block);
+    let before = block.accessible.load(Ordering::Relaxed) as usize;
+    region
+        .slots()
+        .renew(at, before.max(block.file_bytes.get()))?;
+    block.accessible.store(0, Ordering::Relaxed);
+    block.sealed_bytes.store(0, Ordering::Relaxed);
+    block.file_bytes.set(0);
+    block.hot.set(HotSet::EMPTY);
+    block.misfits.set(0);
+    block.sampling.set(Sampling::NONE);
+    Ok(())
+}
+
+/// Makes the memory of an instance that has ended what a fresh one must find. `elsewhere` is what the slot keeps besides memory.
+///
+/// # Errors
+///
+/// `NoMemory`, `System`: the memory is no instance's until [`vacate`] has succeeded.
 ///
 /// # Safety
 ///
@@ -83,19 +100,55 @@ pub unsafe fn restore(
     region: &Region,
     block: &ControlBlock,
     initial: &InitialMemory,
+    elsewhere: u64,
+) -> Result<()> {
+    if block.tenant.get() == 0 {
+        // An earlier attempt has failed: the next instance gets another memory.
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    let done = unsafe { restore_tenant(region, block, initial, elsewhere) };
+    if done.is_err() {
+        disown(block);
+    }
+    done
+}
+
+/// Says that nobody can have what lies in a slot's memory.
+pub fn disown(block: &ControlBlock) {
+    block.tenant.set(0);
+}
+
+/// # Safety
+///
+/// As [`restore`].
+unsafe fn restore_tenant(
+    region: &Region,
+    block: &ControlBlock,
+    initial: &InitialMemory,
+    elsewhere: u64,
 ) -> Result<()> {
     // SAFETY: the caller's promise, here and below.
     unsafe { shrink(region, block, initial.bytes) }?;
+    let sealed = block.sealed.load(Ordering::Acquire) == SEALED;
+    let hot = match sealed || initial.bytes == 0 {
+        true => block.hot.get(),
+        false => learn(region, block, initial),
+    };
+    let keeps = budget::keep(region, block, hot.pages() * PAGE_SIZE + elsewhere);
     if initial.bytes == 0 {
         return Ok(());
     }
-    if block.sealed.load(Ordering::Acquire) == SEALED {
+    if sealed && keeps {
         // SAFETY: the caller's promise.
         return unsafe { probe::restore_hot(region, block, initial) };
     }
-    let hot = learn(region, block, initial);
+    if sealed {
+        // SAFETY: the caller's promise; hot pages can be written.
+        return unsafe { renounce(region, block, initial, hot.ranges()) };
+    }
     // SAFETY: the whole memory can be written.
-    unsafe { refresh(region, block, initial, &hot) }?;
+    unsafe { refresh(region, block, initial, &hot, keeps) }?;
     let seals = block.misfits.get() < MISFITS && region.config.keep_resident_bytes > 0;
     if seals {
         seal(region, block, initial, hot)?;
@@ -134,7 +187,7 @@ pub(super) unsafe fn reseal(
     block.sealed.store(OPENED, Ordering::Release);
     initial.set_hot(hot);
     // SAFETY: the caller's promise; the whole memory can be written.
-    unsafe { refresh(region, block, initial, &hot) }?;
+    unsafe { refresh(region, block, initial, &hot, true) }?;
     seal(region, block, initial, hot)
 }
 
@@ -191,7 +244,7 @@ fn learn(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> HotS
     }
 }
 
-/// Restores an opened memory: hot pages by copying, the rest by giving it back.
+/// Restores an opened memory: hot pages by copying if the slot `keeps` them, the rest by giving it back.
 ///
 /// # Safety
 ///
@@ -201,18 +254,33 @@ unsafe fn refresh(
     block: &ControlBlock,
     initial: &InitialMemory,
     hot: &HotSet,
+    keeps: bool,
 ) -> Result<()> {
-    let at = offset_in_region(region, block);
-    for gap in hot.gaps(page_count(initial.bytes)) {
-        let (offset, length) = (gap.first as usize * PAGE, gap.count as usize * PAGE);
-        if !region.slots().give_back(at + offset, length)? {
-            // The process locks its memory.
-            // SAFETY: the caller's promise.
-            unsafe { copy(block, initial, &[gap]) };
-        }
+    let kept = if keeps { *hot } else { HotSet::EMPTY };
+    for gap in kept.gaps(page_count(initial.bytes)) {
+        // SAFETY: the caller's promise.
+        unsafe { renounce(region, block, initial, &[gap]) }?;
     }
     // SAFETY: the caller's promise.
-    unsafe { copy(block, initial, hot.ranges()) };
+    unsafe { copy(block, initial, kept.ranges()) };
+    Ok(())
+}
+
+/// Restores ranges by giving them back, or by copying where the process locks its memory.
+///
+/// # Safety
+///
+/// As [`restore`], and the ranges can be written.
+unsafe fn renounce(
+    region: &Region,
+    block: &ControlBlock,
+    initial: &InitialMemory,
+    ranges: &[Pages],
+) -> Result<()> {
+    if !give_back(region, block, ranges)? {
+        // SAFETY: the caller's promise.
+        unsafe { copy(block, initial, ranges) };
+    }
     Ok(())
 }
 
@@ -238,22 +306,33 @@ fn seal(region: &Region, block: &ControlBlock, initial: &InitialMemory, hot: Hot
     Ok(())
 }
 
-/// Opens a sealed memory, if this is an address in one that has been sealed. Answers whether a write to it should be tried again.
-/// Async-signal-safe.
-pub fn open(block: &ControlBlock, address: usize) -> bool {
+/// What [`open`] has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// The address is in no memory that is sealed, or in one that is nobody's: a pointer has outlived its instance.
+    NotSealed,
+    /// Everything can be written now: what failed should be tried again.
+    Done,
+    /// The kernel does not allow it.
+    Refused,
+}
+
+/// Opens a sealed memory, if this is an address in one that has been sealed. Async-signal-safe.
+pub fn open(block: &ControlBlock, address: usize) -> Opening {
     let (low, bytes) = (
         block.memory_low.get(),
         block.sealed_bytes.load(Ordering::Acquire) as usize,
     );
-    if block.sealed.load(Ordering::Acquire) == PLAIN || !(low..low + bytes).contains(&address) {
-        return false;
+    let sealed = block.sealed.load(Ordering::Acquire) != PLAIN && block.state() != state::FREE;
+    if !sealed || !(low..low + bytes).contains(&address) {
+        return Opening::NotSealed;
     }
     // SAFETY: the range is the slot's memory, which is accessible up to there.
-    let opened = unsafe { mapping::protect_now(low, bytes, Access::ReadWrite) };
-    if opened {
-        block.sealed.store(OPENED, Ordering::Release);
+    if !unsafe { mapping::protect_now(low, bytes, Access::ReadWrite) } {
+        return Opening::Refused;
     }
-    opened
+    block.sealed.store(OPENED, Ordering::Release);
+    Opening::Done
 }
 
 /// Makes sure that the host and the kernel can write to a range of the memory.
@@ -269,5 +348,35 @@ pub fn make_writable(block: &ControlBlock, offset: u64, length: u64) -> bool {
             first,
             count: end - first,
         })
-        || open(block, block.memory_low.get() + offset as usize)
+        || open(block, block.memory_low.get() + offset as usize) == Opening::Done
+}
+
+/// Seals the memory of an idle slot that nobody has used yet, if it is known what guests will write, and makes that resident.
+///
+/// # Safety
+///
+/// The slot has no instance, and nobody looks at its memory, which is that of a fresh instance.
+pub(super) unsafe fn warm(
+    region: &Region,
+    block: &ControlBlock,
+    initial: &InitialMemory,
+) -> Result<()> {
+    let hot = expected(region, block, initial);
+    if block.sealed.load(Ordering::Acquire) == PLAIN && hot.pages() > 0 {
+        seal(region, block, initial, hot)?;
+    }
+    // SAFETY: the caller's promise; hot pages can be written.
+    unsafe { copy(block, initial, hot.ranges()) };
+    Ok(())
+}
+
+/// The pages that guests of a module are likely to write in a slot.
+pub(super) fn expected(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> HotSet {
+    let own = block.tenant.get() == initial.id && block.sealed.load(Ordering::Acquire) == SEALED;
+    let hot = if own { block.hot.get() } else { initial.hot() };
+    if hot.pages() * PAGE_SIZE <= region.config.keep_resident_bytes {
+        hot
+    } else {
+        HotSet::EMPTY
+    }
 }

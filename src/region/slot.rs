@@ -17,6 +17,9 @@ const WRITTEN: u64 = 16 << 10;
 const KEPT_STACK: u64 = 32 << 10;
 /// Words that are looked at below them.
 const PROBE: usize = 32;
+/// Words that are looked at where the region has a budget to keep: a page. Frames that are larger than a page have been probed,
+/// and each probe leaves a word that is not zero, so no guest hides a deep stack from that.
+const CAREFUL_PROBE: usize = 512;
 
 /// Says of a control block that its slot is untouched address space.
 pub fn forget(block: &ControlBlock) {
@@ -28,6 +31,7 @@ pub fn forget(block: &ControlBlock) {
     block.file_bytes.set(0);
     block.sealed.store(super::seal::PLAIN, Ordering::Relaxed);
     block.sealed_bytes.store(0, Ordering::Relaxed);
+    block.kept.store(0, Ordering::Relaxed);
 }
 
 /// Makes stack, tables and state accessible, once in a slot's life, and tells the control block where they are.
@@ -44,6 +48,9 @@ pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
         block.accessible.store(0, Ordering::Relaxed);
         block.prepared.store(true, Ordering::Relaxed);
     }
+    // Where the kernel refused it to the last instance.
+    // SAFETY: the slot has no instance.
+    unsafe { super::lend::take_back(region, block) }?;
     block.stack_guard.set(base);
     block.stack_low.set(base + layout.stack as usize);
     block.stack_high.set(base + layout.further as usize);
@@ -123,6 +130,7 @@ pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Resul
 }
 
 /// Leaves nothing of an instance in its stack, state and tables. `state_bytes` and `table_bytes` are what it may have used.
+/// Answers how many bytes of the three stay in memory at most.
 ///
 /// # Safety
 ///
@@ -133,7 +141,7 @@ pub unsafe fn clean(
     state_bytes: u32,
     table_bytes: usize,
     stack: Stack,
-) -> Result<()> {
+) -> Result<u64> {
     let state = block.vmctx.get() - state_bytes as usize;
     // SAFETY: the state and the tables are accessible since `prepare`, and end at vmctx and where the state begins.
     unsafe { std::ptr::write_bytes(state as *mut u8, 0, state_bytes as usize) };
@@ -141,13 +149,21 @@ pub unsafe fn clean(
     unsafe { std::ptr::write_bytes(tables(region, block) as *mut u8, 0, table_bytes) };
     // SAFETY: the caller's promise.
     unsafe { super::lend::take_back(region, block) }?;
+    let length = region.layout.sizes.stack;
+    let mut kept_stack = length.min(KEPT_STACK);
     if stack == Stack::Deep || was_deep(region, block) {
         let from = u64::from(block.slot.get()) * region.layout.stride + region.layout.stack;
-        let length = region.layout.sizes.stack;
         // SAFETY: the caller's promise; the stack is accessible since `prepare`.
         unsafe { region.slots().discard(from as usize, length as usize) }?;
+        kept_stack = 0;
     }
-    Ok(())
+    Ok(kept_stack + used_bytes(state_bytes, table_bytes))
+}
+
+/// Bytes of the pages that state and tables of these sizes use.
+pub(super) fn used_bytes(state_bytes: u32, table_bytes: usize) -> u64 {
+    u64::from(state_bytes).next_multiple_of(PAGE_SIZE)
+        + (table_bytes as u64).next_multiple_of(PAGE_SIZE)
 }
 
 /// Whether the guest's stack has been used so far down that keeping its pages would be a waste. Frames hold return addresses, so of
@@ -156,9 +172,14 @@ fn was_deep(region: &Region, block: &ControlBlock) -> bool {
     if region.layout.sizes.stack <= KEPT_STACK {
         return false;
     }
-    let at = (block.stack_high.get() - KEPT_STACK as usize - PROBE * 8) as *const u64;
-    // SAFETY: the words are on the slot's stack, which is longer than that; the guest does not run.
-    (0..PROBE).any(|word| unsafe { at.add(word).read_volatile() } != 0)
+    let words = if region.config.budget_bytes == 0 {
+        PROBE
+    } else {
+        CAREFUL_PROBE
+    };
+    let at = (block.stack_high.get() - KEPT_STACK as usize - words * 8) as *const u64;
+    // SAFETY: the words are on the slot's stack, which is at least a page longer than what is kept; the guest does not run.
+    (0..words).any(|word| unsafe { at.add(word).read_volatile() } != 0)
 }
 
 /// What is known of a stack that is to be cleaned.

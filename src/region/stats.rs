@@ -24,6 +24,8 @@ pub struct Counters {
     pub traps: [AtomicU64; TRAP_ROWS],
     /// Instances that are suspended or preempted now.
     pub waiting: AtomicU64,
+    /// How often slots had to give back what they keep.
+    pub given_back: AtomicU64,
 }
 
 /// The counters at one moment, and what else there is to know.
@@ -55,6 +57,10 @@ pub struct RegionStats {
     pub deferred: u64,
     /// Signals of the host's that guests made the kernel drop, in the whole process.
     pub lost_signals: u64,
+    /// Bytes that slots keep in memory for their next guests, as the budget counts.
+    pub kept_bytes: u64,
+    /// How often slots gave them back for the budget, or when the region was trimmed.
+    pub given_back: u64,
 }
 
 impl Counters {
@@ -81,6 +87,7 @@ impl Counters {
             trapped: read(&self.trapped),
             terminated: read(&self.terminated),
             waiting: read(&self.waiting),
+            given_back: read(&self.given_back),
             traps: std::array::from_fn(|row| read(&self.traps[row])),
             ..RegionStats::default()
         }

@@ -11,6 +11,7 @@ use super::classify::{Facts, Place, Slot, Verdict, classify};
 use super::{ANOMALIES, LOST_SIGNALS, forward, frame_bytes, stop, stop_signal};
 use crate::control::{ControlBlock, Trap, exit, state};
 use crate::module::CodeImage;
+use crate::region::seal::{Opening, open};
 use crate::{context, region};
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use lucet_format::trap::TrapCode;
@@ -56,7 +57,11 @@ pub unsafe fn handle(signal: c_int, info: *mut siginfo_t, context: *mut ucontext
 }
 
 fn decide(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> bool {
-    if is_write_to_read_only(signal, info, context) && opens_a_memory(info) {
+    let opening = match is_write_to_read_only(signal, info, context) {
+        true => open_memory(info),
+        false => Opening::NotSealed,
+    };
+    if opening == Opening::Done {
         return true;
     }
     let block = region::ranges::find_by_stack(register(context, libc::REG_RSP));
@@ -66,6 +71,10 @@ fn decide(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> bool {
             if signal_lost {
                 LOST_SIGNALS.fetch_add(1, Ordering::Relaxed);
             }
+            let code = match opening {
+                Opening::Refused => TrapCode::Resource,
+                Opening::NotSealed | Opening::Done => code,
+            };
             leave(block, context, &facts, code);
             true
         }
@@ -95,10 +104,10 @@ fn is_write_to_read_only(signal: c_int, info: &siginfo_t, context: &ucontext_t) 
 }
 
 /// A write to a sealed memory, whoever writes, is no error: the memory is opened, and the write is done again.
-fn opens_a_memory(info: &siginfo_t) -> bool {
+fn open_memory(info: &siginfo_t) -> Opening {
     // SAFETY: the signal is a fault's, for which the word is the address.
     let address = unsafe { info.si_addr() } as usize;
-    region::ranges::find(address).is_some_and(|block| region::seal::open(block, address))
+    region::ranges::find(address).map_or(Opening::NotSealed, |block| open(block, address))
 }
 
 fn collect(

@@ -97,6 +97,7 @@ AT(lucet_region_config, flags, 76);
 AT(lucet_region_config, log, 80);
 AT(lucet_region_config, log_data, 88);
 AT(lucet_region_config, handler_stack_bytes, 96);
+AT(lucet_region_config, budget_bytes, 112);
 
 SIZE(lucet_region_stats, 400);
 AT(lucet_region_stats, capacity, 8);
@@ -105,6 +106,8 @@ AT(lucet_region_stats, trapped, 48);
 AT(lucet_region_stats, terminated, 56);
 AT(lucet_region_stats, resident_bytes, 64);
 AT(lucet_region_stats, traps, 80);
+AT(lucet_region_stats, kept_bytes, 360);
+AT(lucet_region_stats, given_back, 368);
 
 SIZE(lucet_limits, 96);
 AT(lucet_limits, memory_bytes, 8);

@@ -174,6 +174,196 @@ static void wrong_kinds(void) {
   lucet_region_release(region);
 }
 
+static lucet_region_stats stats_of(const lucet_region *region) {
+  lucet_region_stats stats = lucet_region_stats_default();
+  OK(lucet_region_get_stats(region, &stats));
+  return stats;
+}
+
+/* Makes `count` instances, has each write to some pages, and releases them: idle slots keep memory then. */
+static void use(lucet_region *region, const lucet_module *module, int count) {
+  lucet_instance *guests[8];
+  uint8_t *bytes = NULL;
+  for (int round = 0; round < 3; round++) {
+    for (int at = 0; at < count; at++) {
+      guests[at] = fixture_instance(region, module, NULL);
+      EQUAL(RUN2(guests[at], "add", at, 1), at + 1);
+      OK(lucet_instance_view_mut(guests[at], 0, 0, 40000, &bytes));
+      memset(bytes, 0x5a, 40000);
+    }
+    for (int at = 0; at < count; at++)
+      OK(lucet_instance_release(guests[at]));
+  }
+}
+
+/* Idle slots keep what their guests write, until the region is trimmed. */
+static void trimming(void) {
+  lucet_region *region = fixture_region(4);
+  lucet_module *module = fixture_module("everything", NULL);
+  lucet_instance *guest = NULL;
+  lucet_region_stats before, after;
+  use(region, module, 4);
+  before = stats_of(region);
+  CHECK(before.kept_bytes >= 4 * 40000);
+  CHECK(before.resident_bytes >= 4 * 40000 && before.resident_bytes <= before.kept_bytes);
+  EQUAL(before.given_back, 0);
+  OK(lucet_region_trim(region, before.kept_bytes)); /* as much as there is */
+  EQUAL(stats_of(region).kept_bytes, before.kept_bytes);
+  OK(lucet_region_trim(region, before.kept_bytes - 1)); /* one slot's worth less */
+  after = stats_of(region);
+  CHECK(after.kept_bytes < before.kept_bytes && after.kept_bytes >= before.kept_bytes / 2);
+  EQUAL(after.given_back, 1);
+  guest = fixture_instance(region, module,
+                           NULL); /* takes the slot that was released last, which has kept everything */
+  OK(lucet_region_trim(region, 0));
+  after = stats_of(region);
+  EQUAL(after.given_back, 3);
+  CHECK(after.kept_bytes > 0 && after.kept_bytes < before.kept_bytes / 3); /* the living one's */
+  EQUAL(RUN2(guest, "add", 2, 3), 5);
+  OK(lucet_instance_release(guest));
+  OK(lucet_region_trim(region, 0));
+  after = stats_of(region);
+  EQUAL(after.kept_bytes, 0);
+  CHECK(after.resident_bytes < 4096);
+  use(region, module, 4); /* and everything works as before */
+  CHECK(stats_of(region).kept_bytes == before.kept_bytes);
+  STATUS(LUCET_NULL_ARGUMENT, lucet_region_trim(NULL, 0));
+  lucet_module_release(module);
+  lucet_region_release(region);
+}
+
+/* With a budget, slots that have been idle for longest make room, and the last gives its own memory up. */
+static void budgets(void) {
+  lucet_region_config config = lucet_region_config_default();
+  lucet_module *module = fixture_module("everything", NULL);
+  lucet_region *region = NULL;
+  lucet_instance *guest = NULL;
+  lucet_region_stats stats;
+  uint64_t each = 0;
+  config.instances = 4;
+  NEED(lucet_region_new(&config, &region));
+  use(region, module, 1);
+  each = stats_of(region).kept_bytes;
+  lucet_region_release(region);
+
+  config.budget_bytes = 2 * each + 4096;
+  NEED(lucet_region_new(&config, &region));
+  use(region, module, 4);
+  stats = stats_of(region);
+  CHECK(stats.kept_bytes <= config.budget_bytes && stats.kept_bytes >= each);
+  CHECK(stats.resident_bytes <= config.budget_bytes);
+  CHECK(stats.given_back >= 2);
+  lucet_region_release(region);
+
+  config.budget_bytes = 4096; /* less than any slot wants */
+  NEED(lucet_region_new(&config, &region));
+  use(region, module, 4);
+  stats = stats_of(region);
+  EQUAL(stats.kept_bytes, 0);
+  CHECK(stats.resident_bytes <= config.budget_bytes);
+  guest = fixture_instance(region, module, NULL);
+  for (int round = 0; round < 3; round++) {
+    EQUAL(RUN1(guest, "load8", 20000), 0); /* given back is as good as restored */
+    OK(lucet_instance_write(guest, 0, 20000, "x", 1));
+    OK(lucet_instance_reset(guest));
+  }
+  STATUS(LUCET_LIMIT, lucet_region_prefault(region, module, 1));
+  OK(lucet_instance_release(guest));
+  lucet_region_release(region);
+  lucet_module_release(module);
+}
+
+static long page_faults(void) {
+  struct rusage usage;
+  EQUAL(getrusage(RUSAGE_THREAD, &usage), 0);
+  return usage.ru_minflt;
+}
+
+/* Faults of the first request in each of the region's four slots. */
+static long first_requests(lucet_region *region, const lucet_module *module) {
+  lucet_instance *guests[4];
+  long before = page_faults();
+  for (int at = 0; at < 4; at++) {
+    guests[at] = fixture_instance(region, module, NULL);
+    EQUAL(RUN2(guests[at], "add", at, 1), at + 1);
+  }
+  before = page_faults() - before;
+  for (int at = 0; at < 4; at++)
+    OK(lucet_instance_release(guests[at]));
+  return before;
+}
+
+/* The first request in a slot that has been made ready faults no page. */
+static void prefaulting(void) {
+  lucet_region *region = fixture_region(4), *cold = fixture_region(4);
+  lucet_module *module = fixture_module("everything", NULL), *other = fixture_module("late_segment", NULL),
+               *unlinked = NULL;
+  long faults = 0, cold_faults = 0;
+  use(cold, module, 1); /* what guests write is known by now, and the library's own pages are there */
+  OK(lucet_region_prefault(region, module, 4));
+  CHECK(stats_of(region).kept_bytes >= 4 * 40000);
+  CHECK(stats_of(region).resident_bytes >= 4 * 40000);
+  EQUAL(stats_of(region).live, 0);
+  faults = first_requests(region, module);
+  lucet_region_release(cold);
+  cold = fixture_region(4);
+  cold_faults = first_requests(cold, module);
+  CHECK(faults + 8 <= cold_faults);
+  CHECK(faults <= 4);
+  OK(lucet_region_prefault(region, module, 0));
+  OK(lucet_region_prefault(region, module, 100)); /* more than there are */
+  OK(lucet_region_prefault(region, other, 2));    /* slots of another module, since there are no others */
+  first_requests(region, module);
+  NEED(lucet_module_load_file(guest_path("everything"), NULL, NULL, &unlinked));
+  STATUS(LUCET_UNLINKED, lucet_region_prefault(region, unlinked, 1));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_region_prefault(NULL, module, 1));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_region_prefault(region, NULL, 1));
+  lucet_module_release(unlinked);
+  unlinked = fixture_module("large", NULL);
+  STATUS(LUCET_INCOMPATIBLE, lucet_region_prefault(region, unlinked, 1));
+  lucet_module_release(unlinked);
+  lucet_module_release(other);
+  lucet_module_release(module);
+  lucet_region_release(cold);
+  lucet_region_release(region);
+}
+
+/* A host that writes through a view of an instance that is gone is found out. */
+static void verifying(void) {
+  lucet_region_config config = lucet_region_config_default();
+  lucet_module *module = fixture_module("everything", NULL);
+  struct lines lines = {0};
+  lucet_region *region = NULL;
+  lucet_instance *guest = NULL;
+  uint8_t *late = NULL;
+  config.instances = 2;
+  config.flags = LUCET_REGION_VERIFY;
+  config.log = log_line;
+  config.log_data = &lines;
+  NEED(lucet_region_new(&config, &region));
+  use(region, module, 1);
+  guest = fixture_instance(region, module, NULL);
+  for (int round = 0; round < 4; round++) {
+    EQUAL(RUN1(guest, "grow", 2), 1);
+    OK(lucet_instance_view_mut(guest, 0, 0, 3 * 65536, &late));
+    memset(late, 0x11, 100 + 30000 * (size_t)round);
+    OK(lucet_instance_reset(guest));
+  }
+  OK(lucet_instance_release(guest));
+  EQUAL(lines.count, 0);
+  late[100] = 1; /* a page that guests write, so it is writable */
+  FAILS(LUCET_POISONED, "not clean", lucet_instance_new(region, module, NULL, NULL, &guest));
+  CHECK(guest == NULL);
+  EQUAL(lines.count, 1);
+  guest = fixture_instance(region, module, NULL); /* in the other slot */
+  OK(lucet_instance_release(guest));
+  guest = fixture_instance(region, module, NULL);
+  EQUAL(stats_of(region).live, 2); /* the slot that was written to is not used again */
+  OK(lucet_instance_release(guest));
+  lucet_module_release(module);
+  lucet_region_release(region);
+}
+
 int main(void) {
   lucet_region_config config = lucet_region_config_default();
   lucet_region *region = NULL;
@@ -184,5 +374,9 @@ int main(void) {
   fitting();
   statistics();
   wrong_kinds();
+  trimming();
+  budgets();
+  prefaulting();
+  verifying();
   return finish();
 }
