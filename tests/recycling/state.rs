@@ -1,10 +1,8 @@
 //! A reset instance, and a new one in a used slot, find nothing of what was there before.
 
-mod support;
-
+use crate::support::{self, Guest, create, i32, i64, sentence, small};
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED};
 use lucet::instance::{self, global, memory, table};
-use support::{Guest, create, i32, i64, sentence, small};
 
 /// Dirties everything a guest can: memory (initial and grown pages), globals, tables, segments.
 const DIRTY: &str = r#"(module

@@ -1,17 +1,16 @@
 //! Recycled memory equals fresh memory, whatever was written, by whom, and in which order.
 
-mod support;
-
+use crate::random::Random;
+use crate::support::{self, create, i32, i64, module, region};
 use lucet::abi::LUCET_RETURNED;
 use lucet::counted::Counted;
 use lucet::instance::{self, Handle, memory};
 use lucet::linker::Linker;
 use lucet::module::Module;
-use lucet::region::{Region, RegionConfig};
-use support::{create, i32, i64, module, region};
+use lucet::region::RegionConfig;
 
 /// Twelve pages of wasm memory with data in three places; `fill` writes a byte to a range, `spread` one byte every so often.
-const DATA: &str = r#"(module
+pub const DATA: &str = r#"(module
     (memory (export "memory") 12 20) (data (i32.const 0) "first") (data (i32.const 70000) "second") (data (i32.const 500000) "third")
     (global (export "g") (mut i64) (i64.const 5))
     (func (export "fill") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2)))
@@ -27,14 +26,14 @@ const DATA: &str = r#"(module
     (func (export "set") (param i64) (global.set 0 (local.get 0))))"#;
 
 /// The same functions over memory without data.
-const PLAIN: &str = r#"(module
+pub const PLAIN: &str = r#"(module
     (memory (export "memory") 3 9)
     (func (export "fill") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2)))
     (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
 
-const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
 
-fn one_slot(keep: u64) -> RegionConfig {
+pub fn one_slot(keep: u64) -> RegionConfig {
     RegionConfig {
         instances: 1,
         keep_resident_bytes: keep,
@@ -42,32 +41,19 @@ fn one_slot(keep: u64) -> RegionConfig {
     }
 }
 
-fn contents(handle: Handle) -> &'static [u8] {
+pub fn contents(handle: Handle) -> &'static [u8] {
     let (address, length) = memory::memory(handle, 0).expect("a memory");
     // SAFETY: the memory is readable while the instance lives and does not grow; each test looks at it before going on.
     unsafe { std::slice::from_raw_parts(address as *const u8, length) }
 }
 
 /// What a fresh instance holds, from a region that has had no other.
-fn fresh(module: &Counted<Module>) -> Vec<u8> {
+pub fn fresh(module: &Counted<Module>) -> Vec<u8> {
     let region = region(&one_slot(0));
     let handle = create(&region, module);
     let copy = contents(handle).to_vec();
     instance::release(handle).expect("released");
     copy
-}
-
-/// A small generator, so that failures repeat.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit
-    }
 }
 
 /// Does something to the instance's memory; answers whether it was left running well.
@@ -119,7 +105,7 @@ fn disturb(handle: Handle, random: &mut Random, pages: usize) {
 }
 
 /// `read(2)` into a view: the kernel does not fault, it refuses.
-fn kernel_writes(handle: Handle, at: usize) {
+pub fn kernel_writes(handle: Handle, at: usize) {
     let view = memory::view_mut(handle, 0, at as u64, 8).expect("within memory");
     let mut ends = [0; 2];
     // SAFETY: plain system calls on descriptors of this function and a checked view.
@@ -223,33 +209,4 @@ fn traps_anywhere_leave_nothing() {
         );
     }
     instance::release(handle).expect("released");
-}
-
-/// Steady cycles make no system call: counted by tracing a child process would be heavy, so the kernel's own count of page faults
-/// and context stands for it: a cycle whose pages are hot has none.
-#[test]
-fn steady_cycles_fault_no_page() {
-    let linker = Linker::new().expect("a linker");
-    let module = module(DATA, &linker);
-    let region = region(&one_slot(1 << 20));
-    let cycle = |region: &Counted<Region>| {
-        let handle = create(region, &module);
-        instance::run(handle, b"spread", &[i32(100), i32(8192), i32(10)]).expect("runs");
-        instance::release(handle).expect("released");
-    };
-    (0..50).for_each(|_| cycle(&region));
-    let before = minor_faults();
-    (0..500).for_each(|_| cycle(&region));
-    let faults = minor_faults() - before;
-    assert!(faults < 50, "{faults} page faults in 500 cycles");
-}
-
-/// Page faults of this thread.
-fn minor_faults() -> i64 {
-    // SAFETY: all-zero bytes are a value of this C struct, which the call fills.
-    unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage), 0);
-        usage.ru_minflt
-    }
 }

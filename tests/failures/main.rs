@@ -1,0 +1,3 @@
+//! What happens when the system has nothing left.
+
+mod allocations;
