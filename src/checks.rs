@@ -20,6 +20,7 @@
 use crate::abi::lucet_check;
 use crate::error::{Result, Status, error};
 use crate::module::signature::{self, MAX_PARAMETERS};
+pub use lucet_format::checks::{access, kind};
 use lucet_format::value::ValueType;
 use std::ffi::c_void;
 
@@ -34,38 +35,6 @@ const NONE: lucet_check = lucet_check {
 
 /// The digit of a packed type that says "see the check".
 pub const CHECKED: u64 = 8;
-
-/// `lucet_check.kind`, low four bits.
-pub mod kind {
-    /// At most `limit`.
-    pub const UNSIGNED: u8 = 1;
-    /// Fits `limit` bits, sign included.
-    pub const SIGNED: u8 = 2;
-    /// A Unicode scalar value.
-    pub const CHAR: u8 = 3;
-    /// No bits but those of `limit`.
-    pub const FLAGS: u8 = 4;
-    /// One of `limit` numbers (`uint32_t`) at `of`.
-    pub const ONE_OF: u8 = 5;
-    /// Address and number of elements; a struct of pointer and `size_t`.
-    pub const SLICE: u8 = 7;
-    /// Address of one object; a pointer.
-    pub const OBJECT: u8 = 8;
-    /// The bits of the kind; those above are the access.
-    pub const MASK: u8 = 15;
-}
-
-/// `lucet_check.kind`, high four bits.
-pub mod access {
-    /// The host function reads.
-    pub const READ: u8 = 0x10;
-    /// The host function writes.
-    pub const WRITE: u8 = 0x20;
-    /// It is text in UTF-8.
-    pub const UTF8: u8 = 0x40;
-    /// The host function gets a copy.
-    pub const COPY: u8 = 0x80;
-}
 
 /// Bytes that the copies of one call may take together: they lie on the host's stack.
 pub const COPY_BYTES: u32 = 4096;

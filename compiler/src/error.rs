@@ -50,6 +50,9 @@ pub enum Error {
         /// Why.
         message: String,
     },
+    /// A bindings file could not be read, or the module does not suit it.
+    #[error("bindings: {0}")]
+    Bindings(String),
     /// A mistake in the compiler itself.
     #[error("internal error: {0}")]
     Internal(String),

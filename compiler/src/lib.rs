@@ -8,6 +8,7 @@
 //! * `translate` turns the body of one function into Cranelift's intermediate representation;
 //! * `stubs` are the few pieces of code that are written byte by byte;
 //! * `compile` runs all of it, in parallel, and yields pieces of [`code::Code`] in a fixed order;
+//! * [`bindings`] are read from a file of the host's: C is made of them, and checks in compiled code;
 //! * [`object`] turns those into the file that `liblucet` loads.
 //!
 //! Invariants: no unsafe code; hostile input gives an [`Error`], never a panic, within limits on time and
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+pub mod bindings;
 pub mod code;
 mod compile;
 pub mod error;

@@ -12,10 +12,11 @@ mod output;
 use clap::{Parser, ValueEnum};
 use lucet_format::contract::{GUARD, RESERVATION, UNCHECKED_OFFSET_LIMIT};
 use lucet_format::{ABI_REVISION, FORMAT_REVISION, PAGE_SIZE};
+use lucetc::bindings::Bindings;
 use lucetc::limits::Limits;
 use lucetc::object::names::printable;
 use lucetc::options::{Emit, OptLevel, Options, RelaxedSimd, TargetCpu};
-use lucetc::{Error, object};
+use lucetc::{Error, bindings, object};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,8 +31,8 @@ const EXIT_INTERNAL: u8 = 70;
 #[derive(Parser)]
 #[command(name = "lucetc", version)]
 struct Arguments {
-    /// The module, in binary (.wasm) or text (.wat) format.
-    #[arg(required_unless_present = "print_format")]
+    /// The module, in binary (.wasm) or text (.wat) format. Headers and sources for hosts and guests need none.
+    #[arg(required_unless_present_any = ["print_format", "bindings"])]
     input: Option<PathBuf>,
     /// Where to write. The default is the input's name with the extension .so, or standard output for listings.
     #[arg(short, long)]
@@ -39,6 +40,9 @@ struct Arguments {
     /// What to write.
     #[arg(long, value_enum, default_value = "so")]
     emit: EmitArgument,
+    /// What the host offers and wants: see docs/bindings.md.
+    #[arg(long, value_name = "FILE")]
+    bindings: Option<PathBuf>,
     /// The CPU to compile for.
     #[arg(long, value_enum, default_value = "x86-64-v2")]
     target_cpu: CpuArgument,
@@ -131,6 +135,12 @@ enum EmitArgument {
     Clif,
     /// Assembly.
     Asm,
+    /// From the bindings: a C header with what the host implements.
+    HostHeader,
+    /// From the bindings: C that registers the host's functions.
+    HostSource,
+    /// From the bindings: a C header for guests.
+    GuestHeader,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -173,9 +183,9 @@ impl Arguments {
                 CpuArgument::Native => TargetCpu::Native,
             },
             listing: match self.emit {
-                EmitArgument::So => Emit::SharedObject,
                 EmitArgument::Clif => Emit::Clif,
                 EmitArgument::Asm => Emit::Asm,
+                _ => Emit::SharedObject,
             },
             relaxed_simd: match self.relaxed_simd {
                 RelaxedArgument::Deterministic => RelaxedSimd::Deterministic,
@@ -235,6 +245,7 @@ fn main() -> ExitCode {
     let input = arguments
         .input
         .as_deref()
+        .or(arguments.bindings.as_deref())
         .unwrap_or(Path::new("-"))
         .display()
         .to_string();
@@ -251,6 +262,12 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.print_format {
         return standard_output(format_description().as_bytes());
+    }
+    if let Some(generated) = generated(arguments)? {
+        return match &arguments.output {
+            Some(output) => write(output, generated.as_bytes()),
+            None => standard_output(generated.as_bytes()),
+        };
     }
     let path = arguments.input.as_deref().unwrap_or(Path::new("-"));
     let options = arguments.options();
@@ -272,6 +289,47 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(output) => write(output, listing.as_bytes()),
         None => standard_output(listing.as_bytes()),
     }
+}
+
+/// C made from the bindings alone, if that is what is asked for.
+fn generated(arguments: &Arguments) -> Result<Option<String>, Failure> {
+    let make = match arguments.emit {
+        EmitArgument::HostHeader => |bindings: &Bindings, file: &str, source: &str| {
+            bindings::c::host_header(bindings, file, source)
+        },
+        EmitArgument::HostSource => |bindings: &Bindings, file: &str, source: &str| {
+            let stem = file.strip_suffix(".c").unwrap_or(file);
+            bindings::c::host_source(bindings, file, &format!("{stem}.h"), source)
+        },
+        EmitArgument::GuestHeader => bindings::c::guest_header,
+        _ => return Ok(None),
+    };
+    let Some(path) = &arguments.bindings else {
+        return Err(Failure::Error("this needs --bindings".to_owned()));
+    };
+    let bindings = read_bindings(path)?;
+    let suffix = match arguments.emit {
+        EmitArgument::HostHeader => "host.h",
+        EmitArgument::HostSource => "host.c",
+        _ => "guest.h",
+    };
+    let default = PathBuf::from(format!("{}_{suffix}", bindings.name));
+    let output = arguments.output.as_ref().unwrap_or(&default);
+    Ok(Some(make(&bindings, &file_name(output), &file_name(path))))
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn read_bindings(path: &Path) -> Result<Bindings, Failure> {
+    /// Much more than anybody writes.
+    const MOST: u64 = 16 << 20;
+    let bytes = read(path, MOST)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::Error(format!("{} is not UTF-8", path.display())))?;
+    Ok(bindings::read(&file_name(path), &text)?)
 }
 
 /// Reads the input, and no more of it than the compiler takes.

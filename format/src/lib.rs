@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bytes;
+pub mod checks;
 pub mod contract;
 pub mod image;
 pub mod runtime;

@@ -32,9 +32,10 @@
  * Invariants: those of lucet/typed.h.
  *
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
-#ifndef LUCET_ARGUMENTS_H
+#ifndef LUCET_TYPED_H
+#include "../lucet.h" /* and that brings this file, in the middle of typed.h */
+#elif !defined(LUCET_ARGUMENTS_H)
 #define LUCET_ARGUMENTS_H
-#include "../lucet.h" /* without effect when lucet.h is on its way here */
 
 /* ---- what the function takes ---- */
 
@@ -69,6 +70,8 @@ typedef struct lucet_string {
     size_t count;                                                                                             \
   } Name
 
+LUCET_SLICE(lucet_u8s, const uint8_t);
+LUCET_SLICE(lucet_i8s, const int8_t);
 LUCET_SLICE(lucet_u16s, const uint16_t);
 LUCET_SLICE(lucet_i16s, const int16_t);
 LUCET_SLICE(lucet_u32s, const uint32_t);
@@ -77,6 +80,8 @@ LUCET_SLICE(lucet_u64s, const uint64_t);
 LUCET_SLICE(lucet_i64s, const int64_t);
 LUCET_SLICE(lucet_f32s, const float);
 LUCET_SLICE(lucet_f64s, const double);
+LUCET_SLICE(lucet_u8s_out, uint8_t);
+LUCET_SLICE(lucet_i8s_out, int8_t);
 LUCET_SLICE(lucet_u16s_out, uint16_t);
 LUCET_SLICE(lucet_i16s_out, int16_t);
 LUCET_SLICE(lucet_u32s_out, uint32_t);

@@ -15,7 +15,7 @@ for language in c cpp; do
   else
     compilers="g++ clang++-16" standards="c++11 c++14 c++17 c++20 gnu++17" extra="-Wold-style-cast -Wzero-as-null-pointer-constant"
   fi
-  for header in lucet.h lucet/typed.h lucet/arguments.h; do
+  for header in lucet.h lucet/typed.h lucet/arguments.h lucet/bindings.h; do
     printf '#include <%s>\n#include <%s>\n#include "%s/uses.h"\n' $header $header "$here" \
       >"$build/use_$(basename $header .h).$language"
     printf '#include <%s>\n' $header >"$build/alone_$(basename $header .h).$language"

@@ -1,0 +1,143 @@
+//! Bindings files: the C that is made of them, compared with checked-in files, and what is refused.
+//!
+//! With `LUCET_BLESS=1` the checked-in files are written instead: read the difference then.
+
+use lucetc::bindings::{self, Bindings, c};
+use std::path::PathBuf;
+
+fn directory() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bindings"))
+}
+
+fn read(file: &str) -> Bindings {
+    let text = std::fs::read_to_string(directory().join(file)).expect("the bindings file");
+    bindings::read(file, &text).expect("good bindings")
+}
+
+fn compare(file: &str, made: &str) {
+    let path = directory().join(file);
+    if std::env::var_os("LUCET_BLESS").is_some() {
+        std::fs::write(&path, made).expect("a directory to write to");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    for (number, (expected, made)) in expected.lines().zip(made.lines()).enumerate() {
+        assert_eq!(made, expected, "{file}, line {}", number + 1);
+    }
+    assert_eq!(made.lines().count(), expected.lines().count(), "{file}");
+}
+
+#[test]
+fn the_c_is_what_it_was() {
+    for name in ["kv", "http"] {
+        let source = format!("{name}.wit");
+        let bindings = read(&source);
+        let file = |what: &str| format!("{name}_{what}");
+        compare(
+            &file("host.h"),
+            &c::host_header(&bindings, &file("host.h"), &source),
+        );
+        compare(
+            &file("host.c"),
+            &c::host_source(&bindings, &file("host.c"), &file("host.h"), &source),
+        );
+        compare(
+            &file("guest.h"),
+            &c::guest_header(&bindings, &file("guest.h"), &source),
+        );
+    }
+}
+
+#[test]
+fn core_types_are_those_of_the_canonical_abi() {
+    let bindings = read("kv.wit");
+    let type_of = |module: &str, name: &str| {
+        let function = bindings.import(module, name).expect("a function");
+        let core = bindings.core_type(function, true);
+        let names = |types: &[lucet_format::value::ValueType]| {
+            types
+                .iter()
+                .map(|each| each.name())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        format!("{} -> {}", names(&core.parameters), names(&core.results))
+    };
+    let store = |name: &str| type_of("example:kv/store@0.1.0", name);
+    assert_eq!(store("get"), "i32 i32 i32 i32 -> i64");
+    assert_eq!(store("fetch"), "i32 i32 i32 -> ");
+    assert_eq!(store("line"), "i32 i32 i32 i64 i32 i32 -> ");
+    assert_eq!(store("ready"), " -> i32");
+    assert_eq!(store("letter"), "i32 i32 -> i32");
+    assert_eq!(type_of("$root", "log"), "i32 i32 i32 -> ");
+    let handle = &bindings.exports[0];
+    assert_eq!(handle.name, "handle");
+    let core = bindings.core_type(handle, false);
+    assert_eq!((core.parameters.len(), core.results.len()), (2, 1));
+}
+
+#[test]
+fn what_is_not_in_the_subset_is_refused_by_name_and_place() {
+    let cases = [
+        ("f: func(a: option<u8>);", "option as a parameter"),
+        ("f: func(a: result<u8>);", "result as a parameter"),
+        ("f: func(a: list<string>);", "holds text"),
+        (
+            "f: func() -> option<option<u8>>;",
+            "inside of something else",
+        ),
+        ("f: func(a: tuple<u8, u8>);", "tuple"),
+        ("variant v { a, b(u8) } f: func(a: v);", "variant"),
+        ("f: async func();", "async"),
+        (
+            "f: func(a: u8, b: u8, c: u8, d: u8, e: u8, g: u8, h: u8, i: u8, j: u8, k: u8, l: u8, m: u8, n: u8);",
+            "13 parameters",
+        ),
+        (
+            "/// @lucet param b out\nf: func(a: list<u8>);",
+            "\"b\", which is no parameter",
+        ),
+        (
+            "/// @lucet param a out\nf: func(a: string);",
+            "text is read",
+        ),
+        (
+            "/// @lucet param a out\nf: func(a: s32);",
+            "annotation for lists",
+        ),
+        (
+            "/// @lucet param a copy\nf: func(a: list<u8>);",
+            "needs a maximum",
+        ),
+        (
+            "/// @lucet param a copy, max 4097\nf: func(a: list<u8>);",
+            "needs a maximum",
+        ),
+        (
+            "/// @lucet param a copy, out, max 1\nf: func(a: list<u8>);",
+            "a copy of what is written",
+        ),
+        ("/// @lucet on-failure 1\nf: func();", "no single number"),
+        (
+            "/// @lucet on-failure 1\nf: func() -> string;",
+            "no single number",
+        ),
+        ("/// @lucet sideways\nf: func();", "does not exist here"),
+        ("f: func(a: nothing);", "nothing"),
+        ("f: func(", "expected"),
+        ("a-b: func(); a_b: func();", "x.wit"),
+    ];
+    for (body, part) in cases {
+        let text = format!("package a:b;\ninterface i {{\n{body}\n}}\n");
+        let refused = bindings::read("x.wit", &text).expect_err(body).to_string();
+        assert!(
+            refused.contains(part) && refused.contains("x.wit:"),
+            "{body}: {refused}"
+        );
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+    let two = "package a:b; world x {} world y {}";
+    let refused = bindings::read("x.wit", two)
+        .expect_err("two worlds")
+        .to_string();
+    assert!(refused.contains("at most one"), "{refused}");
+}

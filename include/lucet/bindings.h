@@ -1,0 +1,87 @@
+/* lucet/bindings.h: what code that lucetc generates from a bindings file needs: results of host functions that do not fit a
+ * number, written into the guest's memory. Header only; C99 to C++20.
+ *
+ * Not here: parameters, which lucet/arguments.h is about.
+ *
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef LUCET_BINDINGS_H
+#define LUCET_BINDINGS_H
+#include "../lucet.h"
+#include <string.h>
+
+/* Text or elements that a host function returns. The memory is the host's; it is copied into the guest right after the function
+ * has returned. `release`, if not NULL, is called with `data` then. Leave it alone for nothing. */
+typedef struct lucet_given {
+  const void *data;
+  size_t count; /* of bytes for text, else of elements */
+  void (*release)(void *data);
+} lucet_given;
+
+#ifdef __cplusplus
+#define LUCET_CAST_(Type, value) static_cast<Type>(value)
+#else
+#define LUCET_CAST_(Type, value) ((Type)(value))
+#endif
+
+#define LUCET_PUT_(bits, Type, name)                                                                         \
+  static inline void lucet_put_##name(uint8_t *to, Type value) { memcpy(to, &value, bits / 8); }
+LUCET_PUT_(8, uint8_t, u8)
+LUCET_PUT_(16, uint16_t, u16)
+LUCET_PUT_(32, uint32_t, u32)
+LUCET_PUT_(64, uint64_t, u64)
+LUCET_PUT_(32, float, f32)
+LUCET_PUT_(64, double, f64)
+
+/* Copies elements into memory that the guest's cabi_realloc gives, and stores address and count at `to`, in the guest's
+ * memory. False: the guest ends when the host function returns, by LUCET_TRAP_HOST without a cabi_realloc or with too many
+ * elements, by LUCET_TRAP_HOST_ARGUMENT when it answers an address that it does not have. It may run guest code. */
+static inline bool lucet_give_copy(lucet_call *call, uint8_t *to, const void *data, size_t count, size_t element,
+                                   size_t align) {
+  uint32_t address = 0, size = 0, trap = 0;
+  if (count > UINT32_MAX / element) {
+    trap = LUCET_TRAP_HOST;
+  } else if (count > 0) {
+    uint8_t *memory = LUCET_NULL_;
+    lucet_outcome outcome;
+    lucet_value arguments[4];
+    size = LUCET_CAST_(uint32_t, count * element);
+    arguments[0] = lucet_value_i32(0);
+    arguments[1] = lucet_value_i32(0);
+    arguments[2] = lucet_value_i32(LUCET_CAST_(int32_t, align));
+    arguments[3] = lucet_value_i32(LUCET_CAST_(int32_t, size));
+    if (lucet_call_run(call, "cabi_realloc", arguments, 4, &outcome)) {
+      trap = LUCET_TRAP_HOST;
+    } else if (outcome.kind != LUCET_RETURNED) {
+      return false; /* the guest ends as its allocator did */
+    } else {
+      if (outcome.value_count == 1 && outcome.values[0].type == LUCET_I32) 
+        address = LUCET_CAST_(uint32_t, outcome.values[0].of.i32);
+      if (!address || address % align ||
+          lucet_instance_view_mut(lucet_call_instance(call), 0, address, size, &memory))
+        trap = LUCET_TRAP_HOST_ARGUMENT;
+      else
+        memcpy(memory, data, size);
+    }
+  }
+  if (trap) {
+    if (lucet_call_trap(call, trap)) return false;
+    return false;
+  }
+  lucet_put_u32(to, address ? address : LUCET_CAST_(uint32_t, align));
+  lucet_put_u32(to + 4, LUCET_CAST_(uint32_t, count));
+  return true;
+}
+
+/* The same with what a host function has returned. */
+static inline bool lucet_give(lucet_call *call, uint8_t *to, const lucet_given *from, size_t element, size_t align) {
+  const bool done = lucet_give_copy(call, to, from->data, from->count, element, align);
+  union {
+    const void *constant;
+    void *data;
+  } kept;
+  kept.constant = from->data;
+  if (from->release) from->release(kept.data);
+  return done;
+}
+
+#endif

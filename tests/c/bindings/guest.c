@@ -1,0 +1,77 @@
+/* guest.c: a guest of kv.wit, in C without a library. Exports call the imports and answer what came of it. */
+#include "kv_guest.h"
+
+#define EXPORT(name) __attribute__((export_name(name)))
+static uint8_t heap[65536];
+static size_t used;
+static int failing;
+
+EXPORT("cabi_realloc") void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size) {
+  void *made;
+  (void)old;
+  (void)old_size;
+  if (failing == 1) __builtin_trap();
+  if (failing == 2) return (void *)0xfffffff0;
+  used = (used + align - 1) / align * align;
+  made = heap + used;
+  used += size;
+  return made;
+}
+
+static bool same(const void *a, const char *b, size_t size) {
+  for (size_t i = 0; i < size; i++)
+    if (((const char *)a)[i] != b[i]) return false;
+  return true;
+}
+
+EXPORT("get") int64_t get(void) {
+  static uint8_t value[8];
+  const int64_t length = store_get("colour", 6, value, sizeof value);
+  return same(value, "blue", 4) ? length : -100;
+}
+EXPORT("get_far") int64_t get_far(void) { return store_get("colour", 6, (uint8_t *)0x7f000000, 1); }
+EXPORT("set") void set(int32_t how, int32_t may) {
+  store_set("shape", 5, (const uint8_t *)"round", 5, (store_durability)how, (store_rights)may);
+}
+EXPORT("fetch") int32_t fetch(int32_t how) {
+  lucet_guest_list value;
+  store_why why = 0;
+  failing = how == 3 ? 1 : how == 4 ? 2 : 0;
+  if (!store_fetch(how == 1 ? "nothing" : "colour", how == 1 ? 7 : 6, &value, &why)) return -1 - why;
+  return value.count == 4 && same(value.data, "blue", 4) ? 4 : -100;
+}
+EXPORT("name") int32_t name(int32_t number) {
+  lucet_guest_text text;
+  if (!store_name((uint8_t)number, &text)) return -1;
+  return same(text.data, "number one", text.count) ? (int32_t)text.count : -100;
+}
+EXPORT("sum") double sum(void) {
+  static const double numbers[] = {0.5, 1.5, 40};
+  return store_sum(numbers, 3);
+}
+EXPORT("line") int64_t line(void) {
+  static const store_point points[] = {{1, 10, STORE_DURABILITY_SYNCED}, {2, 20, STORE_DURABILITY_RELAXED}};
+  const store_point last = {3, 30, STORE_DURABILITY_SYNCED};
+  store_point sum;
+  store_line(points, 2, &last, &sum);
+  return sum.c == STORE_DURABILITY_SYNCED ? sum.x * 100 + sum.y : -1;
+}
+EXPORT("largest") int64_t largest(void) {
+  store_item item;
+  store_largest(&item);
+  return same(item.key.data, "colour", item.key.count) ? (int64_t)item.size : -1;
+}
+EXPORT("ready") int32_t ready(void) { return store_ready(); }
+EXPORT("letter") int32_t letter(int32_t c) {
+  app_log(3, "letter", 6);
+  return store_letter((uint32_t)c, -128);
+}
+EXPORT("handle") void *handle(const char *request, size_t size) {
+  static struct {
+    const char *data;
+    size_t size;
+  } answer;
+  answer.data = size ? request + 1 : request;
+  answer.size = size ? size - 1 : 0;
+  return &answer;
+}

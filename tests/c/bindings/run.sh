@@ -1,0 +1,43 @@
+#!/bin/sh
+# bindings/run.sh BUILD_DIR: makes C of kv.wit and http.wit with the installed lucetc, compiles it in every standard without a
+# warning, and runs a host and a guest with it. CLANG names a clang that knows wasm32.
+set -eu
+: "${LUCET_PREFIX:?set LUCET_PREFIX to an installed prefix}"
+here=$(cd "$(dirname "$0")" && pwd)
+files=$here/../../../compiler/tests/bindings
+build=$1/bindings
+clang=${CLANG:-clang-16}
+lucetc=$LUCET_PREFIX/bin/lucetc
+warnings="-Wall -Wextra -pedantic -Wconversion -Wshadow -Werror"
+rm -rf "$build"
+mkdir -p "$build"
+cd "$build"
+for name in kv http; do
+  for what in host-header:host.h host-source:host.c guest-header:guest.h; do
+    "$lucetc" --bindings "$files/$name.wit" --emit "${what%:*}" -o "${name}_${what#*:}"
+  done
+  cp ${name}_host.c ${name}_host.cpp
+  count=0
+  for standard in c99 c11 c17 c2x; do
+    gcc -std=$standard $warnings -Wstrict-prototypes -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.c
+    $clang -std=$standard $warnings -Wstrict-prototypes -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.c
+    echo "#include \"${name}_guest.h\"" | $clang --target=wasm32 -std=$standard $warnings -I. -fsyntax-only -x c -
+    count=$((count + 3))
+  done
+  for standard in c++11 c++17 c++20; do
+    g++ -std=$standard $warnings -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.cpp
+    $clang -xc++ -std=$standard $warnings -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.cpp
+    echo "#include \"${name}_guest.h\"" | $clang --target=wasm32 -std=$standard $warnings -I. -fsyntax-only -x c++ -
+    count=$((count + 3))
+  done
+done
+$clang --target=wasm32 -O1 -nostdlib $warnings -I. -Wl,--no-entry -o kv.wasm "$here/guest.c"
+"$lucetc" kv.wasm -o kv.so
+link="-I. -I$LUCET_PREFIX/include -L$LUCET_PREFIX/lib -llucet"
+export LD_LIBRARY_PATH="$LUCET_PREFIX/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+gcc -std=c99 $warnings "$here/host.c" kv_host.c -o host_c $link
+cp "$here/host.c" host.cpp
+g++ -std=c++17 $warnings host.cpp kv_host.cpp -o host_cpp $link
+./host_c kv.so
+./host_cpp kv.so
+echo "$count times compiled; $(./host_c kv.so)"
