@@ -538,11 +538,12 @@ typedef struct lucet_limits {
   // LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
   uint64_t deadline_ns;
   // CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
-  // before. What host functions use counts.
+  // before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
   uint64_t cpu_ns;
   // Not in this release: 0.
   uint64_t fuel;
-  // The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there.
+  // The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
+  // from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
   uint64_t slice_ns;
   // What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
   // LUCET_STOP_NESTED. 0: as much as a slice.

@@ -1,14 +1,19 @@
-//! Threads that run guests: who they are, and the timer that each of them has.
+//! Threads that run guests: who they are, and the timers that each of them has.
 //!
 //! A [`Runner`] is taken when a thread is prepared for guests and given back when the thread ends. Runners are never
 //! unmapped: killers and signal handlers hold on to their addresses without asking anybody.
 //!
-//! Invariants: `tid` and `timer` belong to the thread that has taken the runner; `current` and what hangs on it is
-//! changed by that thread outside of signal handlers, and read by its handler; the timer is armed for `armed`, or earlier.
+//! Invariants: `tid` and `alarm` belong to the thread that has taken the runner; `current` and what hangs on it is
+//! changed by that thread outside of signal handlers, and read by its handler.
 //!
 //! What is done when a timer fires is in [`crate::signal`].
 
-use crate::control::{ControlBlock, Times};
+mod alarm;
+mod timer;
+
+pub use alarm::Alarm;
+
+use crate::control::ControlBlock;
 use crate::error::{Error, Result, Status, error};
 use crate::mapping::{Access, Mapping};
 use crate::process;
@@ -26,10 +31,8 @@ pub struct Runner {
     pub process: AtomicU64,
     /// The kernel's number of the thread; 0: nobody's.
     pub tid: AtomicI32,
-    /// The kernel's number of its timer; [`NO_TIMER`] without one.
-    timer: AtomicI32,
-    /// When the timer fires, in nanoseconds of CLOCK_MONOTONIC.
-    armed: AtomicU64,
+    /// Its timers.
+    pub alarm: Alarm,
     /// The innermost run with times.
     pub current: AtomicPtr<ControlBlock>,
     /// A guest that could not be stopped yet: something else ran on top of it.
@@ -38,7 +41,6 @@ pub struct Runner {
     pub token: AtomicU64,
 }
 
-const NO_TIMER: i32 = -1;
 /// Threads of a process that have been prepared for guests and have not ended.
 const CAPACITY: usize = 1 << 16;
 
@@ -56,8 +58,13 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     free: Vec::new(),
 });
 
-/// The runner with this number. Async-signal-safe.
-pub fn by_number(number: usize) -> Option<&'static Runner> {
+/// The runner whose timer's signal has this value, and whether it is that of its own time. Async-signal-safe.
+pub fn by_value(value: usize) -> Option<(&'static Runner, bool)> {
+    let (number, own) = alarm::meaning(value);
+    Some((by_number(number)?, own))
+}
+
+fn by_number(number: usize) -> Option<&'static Runner> {
     (number < COUNT.load(Ordering::Acquire)).then(|| {
         let base = BASE.load(Ordering::Acquire) as *const Runner;
         // SAFETY: runners below COUNT are initialised and never unmapped.
@@ -125,7 +132,8 @@ fn extend(pool: &mut Pool) -> Result<usize> {
 
 /// Gives a runner back: its thread runs no guests any more.
 pub fn give_back(runner: &'static Runner) {
-    runner.delete_timer();
+    let created_here = runner.process.load(Ordering::Relaxed) == process::current();
+    runner.alarm.delete(created_here);
     runner.tid.store(0, Ordering::Release);
     let number = runner.number();
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,8 +182,7 @@ impl Runner {
         Runner {
             process: AtomicU64::new(0),
             tid: AtomicI32::new(0),
-            timer: AtomicI32::new(NO_TIMER),
-            armed: AtomicU64::new(Times::NEVER),
+            alarm: Alarm::none(),
             current: AtomicPtr::new(std::ptr::null_mut()),
             retry: AtomicPtr::new(std::ptr::null_mut()),
             token: AtomicU64::new(0),
@@ -190,11 +197,9 @@ impl Runner {
     /// Notes which thread this is: when it is prepared for guests, and again in the child of a fork.
     fn introduce(&self, number: usize, signal: i32) {
         self.tid.store(own_tid(), Ordering::Release);
-        self.armed.store(Times::NEVER, Ordering::Relaxed);
         self.current.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.retry.store(std::ptr::null_mut(), Ordering::Relaxed);
-        self.timer
-            .store(create_timer(signal, number), Ordering::Release);
+        self.alarm.create(signal, number);
         self.process.store(process::current(), Ordering::Release);
     }
 
@@ -202,87 +207,4 @@ impl Runner {
     pub fn after_fork(&self, signal: i32) {
         self.introduce(self.number(), signal);
     }
-
-    fn delete_timer(&self) {
-        let timer = self.timer.swap(NO_TIMER, Ordering::AcqRel);
-        if timer != NO_TIMER && self.process.load(Ordering::Relaxed) == process::current() {
-            // SAFETY: the kernel's number of a timer of ours.
-            unsafe { libc::syscall(libc::SYS_timer_delete, timer) };
-        }
-    }
-
-    /// Whether times can be kept.
-    pub fn has_timer(&self) -> bool {
-        self.timer.load(Ordering::Relaxed) != NO_TIMER
-    }
-
-    /// Makes sure that the timer fires at `time` or earlier. A system call only if it would not.
-    #[inline]
-    pub fn arm(&self, time: u64) {
-        if time < self.armed.load(Ordering::Relaxed) {
-            self.arm_now(time);
-        }
-    }
-
-    /// Notes that the timer has fired.
-    pub fn disarmed(&self) {
-        self.armed.store(Times::NEVER, Ordering::Relaxed);
-    }
-
-    /// Sets the timer, from any thread. Async-signal-safe. False: there is none.
-    pub fn arm_now(&self, time: u64) -> bool {
-        let timer = self.timer.load(Ordering::Acquire);
-        if timer == NO_TIMER {
-            return false;
-        }
-        self.armed.store(time, Ordering::Relaxed);
-        const SECOND: u64 = 1_000_000_000;
-        // Zero would mean: never.
-        let time = time.max(1);
-        let when = libc::itimerspec {
-            it_interval: libc::timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
-            it_value: libc::timespec {
-                tv_sec: (time / SECOND) as i64,
-                tv_nsec: (time % SECOND) as i64,
-            },
-        };
-        // SAFETY: the kernel reads a valid struct, or refuses a timer that is gone.
-        let answer = unsafe {
-            libc::syscall(
-                libc::SYS_timer_settime,
-                timer,
-                libc::TIMER_ABSTIME,
-                &raw const when,
-                std::ptr::null_mut::<libc::itimerspec>(),
-            )
-        };
-        answer == 0
-    }
-}
-
-/// A one-shot timer that signals this thread; [`NO_TIMER`] when the system gives none.
-fn create_timer(signal: i32, number: usize) -> i32 {
-    if signal == 0 {
-        return NO_TIMER;
-    }
-    // SAFETY: zeros are a valid sigevent.
-    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
-    event.sigev_notify = libc::SIGEV_THREAD_ID;
-    event.sigev_signo = signal;
-    event.sigev_value.sival_ptr = number as *mut _;
-    event.sigev_notify_thread_id = own_tid();
-    let mut timer: libc::c_int = NO_TIMER;
-    // SAFETY: the kernel reads the event and writes its number of the timer.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_timer_create,
-            libc::CLOCK_MONOTONIC,
-            &raw mut event,
-            &raw mut timer,
-        )
-    };
-    if answer == 0 { timer } else { NO_TIMER }
 }

@@ -1,9 +1,7 @@
 //! Deadlines, CPU budgets and slices: what an entry's times mean.
 //!
-//! Guest code looks at no clock. Each thread has one timer, which fires at the earliest time of the runs it is in, or before: setting a
-//! timer costs a system call, so a timer that is set already stays, and the handler sets it again when it has fired too early.
-//! Servers that give every request the same time pay for one timer in that time, not one a request. With no run going on it is not
-//! set again.
+//! Guest code looks at no clock. Each thread has timers ([`crate::running::Alarm`]), one of which fires at the earliest time of the runs it
+//! is in, or before; the handler sets it again when it has fired too early, and not when no run is going on.
 //!
 //! ```text
 //!   begin      entry or resume: reads the clock, computes the times, sets the timer if it would fire too late
@@ -28,13 +26,18 @@ pub const RETRY_NS: u64 = 50_000;
 const UNMEASURED: u64 = 16;
 /// CPU clocks are not looked at more often.
 const CPU_STEP_NS: u64 = 20_000;
+/// Slices from here on are looked at by the timer of the thread's own processor time, which fires at the kernel's ticks, every few
+/// milliseconds.
+const OWN_TIME_NS: u64 = 8_000_000;
+/// In place of a budget of CPU time: none, but it is measured.
+pub const MEASURE_ONLY: u64 = u64::MAX;
 
 /// What an entry may take, in nanoseconds; 0: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Allowance {
     /// When it must have ended, by CLOCK_MONOTONIC.
     pub deadline: u64,
-    /// CPU time of all entries together.
+    /// CPU time of all entries together, or [`MEASURE_ONLY`].
     pub cpu: u64,
     /// Time until it is preempted.
     pub slice: u64,
@@ -82,7 +85,10 @@ pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
     });
     times.slice_due.set(false);
     times.deadline.set(or_never(allowed.deadline));
-    times.slice.set(after(now, allowed.slice));
+    let own = allowed.slice >= OWN_TIME_NS && runner.alarm.has_own();
+    let slice = after(now, allowed.slice);
+    times.slice.set(if own { Times::NEVER } else { slice });
+    times.own_slice.set(if own { slice } else { Times::NEVER });
     times.cpu_budget.set(allowed.cpu);
     times.cpu_baseline.set(0);
     times.cpu.set(Times::NEVER);
@@ -97,12 +103,20 @@ pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
     runner
         .current
         .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
-    runner.arm(times.next());
+    runner.alarm.run_begins(now);
+    runner.alarm.by(times.next());
+    if own {
+        runner.alarm.after_own(allowed.slice);
+    }
 }
 
 fn begin_budget(block: &ControlBlock, now: u64) {
     let times = &block.times;
     let (budget, measured) = (times.cpu_budget.get(), times.cpu_measured.get());
+    if budget == MEASURE_ONLY {
+        times.cpu_baseline.set(cpu());
+        return;
+    }
     if measured >= budget {
         block.raise(stop::CPU);
         return;
@@ -130,10 +144,11 @@ fn after(now: u64, span: u64) -> u64 {
 
 /// Ends an entry with times.
 pub fn end(block: &ControlBlock, runner: &Runner) {
-    runner.current.store(
-        block.outer.replace(std::ptr::null()).cast_mut(),
-        Ordering::Release,
-    );
+    let outer = block.outer.replace(std::ptr::null());
+    runner.current.store(outer.cast_mut(), Ordering::Release);
+    if outer.is_null() {
+        runner.alarm.runs_are_over();
+    }
     let times = &block.times;
     if times.cpu_budget.get() == 0 {
         return;
@@ -160,7 +175,7 @@ pub fn begin_nested(block: &ControlBlock, runner: &Runner) {
     }
     block.lower(stop::SLICE);
     due(block, now());
-    runner.arm(block.times.next());
+    runner.alarm.by(block.times.next());
 }
 
 /// The slice has ended in a nested run.
@@ -189,7 +204,8 @@ pub fn look(block: &ControlBlock, now: u64) {
     if now >= times.cpu.get() {
         look_at_budget(block, now);
     }
-    if now >= times.slice.get() {
+    if now >= times.slice.get().min(times.own_slice.get()) {
+        times.own_slice.set(Times::NEVER);
         let nested = block.depth.get() > 1;
         if block.state() == state::ENTERING {
             times.slice.set(now + RETRY_NS);

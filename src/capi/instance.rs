@@ -31,11 +31,12 @@ pub struct lucet_limits {
     /// LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
     pub deadline_ns: u64,
     /// CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
-    /// before. What host functions use counts.
+    /// before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
     pub cpu_ns: u64,
     /// Not in this release: 0.
     pub fuel: u64,
-    /// The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there.
+    /// The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
+    /// from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
     pub slice_ns: u64,
     /// What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
     /// LUCET_STOP_NESTED. 0: as much as a slice.

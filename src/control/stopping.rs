@@ -93,6 +93,8 @@ pub struct Times {
     pub deadline: Cell<u64>,
     /// The slice's end.
     pub slice: Cell<u64>,
+    /// The same, when the timer of the thread's own processor time looks at it.
+    pub own_slice: Cell<u64>,
     /// The end of a nested run that has outlasted the slice.
     pub nested: Cell<u64>,
     /// The next look at the CPU clock.
@@ -122,6 +124,7 @@ impl Times {
         Times {
             deadline: Cell::new(Times::NEVER),
             slice: Cell::new(Times::NEVER),
+            own_slice: Cell::new(Times::NEVER),
             nested: Cell::new(Times::NEVER),
             cpu: Cell::new(Times::NEVER),
             begun: Cell::new(0),
@@ -134,7 +137,7 @@ impl Times {
         }
     }
 
-    /// The next time to look.
+    /// The next time to look, by the clock on the wall.
     pub fn next(&self) -> u64 {
         self.deadline
             .get()

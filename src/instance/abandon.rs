@@ -64,6 +64,9 @@ fn leave_chain(block: &ControlBlock) {
         if std::ptr::eq(inside, block) {
             inside.outer.set(std::ptr::null());
             runner.current.store(current.cast_mut(), Ordering::Release);
+            if current.is_null() {
+                runner.alarm.runs_are_over();
+            }
             return;
         }
     }

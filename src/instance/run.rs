@@ -231,7 +231,7 @@ fn keep_for_later(inner: &Inner, then: Option<(&Target, &[lucet_value])>) -> Res
 
 /// That the times of the instance can be kept on this thread.
 pub(super) fn check_timer(inner: &Inner, runner: &Runner) -> Result<()> {
-    if inner.limits.get().time.is_any() && !runner.has_timer() {
+    if inner.limits.get().time.is_any() && !runner.alarm.exists() {
         return Err(error!(
             Status::System,
             "the system has no timer left for this thread, so limits of time cannot be kept"

@@ -31,9 +31,10 @@ pub(super) fn arrived(info: &siginfo_t, context: &mut ucontext_t) -> bool {
     // SAFETY: reads a word that exists in every siginfo; it is only used after `si_code` has given it a meaning.
     let value = unsafe { info.si_value() }.sival_ptr as usize;
     match info.si_code {
-        libc::SI_TIMER => match running::by_number(value) {
-            Some(runner) if runner.tid.load(Ordering::Acquire) == running::own_tid() => {
-                fired(runner, context);
+        libc::SI_TIMER => match running::by_value(value) {
+            Some((runner, own)) if runner.tid.load(Ordering::Acquire) == running::own_tid() => {
+                runner.alarm.fired(own);
+                look_at_runs(runner, context, own);
                 true
             }
             // The timer of a thread that has ended, or somebody made this up.
@@ -62,7 +63,7 @@ fn asked(block: &'static ControlBlock, context: &mut ucontext_t) {
     };
     if stop_guest(block, context) == Done::NotYet {
         try_again(runner, block);
-        runner.arm(timing::now() + timing::RETRY_NS);
+        runner.alarm.by(timing::now() + timing::RETRY_NS);
     }
 }
 
@@ -72,16 +73,16 @@ fn try_again(runner: &Runner, block: &ControlBlock) {
         .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
 }
 
-/// This thread's timer has fired.
-fn fired(runner: &Runner, context: &mut ucontext_t) {
-    runner.disarmed();
+/// A timer of this thread has fired.
+fn look_at_runs(runner: &Runner, context: &mut ucontext_t, own: bool) {
     let now = timing::now();
-    let mut next = Times::NEVER;
+    let (mut next, mut next_own) = (Times::NEVER, Times::NEVER);
     let mut current = runner.current.load(Ordering::Acquire).cast_const();
     // SAFETY: the runs that this thread is in; blocks live for ever.
     while let Some(block) = unsafe { current.as_ref() } {
         timing::look(block, now);
         next = next.min(block.times.next());
+        next_own = next_own.min(block.times.own_slice.get());
         if stop_guest(block, context) == Done::NotYet {
             next = next.min(now + timing::RETRY_NS);
         }
@@ -96,7 +97,32 @@ fn fired(runner: &Runner, context: &mut ucontext_t) {
             next = next.min(now + timing::RETRY_NS);
         }
     }
-    runner.arm(next);
+    match (own, interrupts_a_system_call(context)) {
+        (false, true) => runner.alarm.disturbed(),
+        (false, false) => runner.alarm.undisturbed(),
+        (true, _) => {}
+    }
+    runner.alarm.by(next);
+    if next_own != Times::NEVER {
+        runner.alarm.after_own(next_own - now);
+    }
+}
+
+/// Whether the thread was in a system call that now fails with EINTR.
+fn interrupts_a_system_call(context: &ucontext_t) -> bool {
+    const SYSCALL: [u8; 2] = [0x0f, 0x05];
+    const PAGE: usize = 4096;
+    let (pc, answer) = (
+        register(context, libc::REG_RIP),
+        register(context, libc::REG_RAX),
+    );
+    // Whether the page before can be read is not known.
+    if answer as isize != -(libc::EINTR as isize) || pc % PAGE < SYSCALL.len() {
+        return false;
+    }
+    // SAFETY: the page of the interrupted instruction is code, which programs can read.
+    let before = unsafe { ((pc - SYSCALL.len()) as *const [u8; 2]).read_unaligned() };
+    before == SYSCALL
 }
 
 /// Whether somebody has to look again.
@@ -257,5 +283,5 @@ pub fn send(block: &ControlBlock, number: u32) -> bool {
     }
     // The queue of signals is full. The thread's timer has a place of its own.
     try_again(runner, block);
-    runner.arm_now(1)
+    runner.alarm.now()
 }

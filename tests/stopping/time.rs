@@ -8,7 +8,7 @@ use lucet::abi::{
 };
 use lucet::error::Status;
 use lucet::instance::{self, global, memory, table};
-use lucet::timing::{Allowance, now};
+use lucet::timing::{Allowance, MEASURE_ONLY, now};
 use std::sync::atomic::Ordering;
 
 const MS: u64 = 1_000_000;
@@ -334,4 +334,65 @@ fn a_later_deadline_is_kept_although_the_timer_is_set_for_an_earlier_one() {
     let outcome = guest.run("spin", &[]);
     terminated(&outcome, LUCET_STOP_DEADLINE);
     assert!(now() >= at);
+}
+
+/// Long slices are looked at by another timer, at the kernel's ticks: not before their end, and by the same thread or others.
+#[test]
+fn long_slices_end_at_a_tick_after_their_time() {
+    let guest = setting();
+    let wanted = values(&guest.run("work", &[i32(12_000_000)]));
+    guest.reset();
+    let time = Allowance {
+        slice: 10 * MS,
+        ..Allowance::default()
+    };
+    limit(guest.handle, time);
+    let begun = now();
+    let (got, slices) = through_slices(&guest, "work", &[i32(12_000_000)], true);
+    assert_eq!(got, wanted);
+    let took = now() - begun;
+    assert!(slices >= 2, "{slices} in {took}");
+    assert!(took >= u64::from(slices) * 10 * MS, "{slices} in {took}");
+    // A guest that calls out all the time, and one whose slice ends in a callback.
+    assert_eq!(guest.run("chatter", &[]).kind, LUCET_PREEMPTED);
+    guest.reset();
+    let outcome = guest.run("callback", &[i32(1)]);
+    terminated(&outcome, LUCET_STOP_NESTED);
+    guest.reset();
+    // Short slices afterwards, and none.
+    limit(
+        guest.handle,
+        Allowance {
+            slice: MS,
+            ..Allowance::default()
+        },
+    );
+    assert_eq!(guest.run("spin", &[]).kind, LUCET_PREEMPTED);
+    guest.reset();
+    limit(guest.handle, Allowance::default());
+    assert_eq!(values(&guest.run("work", &[i32(12_000_000)])), wanted);
+}
+
+#[test]
+fn processor_time_can_be_measured_without_a_limit() {
+    let guest = setting();
+    let time = Allowance {
+        cpu: MEASURE_ONLY,
+        ..Allowance::default()
+    };
+    limit(guest.handle, time);
+    let begun = thread_cpu();
+    let first = guest.run("work", &[i32(300_000)]).cpu_ns;
+    let outcome = guest.run("work", &[i32(300_000)]);
+    let used = thread_cpu() - begun;
+    assert_eq!(outcome.kind, LUCET_RETURNED);
+    assert!(
+        first > 0 && outcome.cpu_ns > first,
+        "{first} {}",
+        outcome.cpu_ns
+    );
+    assert!(outcome.cpu_ns <= used, "{} of {used}", outcome.cpu_ns);
+    assert!(outcome.cpu_ns >= used / 2, "{} of {used}", outcome.cpu_ns);
+    guest.reset();
+    assert_eq!(instance::stats(guest.handle).expect("statistics").cpu_ns, 0);
 }

@@ -1,5 +1,6 @@
-/* handlers.c: signal handlers of the host's that run on a guest's stack, because they have no SA_ONSTACK, when the guest has used
- * it up. The process lives on in any case; what can be lost is the signal, which is counted. */
+/* handlers.c: signal handlers of the host's that run on a guest's stack, because they have no SA_ONSTACK,
+ * when the guest has used it up. The process lives on in any case; what can be lost is the signal, which is
+ * counted. */
 #include "fixture.h"
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +17,8 @@ static volatile int over;
 static void on_user(int signal) {
   volatile char buffer[HANDLER_BYTES];
   (void)signal;
-  for (size_t i = 0; i < sizeof buffer; i += 512) buffer[i] = 1;
+  for (size_t i = 0; i < sizeof buffer; i += 512)
+    buffer[i] = 1;
   handled = handled + buffer[0];
 }
 
@@ -39,12 +41,15 @@ static void set_handler(int signal, void (*handler)(int), int flags) {
   EQUAL(sigaction(signal, &action, NULL), 0);
 }
 
-/* Waits until the guest is there, sends one signal, waits until it has been handled or the run is over, lets the guest go on. */
+/* Waits until the guest is there, sends one signal, waits until it has been handled or the run is over, lets
+ * the guest go on. */
 static void *sender(void *nothing) {
   int before = handled;
-  while (!words[0] && !over) usleep(10);
+  while (!words[0] && !over)
+    usleep(10);
   if (words[0]) pthread_kill(main_thread, SIGUSR1);
-  while (handled == before && !over) usleep(10);
+  while (handled == before && !over)
+    usleep(10);
   words[1] = 1;
   return nothing;
 }
@@ -145,8 +150,10 @@ static void two_at_once(lucet_region *region, const lucet_module *module) {
     lucet_outcome outcome = one(guest, bottom - above);
     if (outcome.kind == LUCET_RETURNED) {
       CHECK(handled - before >= 1);
-      if (handled - before == 2) both++;
-      else lost++;
+      if (handled - before == 2)
+        both++;
+      else
+        lost++;
     }
     OK(lucet_instance_reset(guest));
     find_words(guest);
