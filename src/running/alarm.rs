@@ -103,8 +103,13 @@ impl Alarm {
         self.own.delete(created_here);
     }
 
-    /// Whether times can be kept.
+    /// Whether times can be kept. A timer that the system did not give when it was first asked for is asked for again.
     pub fn exists(&self) -> bool {
+        if !self.wall.exists() {
+            let value = value(self.number.load(Ordering::Relaxed), false);
+            let signal = self.signal.load(Ordering::Relaxed);
+            self.wall.create(libc::CLOCK_MONOTONIC, signal, value);
+        }
         self.wall.exists()
     }
 

@@ -49,6 +49,11 @@ unsafe impl GlobalAlloc for Failing {
     }
 }
 
+/// Blocks that this thread has.
+pub fn live_blocks() -> i64 {
+    LIVE.get()
+}
+
 #[global_allocator]
 static ALLOCATOR: Failing = Failing;
 

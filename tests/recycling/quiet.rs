@@ -2,7 +2,7 @@
 
 use crate::memory::DATA;
 use crate::support::{create, i32, i64, module, region, sentence, small};
-use crate::syscalls::{watch, watched};
+use crate::syscalls::{Fail, watch, watched};
 use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_value};
 use lucet::counted::Counted;
 use lucet::instance::{self, Handle, Limits, memory};
@@ -20,7 +20,7 @@ const CYCLES: usize = 5000;
 fn assert_quiet(what: &'static str, mut cycle: impl FnMut() + Send + 'static) {
     watched(move || {
         (0..WARM).for_each(|_| cycle());
-        let seen = watch(None, || (0..CYCLES).for_each(|_| cycle()));
+        let seen = watch(Fail::None, || (0..CYCLES).for_each(|_| cycle()));
         assert_eq!(
             seen.calls, 0,
             "{what}: system calls in {CYCLES} cycles: {:?} ...",
@@ -49,7 +49,7 @@ fn data_module() -> Counted<Module> {
 #[test]
 fn a_call_is_seen() {
     watched(|| {
-        let seen = watch(None, || {
+        let seen = watch(Fail::None, || {
             // SAFETY: no arguments.
             unsafe { libc::getppid() }
         });
@@ -185,7 +185,7 @@ fn two_threads() {
             instance::release(handle).expect("released");
         };
         (0..WARM).for_each(|_| cycle());
-        let seen = watch(None, || (0..CYCLES).for_each(|_| cycle()));
+        let seen = watch(Fail::None, || (0..CYCLES).for_each(|_| cycle()));
         // The lock of the free list waits in the kernel when both want it.
         let others = seen
             .numbers

@@ -58,14 +58,24 @@ pub const FALLIBLE: &[(i64, i32)] = &[
 
 const LOG: usize = 32;
 
+/// Which of the [`FALLIBLE`] calls fail; they are numbered from 0.
+#[derive(Clone, Copy, Debug)]
+pub enum Fail {
+    None,
+    /// This one.
+    At(usize),
+    /// This one and all that follow.
+    From(usize),
+}
+
 thread_local! {
     static WATCHING: Cell<bool> = const { Cell::new(false) };
     /// All calls while watching, and the first of them.
     static CALLS: Cell<usize> = const { Cell::new(0) };
     static NUMBERS: Cell<[i64; LOG]> = const { Cell::new([0; LOG]) };
-    /// Of [`FALLIBLE`]: calls so far, which one is to fail, and which one has failed.
+    /// Of [`FALLIBLE`]: calls so far, which ones are to fail, and the first that has failed.
     static FALLIBLE_CALLS: Cell<usize> = const { Cell::new(0) };
-    static FAIL_AT: Cell<usize> = const { Cell::new(usize::MAX) };
+    static FAIL: Cell<Fail> = const { Cell::new(Fail::None) };
     static FAILED: Cell<i64> = const { Cell::new(-1) };
 }
 
@@ -105,8 +115,15 @@ fn fails(number: i64) -> Option<i32> {
     let (_, code) = FALLIBLE.iter().find(|(other, _)| *other == number)?;
     let index = FALLIBLE_CALLS.get();
     FALLIBLE_CALLS.set(index + 1);
-    (index == FAIL_AT.get()).then(|| {
-        FAILED.set(number);
+    let fails = match FAIL.get() {
+        Fail::None => false,
+        Fail::At(at) => index == at,
+        Fail::From(from) => index >= from,
+    };
+    fails.then(|| {
+        if FAILED.get() < 0 {
+            FAILED.set(number);
+        }
         *code
     })
 }
@@ -225,15 +242,15 @@ pub struct Watched<T> {
     pub failed: Option<i64>,
 }
 
-/// Runs code on this thread, which must be [`watched`]'s, and watches it; the fallible call with index `fail_at` fails.
-pub fn watch<T>(fail_at: Option<usize>, body: impl FnOnce() -> T) -> Watched<T> {
+/// Runs code on this thread, which must be [`watched`]'s, watches it, and has calls fail.
+pub fn watch<T>(fail: Fail, body: impl FnOnce() -> T) -> Watched<T> {
     CALLS.set(0);
     FALLIBLE_CALLS.set(0);
     FAILED.set(-1);
-    FAIL_AT.set(fail_at.unwrap_or(usize::MAX));
+    FAIL.set(fail);
     WATCHING.set(true);
     let result = body();
-    WATCHING.set(false);
+    stop();
     let calls = CALLS.get();
     Watched {
         result,
@@ -242,6 +259,11 @@ pub fn watch<T>(fail_at: Option<usize>, body: impl FnOnce() -> T) -> Watched<T> 
         fallible: FALLIBLE_CALLS.get(),
         failed: (FAILED.get() >= 0).then(|| FAILED.get()),
     }
+}
+
+/// From here on nothing is watched, and nothing fails.
+pub fn stop() {
+    WATCHING.set(false);
 }
 
 type Job = Box<dyn FnOnce() + Send>;
