@@ -140,6 +140,10 @@
 // `lucet_check.kind`: an i32 that is one of the `limit` numbers in the `uint32_t` array at `of`, which outlives all modules.
 #define LUCET_CHECK_ONE_OF 5
 
+// `lucet_check.kind`: an i32 that is a handle of the kind at `of`, a `lucet_handle_kind` that outlives all modules. The function takes
+// the object, a pointer.
+#define LUCET_CHECK_HANDLE 6
+
 // `lucet_check.kind`: two i32, address and number of elements. The function takes a struct of pointer and `size_t`.
 #define LUCET_CHECK_SLICE 7
 
@@ -603,6 +607,16 @@ typedef struct lucet_memory {
   size_t size;
 } lucet_memory;
 
+// A kind of objects of the host that guests know by number. The address of this struct tells kinds apart; it outlives every object of the
+// kind.
+typedef struct lucet_handle_kind {
+  // For people.
+  const char *name;
+  // Called once for each object when its handle is dropped, or its instance is reset or released; NULL: nothing to do. It
+  // must not use the instance.
+  void (*release)(void *object);
+} lucet_handle_kind;
+
 // What WASI guests find as arguments and environment. Start from lucet_wasi_options_default().
 typedef struct lucet_wasi_options {
   // sizeof(lucet_wasi_options)
@@ -1040,6 +1054,22 @@ lucet_status lucet_instance_table_set(struct lucet_instance *instance, const cha
 // Errors: LIMIT: the table's maximum, the region or the limits do not allow it; and as lucet_instance_table_set. The instance's thread.
 // Since 0.1.
 lucet_status lucet_instance_table_grow(struct lucet_instance *instance, const char *name, uint64_t delta, const struct lucet_value *value, uint64_t *out_old_size);
+
+// Makes a handle: a number that is not 0, by which the guest of this instance names `object`, which is not NULL. The object is
+// released when the handle is dropped, or the instance is reset or released. An instance has at most 65536 handles at a time.
+// Errors: NULL_ARGUMENT, LIMIT, NO_MEMORY, STALE, WRONG_PROCESS; the object stays the caller's then. The instance's thread. Since 0.1.
+lucet_status lucet_instance_handle_new(struct lucet_instance *instance, const struct lucet_handle_kind *kind, void *object, uint32_t *out_handle);
+
+// The object that a handle stands for. Errors: NULL_ARGUMENT; NOT_FOUND: no handle, one that has ended, or one of another kind;
+// STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+lucet_status lucet_instance_handle_get(const struct lucet_instance *instance, const struct lucet_handle_kind *kind, uint32_t number, void **out_object);
+
+// Ends a handle without releasing its object, which becomes the caller's. Errors: as lucet_instance_handle_get. The
+// instance's thread. Since 0.1.
+lucet_status lucet_instance_handle_take(struct lucet_instance *instance, const struct lucet_handle_kind *kind, uint32_t number, void **out_object);
+
+// Ends a handle and releases its object. Errors: as lucet_instance_handle_get. The instance's thread. Since 0.1.
+lucet_status lucet_instance_handle_drop(struct lucet_instance *instance, const struct lucet_handle_kind *kind, uint32_t number);
 
 // Installs the handlers for SIGSEGV, SIGBUS and SIGILL that turn a guest's faults into traps, and one for the signal by which guests
 // are stopped, see lucet_signals_choose_stop. Other faults go to the handlers

@@ -113,6 +113,18 @@ pub struct lucet_check {
 
 const _: () = assert!(size_of::<lucet_check>() == 16);
 
+/// A kind of objects of the host that guests know by number. The address of this struct tells kinds apart; it outlives every object of the
+/// kind.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct lucet_handle_kind {
+    /// For people.
+    pub name: *const std::ffi::c_char,
+    /// Called once for each object when its handle is dropped, or its instance is reset or released; NULL: nothing to do. It
+    /// must not use the instance.
+    pub release: Option<unsafe extern "C" fn(object: *mut c_void)>,
+}
+
 /// How an entry into a guest ended. 64 bytes, for ever.
 #[derive(Clone, Copy)]
 #[repr(C)]

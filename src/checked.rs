@@ -15,15 +15,16 @@
 use crate::checks::{Action, Frame, Plan, Step, access};
 use crate::context::Prepared;
 use crate::control::{ControlBlock, Request};
-use crate::instance::memory;
+use crate::instance::{Live, memory};
 use lucet_format::trap::TrapCode;
+use std::ffi::c_void;
 
 /// Ranges of one call that are compared with each other: no function has more parameters.
 const RANGES: usize = crate::module::signature::MAX_PARAMETERS;
 
 /// The arguments of a call while they are looked at.
 struct Call<'a> {
-    block: &'a ControlBlock,
+    block: &'static ControlBlock,
     frame: *mut Frame,
     stack: *const u64,
     plan: &'a Plan,
@@ -50,7 +51,8 @@ pub unsafe extern "C" fn prepare(
     plan: *const Plan,
 ) -> Prepared {
     // SAFETY: the module that is linked keeps its plans; the first argument is the control block of the caller.
-    let (plan, block) = unsafe { (&*plan, &*((*frame).integers[0] as *const ControlBlock)) };
+    let (plan, block): (&Plan, &'static ControlBlock) =
+        unsafe { (&*plan, &*((*frame).integers[0] as *const ControlBlock)) };
     let (memory, memory_bytes) = memory::zero(block);
     let call = Call {
         block,
@@ -152,10 +154,20 @@ impl Call<'_> {
             }
             Action::Char => char::from_u32(number).is_some(),
             Action::Flags => number & !step.limit == 0,
+            Action::Handle => {
+                let object = self.object(step, number)?;
+                return self.number(step, object as u64, true);
+            }
             // SAFETY: the definition's promise: so many numbers.
             Action::OneOf => unsafe { is_listed(number, step) },
         };
         self.number(step, u64::from(number), passed)
+    }
+
+    /// What a handle stands for.
+    fn object(&self, step: &Step, number: u32) -> Option<*mut c_void> {
+        let inner = Live { block: self.block }.inner().ok()?;
+        inner.handles.object(step.of.cast(), number)
     }
 
     #[inline(always)]

@@ -59,6 +59,8 @@ pub enum Action {
     Flags,
     /// See [`kind::ONE_OF`].
     OneOf,
+    /// Finds the object of a number.
+    Handle,
     /// Makes pointer and size from address and count.
     Slice,
     /// Makes a pointer from an address.
@@ -88,7 +90,7 @@ pub struct Step {
     pub limit: u32,
     /// Where its copy lies behind the frame.
     pub copy: u32,
-    /// See [`kind::ONE_OF`].
+    /// See [`kind::ONE_OF`] and [`kind::HANDLE`].
     pub of: *const c_void,
 }
 
@@ -365,6 +367,7 @@ fn parse(check: &lucet_check) -> Result<Step> {
         kind::CHAR => Action::Char,
         kind::FLAGS => Action::Flags,
         kind::ONE_OF => Action::OneOf,
+        kind::HANDLE => Action::Handle,
         kind::SLICE => Action::Slice,
         kind::OBJECT => Action::Object,
         _ => return bad("of an unknown kind"),
@@ -387,8 +390,10 @@ fn parse(check: &lucet_check) -> Result<Step> {
     } else if access != 0 || check.element != 0 || check.align != 0 {
         return bad("of a number that has an element, an alignment or an access");
     }
-    if (action == Action::OneOf) == check.of.is_null() {
-        return bad("without its list of numbers, or with one that it does not have");
+    if matches!(action, Action::OneOf | Action::Handle) == check.of.is_null() {
+        return bad(
+            "without its list of numbers or kind of handles, or with one that it does not have",
+        );
     }
     if action == Action::Signed && !(1..=32).contains(&check.limit) {
         return bad("for a number of no bits, or of more than 32");

@@ -56,6 +56,9 @@ pub struct Compiled {
 pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let target = target::Target::new(options)?;
     let module = parse::parse(wasm, &options.limits)?;
+    if let Some(bindings) = &options.bindings {
+        bindings.suit(&module)?;
+    }
     let code = compile::compile_module(&module, wasm, &target, options)?;
     Ok(Compiled {
         module,

@@ -195,6 +195,7 @@ impl Arguments {
             threads: usize::from(self.threads),
             limits: self.limits.limits(),
             verify: false,
+            bindings: None,
         }
     }
 }
@@ -269,8 +270,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             None => standard_output(generated.as_bytes()),
         };
     }
-    let path = arguments.input.as_deref().unwrap_or(Path::new("-"));
-    let options = arguments.options();
+    let Some(path) = arguments.input.as_deref() else {
+        return Err(Failure::Error("there is no module to compile".to_owned()));
+    };
+    let mut options = arguments.options();
+    if let Some(bindings) = &arguments.bindings {
+        options.bindings = Some(read_bindings(bindings)?);
+    }
     let input = read(path, options.limits.module_bytes)?;
     if options.listing == Emit::SharedObject {
         let output = arguments

@@ -1,5 +1,6 @@
 //! What can be chosen when compiling. The command line maps onto this one struct.
 
+use crate::bindings::Bindings;
 use crate::limits::Limits;
 
 /// How hard to optimise.
@@ -65,6 +66,8 @@ pub struct Options {
     pub listing: Emit,
     /// How large the module may be.
     pub limits: Limits,
+    /// What the host offers: imports that are not in there are refused.
+    pub bindings: Option<Bindings>,
     /// Threads to compile with; 0: one for each CPU. The output does not depend on it.
     pub threads: usize,
 }

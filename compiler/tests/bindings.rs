@@ -141,3 +141,59 @@ fn what_is_not_in_the_subset_is_refused_by_name_and_place() {
         .to_string();
     assert!(refused.contains("at most one"), "{refused}");
 }
+
+#[test]
+fn a_module_that_does_not_suit_its_bindings_is_refused() {
+    let refusal = |imports: &str| {
+        let options = lucetc::options::Options {
+            bindings: Some(read("kv.wit")),
+            ..Default::default()
+        };
+        let wat = format!("(module {imports})");
+        lucetc::compile_module(wat.as_bytes(), &options)
+            .err()
+            .map(|error| error.to_string())
+    };
+    let import = |name: &str, function_type: &str| {
+        format!("(import \"example:kv/store@0.1.0\" {name:?} (func {function_type}))")
+    };
+    assert_eq!(refusal(&import("ready", "(result i32)")), None);
+    assert_eq!(
+        refusal(&import("[resource-drop]cursor", "(param i32)")),
+        None
+    );
+    let expected = "bindings: import \"example:kv/store@0.1.0\" \"ready\" is () -> (i64), the bindings say () -> (i32)";
+    assert_eq!(
+        refusal(&import("ready", "(result i64)")).as_deref(),
+        Some(expected)
+    );
+    for (module, part) in [
+        (
+            import("reedy", "(result i32)"),
+            "\"reedy\" is not in the bindings",
+        ),
+        (
+            import("[resource-drop]pen", "(param i32)"),
+            "is not in the bindings",
+        ),
+        (
+            "(import \"$root\" \"log\" (memory 1))".to_owned(),
+            "is a memory",
+        ),
+        (
+            "(func (export \"handle\"))".to_owned(),
+            "export \"handle\" is () -> ()",
+        ),
+        (
+            "(memory (export \"handle\") 1)".to_owned(),
+            "export \"handle\" is no function",
+        ),
+        (
+            import("reedy", "") + &import("steady", ""),
+            "\"reedy\" is not in the bindings; 1 more problems",
+        ),
+    ] {
+        let refused = refusal(&module).expect(part);
+        assert!(refused.contains(part), "{refused}");
+    }
+}

@@ -21,6 +21,8 @@
  *   LUCET_UNSIGNED(I, most) LUCET_SIGNED(I, bits) LUCET_CHAR(I)     an i32 of the guest as the integer type I, at most
  *                                    `most`; of so many bits; a Unicode scalar value. An enumeration is LUCET_UNSIGNED
  *   LUCET_FLAGS(I, mask) LUCET_ONE_OF(I, array)     no other bits; one of the uint32_t in a static const array
+ *   LUCET_HANDLE(T, kind)            a handle that lucet_instance_handle_new has made of this lucet_handle_kind, which is
+ *                                    static; the function takes the object, a T *
  *
  * A range must lie in memory 0, its address must be a multiple of the element's alignment, and one that is written to must
  * not overlap another one of the call. All of it is checked before the function runs. If something is wrong the function is
@@ -114,6 +116,7 @@ LUCET_SLICE(lucet_f64s_out, double);
 #define LUCET_CHAR(Type) lucet_detail::number<Type, LUCET_CHECK_CHAR, 0>
 #define LUCET_FLAGS(Type, mask) lucet_detail::number<Type, LUCET_CHECK_FLAGS, (mask)>
 #define LUCET_ONE_OF(Type, array) lucet_detail::one_of<Type, sizeof(array) / sizeof *(array), array>
+#define LUCET_HANDLE(Type, kind) lucet_detail::handle<Type, &kind>
 
 namespace lucet_detail {
 /* Stands for parameters with a check where types are counted. */
@@ -171,6 +174,11 @@ template <class Type, unsigned kind, uint32_t limit> struct number {
                 "the type cannot hold all allowed numbers");
   static lucet_check check() { return check_of(kind, limit, 0, 0, nullptr); }
 };
+template <class Type, const lucet_handle_kind *kind> struct handle {
+  typedef Type *type;
+  typedef checked code_type;
+  static lucet_check check() { return check_of(LUCET_CHECK_HANDLE, 0, 0, 0, kind); }
+};
 template <class Type, size_t count, const uint32_t *list> struct one_of {
   typedef Type type;
   typedef checked code_type;
@@ -190,6 +198,8 @@ template <class Type, unsigned kind, uint32_t limit>
 struct parameter<number<Type, kind, limit>> : number<Type, kind, limit> {};
 template <class Type, size_t count, const uint32_t *list>
 struct parameter<one_of<Type, count, list>> : one_of<Type, count, list> {};
+template <class Type, const lucet_handle_kind *kind>
+struct parameter<handle<Type, kind>> : handle<Type, kind> {};
 template <> struct parameter<lucet_bytes> : slice<lucet_bytes, LUCET_CHECK_READ> {};
 template <> struct parameter<lucet_bytes_out> : slice<lucet_bytes_out, LUCET_CHECK_WRITE> {};
 template <>
@@ -237,6 +247,11 @@ template <class Parameter, uint64_t options> struct parameter<with<Parameter, op
 #define LUCET_ONE_OF(Type, array)                                                                             \
   (Type, sizeof(array) / sizeof *(array) + LUCET_FITS_(Type, sizeof(Type) == 4 && sizeof *(array) == 4), 0, 0, \
    LUCET_CHECK_ONE_OF, array)
+
+#define LUCET_HANDLE(Type, kind)                                                                              \
+  (Type *, LUCET_ASSERT_(LUCET_IS_(__typeof__(kind), const lucet_handle_kind), "not a const lucet_handle_kind", \
+                         not_a_const_lucet_handle_kind),                                                      \
+   0, 0, LUCET_CHECK_HANDLE, &(kind))
 
 #define LUCET_SLICE_(Slice, access, right)                                                                    \
   (Slice, 0, sizeof(*((Slice *)0)->data), __alignof__(*((Slice *)0)->data),                                   \

@@ -1,5 +1,5 @@
 /* lucet/bindings.h: what code that lucetc generates from a bindings file needs: results of host functions that do not fit a
- * number, written into the guest's memory. Header only; C99 to C++20.
+ * number, written into the guest's memory, and handles that change hands. Header only; C99 to C++20.
  *
  * Not here: parameters, which lucet/arguments.h is about.
  *
@@ -82,6 +82,34 @@ static inline bool lucet_give(lucet_call *call, uint8_t *to, const lucet_given *
   kept.constant = from->data;
   if (from->release) from->release(kept.data);
   return done;
+}
+
+/* A handle for an object that a host function has made. 0, and the guest ends, for NULL and when there is no room. */
+static inline uint32_t lucet_make(lucet_call *call, const lucet_handle_kind *kind, void *object) {
+  uint32_t handle = 0;
+  uint32_t trap = LUCET_TRAP_HOST;
+  if (object && !lucet_instance_handle_new(lucet_call_instance(call), kind, object, &handle)) return handle;
+  if (object) {
+    trap = LUCET_TRAP_RESOURCE;
+    if (kind->release) kind->release(object);
+  }
+  if (lucet_call_trap(call, trap)) return 0;
+  return 0;
+}
+
+/* The object that a guest hands over. NULL, and the guest ends, when it has no such handle. */
+static inline void *lucet_take(lucet_call *call, const lucet_handle_kind *kind, uint32_t handle) {
+  void *object = LUCET_NULL_;
+  if (!lucet_instance_handle_take(lucet_call_instance(call), kind, handle, &object)) return object;
+  if (lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT)) return LUCET_NULL_;
+  return LUCET_NULL_;
+}
+
+/* Drops a handle of the guest's. */
+static inline void lucet_drop(lucet_call *call, const lucet_handle_kind *kind, uint32_t handle) {
+  if (lucet_instance_handle_drop(lucet_call_instance(call), kind, handle) &&
+      lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT))
+    return;
 }
 
 #endif

@@ -57,6 +57,9 @@ pub const LUCET_CHECK_CHAR: u8 = 3;
 pub const LUCET_CHECK_FLAGS: u8 = 4;
 /// `lucet_check.kind`: an i32 that is one of the `limit` numbers in the `uint32_t` array at `of`, which outlives all modules.
 pub const LUCET_CHECK_ONE_OF: u8 = 5;
+/// `lucet_check.kind`: an i32 that is a handle of the kind at `of`, a `lucet_handle_kind` that outlives all modules. The function takes
+/// the object, a pointer.
+pub const LUCET_CHECK_HANDLE: u8 = 6;
 /// `lucet_check.kind`: two i32, address and number of elements. The function takes a struct of pointer and `size_t`.
 pub const LUCET_CHECK_SLICE: u8 = 7;
 /// `lucet_check.kind`: an i32, the address of one object. The function takes a pointer.

@@ -47,6 +47,8 @@ pub mod global;
 
 pub mod table;
 
+pub mod handles;
+
 pub mod process;
 
 pub mod wasi;

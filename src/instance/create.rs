@@ -50,6 +50,7 @@ pub fn create(
         frames: UnsafeCell::new(Vec::new()),
         waiting: Cell::new(None),
         pending: RefCell::new(None),
+        handles: super::handles::Handles::default(),
         tally: Tally::default(),
     };
     let handle = slot::prepare(region, block)
@@ -224,6 +225,7 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     };
     inner.forget_waiting(block);
     block.set_state(state::CLEANING);
+    inner.handles.clear();
     let kept = clean_besides(block, inner, link, stack);
     let restored = match kept {
         // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.

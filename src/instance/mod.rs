@@ -22,6 +22,7 @@ pub mod alloc;
 pub mod backtrace;
 pub mod create;
 pub mod global;
+pub mod handles;
 pub mod kill;
 pub mod limits;
 pub mod memory;
@@ -84,6 +85,8 @@ pub struct Inner {
     pub waiting: Cell<Option<Waiting>>,
     /// What is to be entered once the start function, which was suspended or preempted, has returned.
     pub pending: RefCell<Option<Pending>>,
+    /// The host's objects that the guest knows.
+    pub handles: handles::Handles,
     /// What has happened since the instance is new.
     pub tally: Tally,
 }

@@ -31,6 +31,10 @@ AT(lucet_check, align, 6);
 AT(lucet_check, kind, 7);
 AT(lucet_check, of, 8);
 
+SIZE(lucet_handle_kind, 16);
+AT(lucet_handle_kind, name, 0);
+AT(lucet_handle_kind, release, 8);
+
 SIZE(lucet_host_function, 232);
 AT(lucet_host_function, name, 0);
 AT(lucet_host_function, function, 8);

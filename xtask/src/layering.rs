@@ -100,6 +100,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "counted",
             "directory",
             "error",
+            "guard",
             "module",
             "region",
             "thread",

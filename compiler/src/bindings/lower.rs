@@ -315,7 +315,7 @@ impl Bindings {
                 check(kind::SIGNED, u32::from(*bits))
             }
             Type::Char => check(kind::CHAR, 0),
-            Type::Handle { .. } => check(kind::HANDLE, 0),
+            Type::Handle { own: false, .. } => check(kind::HANDLE, 0),
             Type::Named(_) => match self.definition(kind)? {
                 Definition::Enum(cases) => check(kind::UNSIGNED, cases.len() as u32 - 1),
                 Definition::Flags(flags) => check(kind::FLAGS, ((1u64 << flags.len()) - 1) as u32),

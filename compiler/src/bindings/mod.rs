@@ -16,6 +16,7 @@ pub mod c;
 pub mod layout;
 pub mod lower;
 mod read;
+mod suit;
 
 pub use read::read;
 
@@ -196,6 +197,15 @@ impl Bindings {
             Type::Named(index) => Some(&self.types.get(*index)?.definition),
             _ => None,
         }
+    }
+
+    /// The resources, by index.
+    pub fn resources(&self) -> impl Iterator<Item = (usize, &Named, &str, &str)> {
+        let all = self.types.iter().enumerate();
+        all.filter_map(|(index, named)| match &named.definition {
+            Definition::Resource { module, name } => Some((index, named, &**module, &**name)),
+            _ => None,
+        })
     }
 
     /// The function that an import names.

@@ -374,6 +374,9 @@ impl<'a> Reader<'a> {
             return Ok(known);
         }
         let c_name = self.c_name(prefix, &snake(name), span)?;
+        if matches!(made, Definition::Resource { .. }) {
+            self.c_name(prefix, &format!("{}_drop", snake(name)), span)?;
+        }
         self.bindings.types.push(Named {
             c_name,
             docs: own.text,

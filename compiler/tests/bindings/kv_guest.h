@@ -46,9 +46,20 @@ typedef uint8_t store_why;
 #define STORE_WHY_MISSING ((store_why)0)
 #define STORE_WHY_TOO_LARGE ((store_why)1)
 
+/* A way through the numbers below a limit. */
+typedef struct store_cursor {
+  int32_t handle;
+} store_cursor;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+__attribute__((import_module("example:kv/store@0.1.0"), import_name("[resource-drop]cursor")))
+extern void import_store_cursor_drop(int32_t handle);
+static inline void store_cursor_drop(store_cursor store_cursor) {
+  import_store_cursor_drop(store_cursor.handle);
+}
 
 /* What a host keeps for its guests. */
 
@@ -115,6 +126,44 @@ __attribute__((import_module("example:kv/store@0.1.0"), import_name("letter")))
 extern int32_t import_store_letter(uint32_t c, int8_t small);
 static inline bool store_letter(uint32_t c, int8_t small) {
   return import_store_letter(c, small) == 0;
+}
+
+__attribute__((import_module("example:kv/store@0.1.0"), import_name("[constructor]cursor")))
+extern int32_t import_store_cursor_new(uint32_t limit);
+static inline store_cursor store_cursor_new(uint32_t limit) {
+  store_cursor made;
+  made.handle = import_store_cursor_new(limit);
+  return made;
+}
+
+__attribute__((import_module("example:kv/store@0.1.0"), import_name("[method]cursor.next")))
+extern void import_store_cursor_next(int32_t self, void *ret);
+static inline bool store_cursor_next(store_cursor self, uint32_t *ret) {
+  uint8_t area[8] __attribute__((aligned(4)));
+  import_store_cursor_next(self.handle, area);
+  if (!area[0]) return false;
+  (*ret) = *(uint32_t *)(area + 4);
+  return true;
+}
+
+__attribute__((import_module("example:kv/store@0.1.0"), import_name("finish")))
+extern int32_t import_store_finish(int32_t last);
+/* Hands a cursor over, and answers where it was. */
+static inline uint32_t store_finish(store_cursor last) {
+  return (uint32_t)import_store_finish(last.handle);
+}
+
+__attribute__((import_module("example:kv/store@0.1.0"), import_name("try-cursor")))
+extern void import_store_try_cursor(uint32_t limit, void *ret);
+static inline bool store_try_cursor(uint32_t limit, store_cursor *ret, store_why *err) {
+  uint8_t area[8] __attribute__((aligned(4)));
+  import_store_try_cursor(limit, area);
+  if (area[0]) {
+    (*err) = *(store_why *)(area + 4);
+    return false;
+  }
+  (*ret).handle = *(int32_t *)(area + 4);
+  return true;
 }
 
 

@@ -40,9 +40,16 @@ typedef uint8_t store_why;
 LUCET_SLICE(store_why_list, const store_why);
 LUCET_SLICE(store_why_list_out, store_why);
 
+/* A way through the numbers below a limit. */
+typedef struct store_cursor store_cursor;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Ends a store_cursor that a guest has dropped, or not: its instance ends. */
+void store_cursor_drop(store_cursor *store_cursor);
+extern const lucet_handle_kind store_cursor_kind;
 
 /* What a host keeps for its guests. */
 
@@ -57,6 +64,11 @@ void store_line(lucet_call *call, store_point_list points, const store_point *la
 void store_largest(lucet_call *call, store_item *ret);
 bool store_ready(lucet_call *call);
 bool store_letter(lucet_call *call, uint32_t c, int8_t small);
+store_cursor *store_cursor_new(lucet_call *call, uint32_t limit);
+bool store_cursor_next(lucet_call *call, store_cursor *self, uint32_t *ret);
+/* Hands a cursor over, and answers where it was. */
+uint32_t store_finish(lucet_call *call, store_cursor *last);
+bool store_try_cursor(lucet_call *call, uint32_t limit, store_cursor **ret, store_why *err);
 
 void app_log(lucet_call *call, uint32_t level, lucet_string text);
 

@@ -66,6 +66,30 @@ EXPORT("letter") int32_t letter(int32_t c) {
   app_log(3, "letter", 6);
   return store_letter((uint32_t)c, -128);
 }
+EXPORT("cursors") int32_t cursors(int32_t limit, int32_t how) {
+  store_cursor first = store_cursor_new((uint32_t)limit), second;
+  uint32_t number, sum = 0;
+  store_why why;
+  while (store_cursor_next(first, &number)) sum += number;
+  if (!store_try_cursor((uint32_t)limit, &second, &why)) return -1;
+  switch (how) {
+  case 1: /* a handle that is over */
+    store_cursor_drop(first);
+    return store_cursor_next(first, &number);
+  case 2: /* handed over twice */
+    store_finish(first);
+    return (int32_t)store_finish(first);
+  case 3: /* nobody's */
+    first.handle ^= 1 << 20;
+    store_cursor_drop(first);
+    return 0;
+  case 4: /* left to the host */
+    return (int32_t)sum;
+  default:
+    store_cursor_drop(second);
+    return (int32_t)(sum * 100 + store_finish(first));
+  }
+}
 EXPORT("handle") void *handle(const char *request, size_t size) {
   static struct {
     const char *data;

@@ -87,6 +87,41 @@ void app_log(lucet_call *call, uint32_t level, lucet_string text) {
   snprintf(logged, sizeof logged, "%" PRIu32 ": %.*s", level, (int)text.size, text.data);
 }
 
+struct store_cursor {
+  uint32_t next, limit;
+};
+static int cursors;
+store_cursor *store_cursor_new(lucet_call *call, uint32_t limit) {
+  store_cursor *made = (store_cursor *)calloc(1, sizeof *made);
+  (void)call;
+  if (!made) return NULL;
+  made->limit = limit;
+  cursors++;
+  return made;
+}
+void store_cursor_drop(store_cursor *cursor) {
+  cursors--;
+  free(cursor);
+}
+bool store_cursor_next(lucet_call *call, store_cursor *self, uint32_t *ret) {
+  (void)call;
+  if (self->next == self->limit) return false;
+  *ret = self->next++;
+  return true;
+}
+uint32_t store_finish(lucet_call *call, store_cursor *last) {
+  const uint32_t next = last->next;
+  (void)call;
+  store_cursor_drop(last);
+  return next;
+}
+bool store_try_cursor(lucet_call *call, uint32_t limit, store_cursor **ret, store_why *err) {
+  *err = STORE_WHY_TOO_LARGE;
+  if (limit > 10) return false;
+  *ret = store_cursor_new(call, limit);
+  return *ret != NULL;
+}
+
 static lucet_instance *guest;
 
 /* What an export returns as an integer; a trap is minus its number and 1000 less. */
@@ -135,10 +170,20 @@ int main(int argc, char **argv) {
   CHECK(run("letter", 0x10ffff, 0, 1) == 1 && !strcmp(logged, "3: letter"));
   CHECK(run("letter", 0x110000, 0, 1) == -1000 - LUCET_TRAP_HOST_ARGUMENT);
   CHECK(run("letter", 0xd800, 0, 1) == -1000 - LUCET_TRAP_HOST_ARGUMENT);
+  CHECK(run("cursors", 4, 0, 2) == 604 && cursors == 0);
+  CHECK(run("cursors", 11, 0, 2) == -1 && cursors == 1);
+  if (lucet_instance_reset(guest)) failures++;
+  CHECK(cursors == 0);
+  CHECK(run("cursors", 4, 1, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT && cursors == 0);
+  CHECK(run("cursors", 4, 2, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT && cursors == 0);
+  CHECK(run("cursors", 4, 3, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT && cursors == 0);
+  CHECK(run("cursors", 4, 4, 2) == 6 && cursors == 2);
   sets = 0;
   CHECK(run("set", 2, 3, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT);
   CHECK(run("set", 1, 4, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT && sets == 0);
+  CHECK(run("cursors", 4, 4, 2) == 6 && cursors == 2);
   if (lucet_instance_release(guest)) failures++;
+  CHECK(cursors == 0);
   lucet_region_release(region);
   lucet_module_release(module);
   lucet_linker_release(linker);

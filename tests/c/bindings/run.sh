@@ -32,7 +32,12 @@ for name in kv http; do
   done
 done
 $clang --target=wasm32 -O1 -nostdlib $warnings -I. -Wl,--no-entry -o kv.wasm "$here/guest.c"
-"$lucetc" kv.wasm -o kv.so
+"$lucetc" --bindings "$files/kv.wit" kv.wasm -o kv.so
+if "$lucetc" --bindings "$files/http.wit" kv.wasm -o none.so 2>refused; then
+  echo "a guest of other bindings compiles"
+  exit 1
+fi
+grep -q 'import "example:kv/store@0.1.0" "get" is not in the bindings; 1[0-9] more problems' refused
 link="-I. -I$LUCET_PREFIX/include -L$LUCET_PREFIX/lib -llucet"
 export LD_LIBRARY_PATH="$LUCET_PREFIX/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 gcc -std=c99 $warnings "$here/host.c" kv_host.c -o host_c $link

@@ -18,6 +18,7 @@
   (import "args" "number" (func $number (param i32 i32) (result i32)))
   (import "args" "answer" (func $answer (param i32 i32) (result i64)))
   (import "args" "floats" (func $floats (param f32 f64 f32 f64 f32 f64 f32 f64 f32 i32 i32) (result f64)))
+  (import "args" "thing" (func $thing (param i32 i32) (result i32)))
   (memory (export "memory") 1)
   (data (i32.const 16) "hello")
   (data (i32.const 32) "\01\00\00\00\02\00\00\00\03\00\00\00")
@@ -43,4 +44,5 @@
   (func (export "floats") (param i32 i32) (result i32)
     (i32.trunc_f64_s (call $floats (f32.const 1) (f64.const 2) (f32.const 3) (f64.const 4) (f32.const 5) (f64.const 6)
       (f32.const 7) (f64.const 8) (f32.const 9) (local.get 0) (local.get 1))))
+  (func (export "thing") (param i32 i32) (result i32) (call $thing (local.get 0) (local.get 1)))
   (func (export "byte") (param i32) (result i32) (i32.load8_u (local.get 0))))

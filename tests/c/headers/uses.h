@@ -69,6 +69,11 @@ static void copies(lucet_call *call, lucet_string a, lucet_u64s b, struct point 
   (void)b;
   (void)both;
 }
+static const lucet_handle_kind things = {"thing", LUCET_NULL_};
+static void thing(lucet_call *call, struct point *object) {
+  (void)call;
+  (void)object;
+}
 static const uint32_t kinds[] = {1, 5, 9};
 #define U uint32_t
 static const lucet_host_function table[] = {
@@ -76,6 +81,7 @@ static const lucet_host_function table[] = {
     LUCET_HOST("draw", draw, void, LUCET_IN(points), double, LUCET_OUT(points_out), lucet_bytes_inout,
                LUCET_OBJECT(struct point), LUCET_OBJECT_OUT(struct point), LUCET_UNSIGNED(uint8_t, 7),
                LUCET_SIGNED(int8_t, 8), LUCET_CHAR(uint32_t), LUCET_FLAGS(uint32_t, 5), LUCET_ONE_OF(uint32_t, kinds)),
+    LUCET_HOST("thing", thing, void, LUCET_HANDLE(struct point, things)),
     LUCET_HOST("copies", copies, void, LUCET_WITH(lucet_string, LUCET_MAX(256) | LUCET_COPY),
                LUCET_WITH(LUCET_IN(lucet_u64s), LUCET_MAX(7) | LUCET_ALIGN(16) | LUCET_COPY),
                LUCET_OBJECT_INOUT(struct point)),

@@ -131,6 +131,19 @@ static double floats(lucet_call *call, float a, double b, float c, double d, flo
   return (double)(a + c + e + g + i) + b + d + f + h + (double)bytes.size;
 }
 
+struct thing {
+  int number;
+};
+static unsigned released;
+static void release(void *object) { released += (unsigned)((struct thing *)object)->number; }
+static const lucet_handle_kind things = {"thing", release};
+static const lucet_handle_kind others = {"other", NULL};
+static int32_t thing(lucet_call *call, struct thing *some, int32_t add) {
+  (void)call;
+  called++;
+  return some->number + add;
+}
+
 static const uint32_t allowed[] = {1, 5, 900};
 static const lucet_host_function rows[] = {
     LUCET_HOST("place0", place0, int64_t, lucet_string, double, int32_t, int64_t, LUCET_IN(lucet_u32s)),
@@ -150,6 +163,7 @@ static const lucet_host_function rows[] = {
     LUCET_HOST("point", point, int32_t, LUCET_OBJECT(struct point), LUCET_OBJECT_OUT(struct point)),
     LUCET_HOST("number", number, int32_t, LUCET_UNSIGNED(uint8_t, 7), LUCET_SIGNED(int16_t, 12)),
     LUCET_HOST_OR(-65536 * 7, "answer", answer, int64_t, LUCET_FLAGS(uint32_t, 5), LUCET_ONE_OF(uint32_t, allowed)),
+    LUCET_HOST("thing", thing, int32_t, LUCET_HANDLE(struct thing, things), int32_t),
     LUCET_HOST("floats", floats, double, float, double, float, double, float, double, float, double, float, lucet_bytes),
 };
 
@@ -231,6 +245,39 @@ static void kinds(void) {
   WITH("floats", PAGE, 1, TRAPS);
 }
 
+static void handles(void) {
+  struct thing one = {1}, two = {20};
+  uint32_t first = 0, second = 0, other = 0;
+  void *object = NULL;
+  OK(lucet_instance_handle_new(guest, &things, &one, &first));
+  OK(lucet_instance_handle_new(guest, &things, &two, &second));
+  OK(lucet_instance_handle_new(guest, &others, &two, &other));
+  CHECK(first && second && other && first != second && second != other);
+  WITH("thing", first, 100, 101);
+  WITH("thing", second, 100, 120);
+  OK(lucet_instance_handle_get(guest, &things, second, &object));
+  CHECK(object == &two);
+  STATUS(LUCET_NOT_FOUND, lucet_instance_handle_get(guest, &others, second, &object));
+  STATUS(LUCET_NOT_FOUND, lucet_instance_handle_get(guest, &things, 0, &object));
+  OK(lucet_instance_handle_take(guest, &others, other, &object));
+  CHECK(object == &two);
+  FAILS(LUCET_NOT_FOUND, "not a handle of this kind", lucet_instance_handle_drop(guest, &others, other));
+  OK(lucet_instance_handle_drop(guest, &things, first));
+  EQUAL(released, 1);
+  STATUS(LUCET_NOT_FOUND, lucet_instance_handle_take(guest, &things, first, &object));
+  WITH("thing", first, 0, TRAPS); /* and a reset */
+  EQUAL(released, 21);
+  WITH("thing", second, 0, TRAPS);
+  OK(lucet_instance_handle_new(guest, &things, &one, &first));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_handle_new(guest, &things, NULL, &first));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_handle_new(guest, NULL, &one, &first));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_handle_new(guest, &things, &one, NULL));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_handle_get(guest, &things, first, NULL));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_handle_take(guest, &things, first, NULL));
+  STATUS(LUCET_NULL_ARGUMENT, lucet_instance_handle_drop(guest, NULL, first));
+  WITH("thing", first, 0, 1);
+}
+
 static void refused_rows(lucet_linker *linker) {
   lucet_host_function row = {"row", rows[0].function, 0x80, 0, 0, 0, {{0, 0, 0, 0, NULL}}};
   FAILS(LUCET_BAD_ARGUMENT, "unknown kind", lucet_linker_define(linker, "bad", &row, 1, NULL));
@@ -276,7 +323,10 @@ int main(void) {
   ranges("write");
   text();
   kinds();
+  handles();
   OK(lucet_instance_release(guest));
+  EQUAL(released, 22);
+  STATUS(LUCET_STALE, lucet_instance_handle_drop(guest, &things, 1));
   lucet_region_release(region);
   lucet_module_release(module);
   return finish();

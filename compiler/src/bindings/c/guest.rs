@@ -42,6 +42,23 @@ pub fn guest_header(bindings: &Bindings, file: &str, source: &str) -> String {
     text.line("extern \"C\" {");
     text.depth = 0;
     text.line("#endif");
+    for (_, named, module, name) in bindings.resources() {
+        let c_name = &named.c_name;
+        text.line("");
+        let import = quoted(&format!("[resource-drop]{name}"));
+        text.line(&format!(
+            "__attribute__((import_module({}), import_name({import})))",
+            quoted(module)
+        ));
+        text.line(&format!(
+            "extern void import_{c_name}_drop(int32_t handle);"
+        ));
+        text.line(&format!(
+            "static inline void {c_name}_drop({c_name} {c_name}) {{"
+        ));
+        text.line(&format!("import_{c_name}_drop({c_name}.handle);"));
+        text.line("}");
+    }
     for interface in &bindings.interfaces {
         text.line("");
         text.comment(&interface.docs);
@@ -274,7 +291,8 @@ impl Bindings {
                     let path = self.only_field(kind, "(*ret)".to_owned());
                     text.line(&format!("{path} = {call};"));
                 }
-                _ => text.line(&format!("return {call};")),
+                Type::Bool => text.line(&format!("return {call} != 0;")),
+                resolved => text.line(&format!("return ({}){call};", self.c_type(resolved))),
             };
         };
         text.line(&format!(

@@ -25,6 +25,15 @@ pub fn host_header(bindings: &Bindings, file: &str, source: &str) -> String {
     text.line("extern \"C\" {");
     text.depth = 0;
     text.line("#endif");
+    for (_, named, ..) in bindings.resources() {
+        let name = &named.c_name;
+        text.line("");
+        text.line(&format!(
+            "/* Ends a {name} that a guest has dropped, or not: its instance ends. */"
+        ));
+        text.line(&format!("void {name}_drop({name} *{name});"));
+        text.line(&format!("extern const lucet_handle_kind {name}_kind;"));
+    }
     for interface in &bindings.interfaces {
         text.line("");
         text.comment(&interface.docs);
@@ -59,6 +68,23 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
         source,
     );
     text.line(&format!("#include {}", quoted(header)));
+    for (_, named, ..) in bindings.resources() {
+        let name = &named.c_name;
+        text.line("");
+        text.line(&format!("static void release_{name}(void *object) {{"));
+        text.line(&format!("{name}_drop(({name} *)object);"));
+        text.line("}");
+        text.line(&format!(
+            "const lucet_handle_kind {name}_kind = {{{}, release_{name}}};",
+            quoted(name)
+        ));
+        text.line("");
+        text.line(&format!(
+            "static void drop_{name}(lucet_call *call, uint32_t handle) {{"
+        ));
+        text.line(&format!("lucet_drop(call, &{name}_kind, handle);"));
+        text.line("}");
+    }
     for function in bindings.interfaces.iter().flat_map(|each| &each.functions) {
         bindings.glue(function, &mut text);
     }
@@ -76,6 +102,15 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
             text.line("static const lucet_host_function rows[] = {");
             for function in &interface.functions {
                 text.line(&format!("{},", bindings.row(function)));
+            }
+            for (_, named, module, name) in bindings.resources() {
+                if module == interface.module {
+                    let import = quoted(&format!("[resource-drop]{name}"));
+                    text.line(&format!(
+                        "LUCET_HOST({import}, drop_{}, void, uint32_t),",
+                        named.c_name
+                    ));
+                }
             }
             text.line("};");
             text.line(&format!(
@@ -189,6 +224,17 @@ impl Bindings {
         format!("{result} {}({})", function.c_name, parameters.join(", ")).replace("* ", "*")
     }
 
+    /// The resource that is handed over, if this type is that.
+    fn owned(&self, kind: &Type) -> Option<&str> {
+        match self.resolve(kind) {
+            Type::Handle {
+                resource,
+                own: true,
+            } => Some(&self.types[*resource].c_name),
+            _ => None,
+        }
+    }
+
     /// Whether the prototype is not what the row says.
     fn needs_glue(&self, function: &Function) -> bool {
         let record = |each: &Parameter| {
@@ -203,7 +249,11 @@ impl Bindings {
                 Type::Integer { bits: 32 | 64, .. } | Type::F32 | Type::F64
             )
         };
-        function.parameters.iter().any(record)
+        let own = |each: &Parameter| self.owned(&each.parameter_type).is_some();
+        function
+            .parameters
+            .iter()
+            .any(|each| record(each) || own(each))
             || match self.returned(function) {
                 Returned::Nothing => false,
                 Returned::Scalar(kind) => !exact(kind),
@@ -253,6 +303,10 @@ impl Bindings {
             kind::SIGNED => return format!("LUCET_SIGNED({c_type}, {})", check.limit),
             kind::CHAR => return format!("LUCET_CHAR({c_type})"),
             kind::FLAGS => return format!("LUCET_FLAGS({c_type}, {}u)", check.limit),
+            kind::HANDLE => {
+                let name = c_type.trim_end_matches(" *");
+                return format!("LUCET_HANDLE({name}, {name}_kind)");
+            }
             kind::OBJECT => {
                 let area = format!("LUCET_OBJECT_OUT({})", c_type.trim_end_matches(" *"));
                 return format!("LUCET_WITH({area}, LUCET_ALIGN({}))", check.align);
@@ -285,6 +339,7 @@ impl Bindings {
     /// The C type of a parameter of the registered function.
     fn slot_c_type(&self, function: &Function, slot: &Slot) -> String {
         match &slot.slot_type {
+            SlotType::Scalar(kind) if self.owned(kind).is_some() => "uint32_t".to_owned(),
             SlotType::Scalar(kind) => self.c_type(self.resolve(kind)),
             SlotType::Result(_) => format!("area_{} *", function.c_name),
             SlotType::List { element, text } => {
@@ -315,7 +370,14 @@ impl Bindings {
         }
         let mut parameters = vec!["lucet_call *call".to_owned()];
         for slot in self.slots(function) {
-            let declared = format!("{} {}", self.slot_c_type(function, &slot), slot.name);
+            let owned =
+                matches!(&slot.slot_type, SlotType::Scalar(kind) if self.owned(kind).is_some());
+            let handle = if owned { "_handle" } else { "" };
+            let declared = format!(
+                "{} {}{handle}",
+                self.slot_c_type(function, &slot),
+                slot.name
+            );
             parameters.push(declared.replace("* ", "*"));
         }
         let result = self.row_result(function);
@@ -335,6 +397,10 @@ impl Bindings {
     /// Makes what the prototype takes of the slots of a parameter.
     fn argument(&self, parameter: &Parameter, text: &mut Text) -> String {
         let name = &parameter.c_name;
+        if let Some(owned) = self.owned(&parameter.parameter_type) {
+            text.line(&format!("{owned} *{name};"));
+            return name.clone();
+        }
         let Some(Definition::Record(_)) = self.definition(&parameter.parameter_type) else {
             return name.clone();
         };
@@ -388,6 +454,7 @@ impl Bindings {
                 );
             }
         }
+        self.take_handles(function, text);
         for (_, name) in &outs {
             text.line(&format!("memset(&{name}, 0, sizeof {name});"));
         }
@@ -396,6 +463,12 @@ impl Bindings {
             Returned::Nothing => text.line(&format!("{call};")),
             Returned::Scalar(kind) if *self.resolve(kind) == Type::Bool => {
                 text.line(&format!("return {call} ? 1 : 0;"));
+            }
+            Returned::Scalar(kind) if self.owned(kind).is_some() => {
+                let kind = self.owned(kind).unwrap_or_default();
+                text.line(&format!(
+                    "return (int32_t)lucet_make(call, &{kind}_kind, {call});"
+                ));
             }
             Returned::Scalar(_) => {
                 text.line(&format!("return ({}){call};", self.row_result(function)));
@@ -412,6 +485,29 @@ impl Bindings {
                 text.line(&format!("good = {call};"));
                 self.cases(function, [ok, err], "good ? 0 : 1", text);
             }
+        }
+    }
+
+    /// Takes over what the guest hands over. What has been taken when one fails is dropped: the guest ends.
+    fn take_handles(&self, function: &Function, text: &mut Text) {
+        let mut taken: Vec<String> = Vec::new();
+        for parameter in &function.parameters {
+            let Some(owned) = self.owned(&parameter.parameter_type) else {
+                continue;
+            };
+            let name = &parameter.c_name;
+            text.line(&format!(
+                "{name} = ({owned} *)lucet_take(call, &{owned}_kind, {name}_handle);"
+            ));
+            text.line(&format!("if (!{name}) {{"));
+            taken.iter().for_each(|drop| text.line(drop));
+            text.line(if self.row_result(function) == "void" {
+                "return;"
+            } else {
+                "return 0;"
+            });
+            text.line("}");
+            taken.push(format!("{owned}_drop({name});"));
         }
     }
 
@@ -464,6 +560,12 @@ impl Bindings {
             Type::F32 => text.line(&format!("lucet_put_f32({target}, {source});")),
             Type::F64 => text.line(&format!("lucet_put_f64({target}, {source});")),
             Type::String | Type::List(_) => self.put_list(kind, &target, source, text),
+            Type::Handle { resource, .. } => {
+                let kind = &self.types[*resource].c_name;
+                text.line(&format!(
+                    "lucet_put_u32({target}, lucet_make(call, &{kind}_kind, {source}));"
+                ));
+            }
             _ => match self.definition(kind) {
                 Some(Definition::Record(fields)) => {
                     let mut at = offset;
