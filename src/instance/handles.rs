@@ -185,7 +185,8 @@ mod tests {
     #[test]
     fn numbers_of_the_past_stand_for_nothing() {
         let handles = Handles::default();
-        let (kind, other) = (&raw const KIND, std::ptr::dangling());
+        let known = KIND;
+        let (kind, other) = (&raw const known, std::ptr::dangling());
         let object = std::ptr::dangling_mut::<u64>().cast();
         let first = handles.add(kind, object).expect("room");
         assert_eq!(handles.object(kind, first), Some(object));
