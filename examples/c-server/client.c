@@ -6,9 +6,13 @@
  *       prints "STATUS MICROSECONDS", with -i the head, then the body. -p: pauses in the middle of the body.
  *   client PORT raw [-1] [-o]
  *       sends standard input as it is (-1: byte by byte), closes its side (-o: does not), prints all it gets.
- *   client PORT load TARGET COUNT CONNECTIONS [-d FILE] [-e FILE]
+ *   client PORT load TARGET COUNT CONNECTIONS [-d FILE] [-e FILE] [-l]
  *       COUNT requests over CONNECTIONS threads with keep-alive; prints "STATUS COUNT" lines and, if there
- * are any, "broken COUNT" (no whole response) and with -e "different COUNT" (another body than FILE's). */
+ * are any, "broken COUNT" (no whole response) and with -e "different COUNT" (another body than FILE's). -l:
+ * also "p50 US", "p99 US" and "max US", how long a request took in microseconds. client PORT leave TARGET
+ * COUNT MS COUNT requests at the same time, from clients that go away after MS without having read. client 0
+ * answer FILE a server on a free port, which it prints: answers every connection with the bytes of FILE and
+ * closes it. Empty: never answers. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -32,9 +36,10 @@ struct options {
   uint16_t port;
   const char *method, *target;
   struct buffer headers, body, expected;
-  bool has_body, has_expected, show_head, bytewise, stay_open;
+  bool has_body, has_expected, show_head, bytewise, stay_open, measure;
   unsigned pause_ms, connections;
-  atomic_long left, broken, different;
+  atomic_long left, broken, different, measured;
+  uint32_t *times; /* of each request, in microseconds; NULL: not wanted */
   atomic_long statuses[600];
 };
 
@@ -187,9 +192,12 @@ static void *load_thread(void *argument) {
   int fd = -1;
   while (atomic_fetch_sub(&options->left, 1) > 0) {
     in.length = 0;
+    uint64_t start = now_us();
     if (fd < 0) fd = dial(options->port);
     if (fd >= 0 && send_request(fd, options) && receive(fd, options->method, &in, &response)) {
       atomic_fetch_add(&options->statuses[response.status % 600], 1);
+      if (options->times)
+        options->times[atomic_fetch_add(&options->measured, 1)] = (uint32_t)(now_us() - start);
       if (options->has_expected &&
           (response.length != options->expected.length ||
            memcmp(in.data + response.head, options->expected.data, response.length) != 0))
@@ -206,10 +214,25 @@ static void *load_thread(void *argument) {
   return NULL;
 }
 
-static int load(struct options *options) {
+static int by_size(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+static void print_times(const struct options *options) {
+  size_t n = (size_t)options->measured;
+  if (n == 0) return;
+  qsort(options->times, n, sizeof options->times[0], by_size);
+  printf("p50 %u\np99 %u\nmax %u\n", options->times[n / 2], options->times[n * 99 / 100],
+         options->times[n - 1]);
+}
+
+static int load(struct options *options, bool measure) {
   pthread_t threads[256];
   unsigned started = 0;
   if (options->connections > 256) die("at most 256 connections");
+  if (measure && !(options->times = calloc((size_t)options->left + 1, sizeof options->times[0])))
+    die("no memory");
   while (started < options->connections && pthread_create(&threads[started], NULL, load_thread, options) == 0)
     started++;
   for (unsigned i = 0; i < started; i++)
@@ -218,16 +241,20 @@ static int load(struct options *options) {
     if (options->statuses[status]) printf("%d %ld\n", status, (long)options->statuses[status]);
   if (options->broken) printf("broken %ld\n", (long)options->broken);
   if (options->different) printf("different %ld\n", (long)options->different);
+  if (measure) print_times(options);
   return started == options->connections ? 0 : 1;
 }
 
 static void parse_options(struct options *options, int count, char **arguments) {
   int option;
   optind = 1;
-  while ((option = getopt(count, arguments, "iH:d:e:p:1o")) != -1)
+  while ((option = getopt(count, arguments, "iH:d:e:p:1ol")) != -1)
     switch (option) {
     case 'i':
       options->show_head = true;
+      break;
+    case 'l':
+      options->measure = true;
       break;
     case '1':
       options->bytewise = true;
@@ -253,6 +280,43 @@ static void parse_options(struct options *options, int count, char **arguments) 
   if (optind != count) die("too many words");
 }
 
+/* Asks, waits, and closes without having read. */
+static int leave(const struct options *options, unsigned count, unsigned ms) {
+  struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
+  int *all = calloc(count, sizeof *all);
+  if (!all) die("no memory");
+  for (unsigned i = 0; i < count; i++)
+    if ((all[i] = dial(options->port)) < 0 || !send_request(all[i], options)) die("cannot connect");
+  nanosleep(&pause, NULL);
+  for (unsigned i = 0; i < count; i++)
+    close(all[i]);
+  free(all);
+  return 0;
+}
+
+_Noreturn static void serve_file(const char *path) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  struct buffer content = {0};
+  char in[4096];
+  read_file(path, &content);
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+      listen(listener, 64) != 0 || getsockname(listener, (struct sockaddr *)&address, &length) != 0)
+    die("cannot listen");
+  printf("%u\n", (unsigned)ntohs(address.sin_port));
+  fflush(stdout);
+  for (;;) {
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0) continue;
+    /* One read has the request, which is small. Without content, until the other side gives up. */
+    while (recv(fd, in, sizeof in, 0) > 0 && content.length == 0) {
+    }
+    if (!send_all(fd, content.data, content.length)) fprintf(stderr, "client: the other side has gone\n");
+    close(fd);
+  }
+}
+
 int main(int count, char **arguments) {
   static struct options options = {.method = "GET"};
   const char *command = count > 2 ? arguments[2] : "";
@@ -272,7 +336,13 @@ int main(int count, char **arguments) {
     options.connections = (unsigned)strtoul(arguments[5], NULL, 10);
     parse_options(&options, count - 5, arguments + 5);
     if (options.has_body) options.method = "POST";
-    return load(&options);
+    return load(&options, options.measure);
   }
-  die("usage: client PORT request|raw|load ...: see the head of client.c");
+  if (strcmp(command, "leave") == 0 && count == 6) {
+    options.target = arguments[3];
+    return leave(&options, (unsigned)strtoul(arguments[4], NULL, 10),
+                 (unsigned)strtoul(arguments[5], NULL, 10));
+  }
+  if (strcmp(command, "answer") == 0 && count == 4) serve_file(arguments[3]);
+  die("usage: client PORT request|raw|load|leave|answer ...: see the head of client.c");
 }

@@ -54,19 +54,47 @@ static void set_unsigned(struct reader *reader, const char *word, const char *va
     mistake(reader, "%s: expected a number from 1 to %u, not \"%s\"", word, high, value);
 }
 
-static void set_listen(struct reader *reader, const char *value) {
-  struct config *config = reader->config;
+/* A time with its unit, for example 2ms, in nanoseconds. */
+static bool duration(const char *text, uint64_t *out) {
+  static const struct {
+    const char *unit;
+    uint64_t ns;
+  } units[] = {{"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
+  size_t digits = strspn(text, "0123456789");
+  char copy[16];
+  uint64_t value;
+  if (digits == 0 || digits >= sizeof copy) return false;
+  memcpy(copy, text, digits);
+  copy[digits] = 0;
+  for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+    if (strcmp(text + digits, units[i].unit) == 0 &&
+        number(copy, "", 1, 3600000000000 / units[i].ns, &value)) {
+      *out = value * units[i].ns;
+      return true;
+    }
+  return false;
+}
+
+/* An IPv4 address and a port. */
+static bool address_and_port(const char *value, uint64_t low, char *name, size_t size,
+                             struct sockaddr_in *out) {
   const char *colon = strrchr(value, ':');
-  struct in_addr address;
   uint64_t port;
   size_t length = colon ? (size_t)(colon - value) : 0;
-  if (colon && length < sizeof config->address && number(colon + 1, "", 0, 65535, &port)) {
-    memcpy(config->address, value, length);
-    config->address[length] = 0;
-    config->port = (uint16_t)port;
-    if (inet_pton(AF_INET, config->address, &address) == 1) return;
-  }
-  mistake(reader, "listen: expected an IPv4 address and port, like 127.0.0.1:8080, not \"%s\"", value);
+  if (!colon || length >= size || !number(colon + 1, "", low, 65535, &port)) return false;
+  memcpy(name, value, length);
+  name[length] = 0;
+  *out = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  return inet_pton(AF_INET, name, &out->sin_addr) == 1;
+}
+
+static void set_listen(struct reader *reader, const char *value) {
+  struct config *config = reader->config;
+  struct sockaddr_in address;
+  if (address_and_port(value, 0, config->address, sizeof config->address, &address))
+    config->port = ntohs(address.sin_port);
+  else
+    mistake(reader, "listen: expected an IPv4 address and port, like 127.0.0.1:8080, not \"%s\"", value);
 }
 
 /* The file's name, seen from where the server runs; NULL: no memory. */
@@ -85,20 +113,48 @@ static void set_access_log(struct reader *reader, const char *value) {
   if (!reader->config->access_log) mistake(reader, "no memory");
 }
 
+static void route_fetch(struct reader *reader, struct route *route, const char *value) {
+  char address[32];
+  if (strlen(value) < sizeof route->upstream_name &&
+      address_and_port(value, 1, address, sizeof address, &route->upstream))
+    strcpy(route->upstream_name, value);
+  else
+    mistake(reader, "route: fetch: expected an IPv4 address and port, not \"%s\"", value);
+}
+
 static void route_option(struct reader *reader, struct route *route, char *word) {
+  const struct {
+    const char *name;
+    uint64_t *size, *time;
+  } options[] = {{"memory", &route->memory, NULL},     {"body", &route->body, NULL},
+                 {"response", &route->response, NULL}, {"cpu", NULL, &route->cpu_ns},
+                 {"slice", NULL, &route->slice_ns},    {"wall", NULL, &route->wall_ns}};
   char *value = strchr(word, '=');
-  uint64_t *out = NULL;
-  if (value) {
-    *value++ = 0;
-    out = strcmp(word, "memory") == 0     ? &route->memory
-          : strcmp(word, "body") == 0     ? &route->body
-          : strcmp(word, "response") == 0 ? &route->response
-                                          : NULL;
+  if (!value) {
+    mistake(reader, "route: expected an option with =, not \"%s\"", word);
+    return;
   }
-  if (!out)
-    mistake(reader, "route: expected memory=, body= or response=, not \"%s\"", word);
-  else if (!number(value, "kmg", 0, UINT64_C(1) << 32, out))
-    mistake(reader, "route: %s: expected a size up to 4g, not \"%s\"", word, value);
+  *value++ = 0;
+  if (strcmp(word, "fetch") == 0) {
+    route_fetch(reader, route, value);
+    return;
+  }
+  if (strcmp(word, "config") == 0) {
+    if (snprintf(route->config, sizeof route->config, "%s", value) >= (int)sizeof route->config)
+      mistake(reader, "route: config: at most %zu bytes", sizeof route->config - 1);
+    return;
+  }
+  for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+    if (strcmp(word, options[i].name) != 0) continue;
+    if (options[i].size && !number(value, "kmg", 0, UINT64_C(1) << 32, options[i].size))
+      mistake(reader, "route: %s: expected a size up to 4g, not \"%s\"", word, value);
+    if (options[i].time && !duration(value, options[i].time))
+      mistake(reader, "route: %s: expected a time like 2ms, not \"%s\"", word, value);
+    return;
+  }
+  mistake(reader,
+          "route: expected memory=, body=, response=, cpu=, slice=, wall=, fetch= or config=, not \"%s\"",
+          word);
 }
 
 static void add_route(struct reader *reader, char *path, char **rest) {
@@ -116,10 +172,19 @@ static void add_route(struct reader *reader, char *path, char **rest) {
     return;
   }
   struct route *route = &config->routes[config->route_count++];
-  *route = (struct route){strdup(path), resolve(reader, file), strlen(path), 16u << 20, 1u << 20, 8u << 20};
+  *route = (struct route){.path = strdup(path),
+                          .file = resolve(reader, file),
+                          .path_length = strlen(path),
+                          .memory = 16u << 20,
+                          .body = 1u << 20,
+                          .response = 8u << 20,
+                          .cpu_ns = 1000000000,
+                          .slice_ns = 2000000,
+                          .wall_ns = UINT64_C(10000000000)};
   if (!route->path || !route->file) mistake(reader, "no memory");
   while ((word = strtok_r(NULL, " \t", rest)))
     route_option(reader, route, word);
+  if (route->slice_ns < 500000) mistake(reader, "route: slice: 500us at least");
 }
 
 static void set(struct reader *reader, const char *word, char *value, char **rest) {

@@ -8,14 +8,18 @@
  *   idle 30s                   a silent connection, or a request that takes longer to arrive, is closed
  *   drain 10s                  after SIGTERM
  *   access-log access.log      "-": standard output, which is the default; "off": none
- *   route /path guest.so memory=1m body=64k response=1m
+ *   route /path guest.so memory=1m body=64k response=1m cpu=1s slice=2ms wall=10s fetch=127.0.0.1:9000
+ * config=text
  *
  * Files are relative to the configuration's directory. A route is for its path and everything below it; the
  * longest one wins. memory: what the guest's memory may grow to; body: the longest request body; response:
- * the longest response. */
+ * the longest response; cpu: its CPU time; slice: how long it runs before others have their turn; wall: its
+ * time in all, waiting included; fetch: the server that it may fetch from; config: what it gets from
+ * `config`. */
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +32,10 @@ struct route {
   char *path, *file;
   size_t path_length;
   uint64_t memory, body, response;
+  uint64_t cpu_ns, slice_ns, wall_ns;
+  struct sockaddr_in upstream;
+  char upstream_name[32]; /* empty: nothing may be fetched */
+  char config[128];
 };
 
 struct config {

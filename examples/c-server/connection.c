@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 #include "serve.h"
+#include "worker.h"
 
 enum { PIECE = 16384, PIECES_AT_ONCE = 16, LINGER_MS = 2000, KEEP_BUFFER = 65536 };
 
-static uint64_t clock_us(void) {
+uint64_t clock_us(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
@@ -26,23 +27,29 @@ static void set_deadline(struct connection *c) {
   c->deadline_ms = clock_ms() + 1000ull * c->server->config.idle_seconds;
 }
 
-struct connection *connection_new(struct server *server, int fd, const char *peer) {
+struct connection *connection_new(struct worker *worker, int fd, const char *peer) {
   struct connection *c = calloc(1, sizeof *c);
   if (!c) return NULL;
-  c->server = server;
+  c->source.kind = SOURCE_CLIENT;
+  c->worker = worker;
+  c->server = worker->server;
   c->fd = fd;
   snprintf(c->peer, sizeof c->peer, "%s", peer);
   set_deadline(c);
   return c;
 }
 
-void connection_free(struct connection *c) {
+void connection_close(struct connection *c) {
+  if (c->state == CONNECTION_GUEST) {
+    atomic_fetch_add(&c->exchange.run.guest->aborted, 1);
+    run_end(&c->exchange.run);
+    exchange_free(&c->exchange);
+  }
   close(c->fd);
   buffer_free(&c->in);
   buffer_free(&c->head);
   buffer_free(&c->body);
   buffer_free(&c->out);
-  free(c);
 }
 
 bool connection_is_idle(const struct connection *c) {
@@ -78,11 +85,19 @@ static void refuse(struct connection *c, int status, const char *why) {
   respond(c, &exchange, false);
 }
 
-static void answer(struct connection *c) {
-  struct exchange exchange = {.request = &c->request, .body = {c->body.data, c->body.length}};
-  serve(c->server, &exchange);
-  respond(c, &exchange, c->request.keep_alive && !c->draining);
+void connection_answer(struct connection *c) {
+  serve_end(&c->exchange);
+  respond(c, &c->exchange, c->request.keep_alive && !c->draining);
   buffer_clear(&c->body, KEEP_BUFFER);
+}
+
+/* Gives the request to whom it is for. */
+static void serve_request(struct connection *c) {
+  c->exchange =
+      (struct exchange){.request = &c->request, .body = {c->body.data, c->body.length}, .peer = c->peer};
+  c->state = CONNECTION_GUEST;
+  c->deadline_ms = UINT64_MAX;
+  if (serve(c->worker, &c->exchange)) connection_answer(c);
 }
 
 /* Empty lines before a request are allowed, for clients that send one too many. */
@@ -156,7 +171,7 @@ static bool take_body(struct connection *c) {
   if (status)
     refuse(c, status, status == 413 ? "body beyond the route's limit" : "malformed body");
   else if (done)
-    answer(c);
+    serve_request(c);
   return status != 0 || done;
 }
 
@@ -192,6 +207,8 @@ static bool advance(struct connection *c) {
     case CONNECTION_BODY:
       if (!take_body(c)) return true;
       break;
+    case CONNECTION_GUEST:
+      return true;
     case CONNECTION_WRITE:
       if (!flush(c, &gone)) return !gone;
       break;
@@ -204,7 +221,7 @@ static bool advance(struct connection *c) {
 bool connection_ready(struct connection *c) {
   for (int i = 0; i < PIECES_AT_ONCE; i++) {
     if (!advance(c)) return false;
-    if (c->state == CONNECTION_WRITE) return true;
+    if (c->state == CONNECTION_WRITE || c->state == CONNECTION_GUEST) return true;
     if (!buffer_reserve(&c->in, PIECE)) return false;
     ssize_t n = recv(c->fd, c->in.data + c->in.length, PIECE, 0);
     if (n == 0) return false; /* an unfinished request is nobody's any more */

@@ -26,7 +26,7 @@ expect() {
   why=$(tail -1 "$run/access.log" | sed -n 's/.* why="\(.*\)"$/\1/p')
   if [ "$got" != "$status" ]; then
     verdict="  <- expected $status"
-  elif [ "$status" = 500 ]; then
+  elif [ "$status" = 500 ] || [ "$status" = 504 ]; then
     grep -Eq "$regex" <<<"$why" || verdict="  <- expected /$regex/"
   else
     tail -n +2 "$run/response" | grep -Eq "$regex" || verdict="  <- expected /$regex/ in the body"
@@ -53,7 +53,11 @@ expect 200 '^\{"name":"lucet","list":\[1,2.5e3,true,null\],' json POST '/json?mi
 expect 400 '^not JSON: at byte 9, expected a value$' json POST /json -d "$run/bad.json"
 expect 200 '^hello from main\(\): the mean of ten squares is 28.5$' wasi_hello GET /wasi
 expect 200 '^called back once$' callback GET /callback/once
+expect 200 '^awake$' script GET '/script?rest=50&say=awake'
 expect 200 '^refused$' headers GET /headers
+expect 504 'CPU' spin GET /spin
+expect 504 'CPU' spin_start GET /start
+expect 504 'callback' spin_callback GET /called
 expect 500 'memory' oob GET /oob
 expect 500 'stack' recurse GET /recurse
 expect 500 'divi' divzero GET /divzero

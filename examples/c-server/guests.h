@@ -23,7 +23,7 @@ struct guest { /* one for each route */
   const struct route *route;
   pthread_mutex_t lock; /* of code */
   struct code *code;
-  atomic_ullong runs, returned, trapped, terminated, refused;
+  atomic_ullong runs, returned, trapped, terminated, refused, aborted, slices;
 };
 
 struct guests {
@@ -40,6 +40,11 @@ bool guests_open(struct guests *guests, const struct config *config);
  * *failed how many could not be. One thread. */
 unsigned guests_reload(struct guests *guests, unsigned *failed);
 void guests_close(struct guests *guests);
+
+/* Its place among the routes. */
+static inline size_t guest_number(const struct guests *guests, const struct guest *guest) {
+  return (size_t)(guest - guests->all);
+}
 
 struct code *guest_acquire(struct guest *guest);
 void code_release(struct code *code);

@@ -1,8 +1,4 @@
-/* host.c: the host's side of lucet_http_v0 (docs/guest-abi.md).
- *
- * Invariants: a range that a guest names is checked as a whole before anything else happens, and the guest
- * traps if it is not inside its memory. Checked pointers are used within the call only. Everything a guest
- * can make grow is bounded by its exchange. */
+/* host.c: see host.h: everything that does not wait. */
 #include "host.h"
 
 #include <string.h>
@@ -10,9 +6,10 @@
 #include <time.h>
 
 #include "exchange.h"
+#include "guests.h"
+#include "headers.h"
 #include "log.h"
 #include "lucet_http_errors.h"
-#include "memory.h"
 #include "rules.h"
 #include "wasi.h"
 
@@ -20,57 +17,34 @@ enum { MAX_LOG_LINES = 100 };
 
 static struct exchange *exchange_of(lucet_call *call) { return lucet_call_instance_data(call); }
 
-/* Copies what fits and answers the full length. Texts of a request are shorter than its head. */
-static int32_t fill(char *buffer, uint32_t capacity, struct text text) {
-  size_t length = text.length < capacity ? text.length : capacity;
-  if (length > 0) memcpy(buffer, text.data, length);
-  return (int32_t)text.length;
-}
-
 /* ---- the request ---- */
 
-static int32_t req_method(lucet_call *call, uint32_t buffer, uint32_t capacity) {
-  char *out = host_output(call, buffer, capacity);
-  return out ? fill(out, capacity, exchange_of(call)->request->method) : 0;
+static int32_t req_method(lucet_call *call, lucet_bytes_out out) {
+  return host_fill(out, exchange_of(call)->request->method);
 }
 
-static int32_t req_uri(lucet_call *call, uint32_t buffer, uint32_t capacity) {
-  char *out = host_output(call, buffer, capacity);
-  return out ? fill(out, capacity, exchange_of(call)->request->target) : 0;
+static int32_t req_uri(lucet_call *call, lucet_bytes_out out) {
+  return host_fill(out, exchange_of(call)->request->target);
 }
 
-static int32_t req_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t buffer,
-                          uint32_t capacity) {
-  const char *wanted = host_input(call, name, name_length);
-  char *out = wanted ? host_output(call, buffer, capacity) : NULL;
-  if (!out) return 0;
-  const struct http_header *header = http_find(exchange_of(call)->request, wanted, name_length);
-  return header ? fill(out, capacity, header->value) : LUCET_HTTP_NOT_FOUND;
+static int32_t req_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+  const struct http_header *header =
+      http_find(&exchange_of(call)->request->headers, (const char *)name.data, name.size);
+  return header ? host_fill(out, header->value) : LUCET_HTTP_NOT_FOUND;
 }
 
-static int64_t req_header_at(lucet_call *call, uint32_t index, uint32_t name, uint32_t name_capacity,
-                             uint32_t value, uint32_t value_capacity) {
-  char *name_out = host_output(call, name, name_capacity);
-  char *value_out = name_out ? host_output(call, value, value_capacity) : NULL;
-  if (!value_out) return 0;
-  const struct http_request *request = exchange_of(call)->request;
-  if (index >= request->header_count) return LUCET_HTTP_NOT_FOUND;
-  const struct http_header *header = &request->headers[index];
-  int64_t length = fill(name_out, name_capacity, header->name);
-  return length << 32 | fill(value_out, value_capacity, header->value);
+static int64_t req_header_at(lucet_call *call, uint32_t index, lucet_bytes_out name, lucet_bytes_out value) {
+  const struct http_headers *headers = &exchange_of(call)->request->headers;
+  if (index >= headers->count) return LUCET_HTTP_NOT_FOUND;
+  int64_t length = host_fill(name, headers->all[index].name);
+  return length << 32 | host_fill(value, headers->all[index].value);
 }
 
+/* The body has arrived before the guest begins, so these do not wait. */
 static int64_t req_body_len(lucet_call *call) { return (int64_t)exchange_of(call)->body.length; }
 
-static int32_t req_body_read(lucet_call *call, uint64_t offset, uint32_t buffer, uint32_t capacity) {
-  char *out = host_output(call, buffer, capacity);
-  if (!out) return 0;
-  struct text body = exchange_of(call)->body;
-  if (offset >= body.length || capacity == 0) return 0;
-  size_t left = body.length - (size_t)offset, length = left < capacity ? left : capacity;
-  if (length > INT32_MAX) length = INT32_MAX;
-  memcpy(out, body.data + offset, length);
-  return (int32_t)length;
+static int32_t req_body_read(lucet_call *call, uint64_t offset, lucet_bytes_out out) {
+  return host_copy(out, exchange_of(call)->body, offset);
 }
 
 /* ---- the response ---- */
@@ -83,22 +57,36 @@ static int32_t resp_status(lucet_call *call, int32_t status) {
   return 0;
 }
 
-static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t value,
-                           uint32_t value_length) {
-  const char *n = host_input(call, name, name_length), *v = n ? host_input(call, value, value_length) : NULL;
-  if (!v) return 0;
-  struct exchange *exchange = exchange_of(call);
-  if (exchange->headers.length + name_length + (uint64_t)value_length + 4 > RULES_MAX_HEADERS)
+static int32_t resp_get_status(lucet_call *call) { return exchange_of(call)->status; }
+
+static int32_t add_header(struct exchange *exchange, struct text name, struct text value, bool replace) {
+  if (exchange->headers.length + name.length + value.length + 4 > RULES_MAX_HEADERS)
     return LUCET_HTTP_TOO_LARGE;
-  int32_t error = rules_check_header(n, name_length, v, value_length);
+  int32_t error = rules_check_header(name.data, name.length, value.data, value.length);
   if (error) return error;
   if (exchange->committed) return LUCET_HTTP_TOO_LATE;
-  size_t before = exchange->headers.length;
-  if (buffer_append(&exchange->headers, n, name_length) && buffer_append(&exchange->headers, ": ", 2) &&
-      buffer_append(&exchange->headers, v, value_length) && buffer_append(&exchange->headers, "\r\n", 2))
-    return 0;
-  exchange->headers.length = before;
-  return LUCET_HTTP_TOO_LARGE;
+  if (replace) headers_remove(&exchange->headers, name);
+  return headers_add(&exchange->headers, name, value) ? 0 : LUCET_HTTP_TOO_LARGE;
+}
+
+static int32_t resp_header(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+  return add_header(exchange_of(call), host_text(name), host_text(value), false);
+}
+
+static int32_t resp_header_set(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+  return add_header(exchange_of(call), host_text(name), host_text(value), true);
+}
+
+static int32_t resp_header_remove(lucet_call *call, lucet_bytes name) {
+  struct exchange *exchange = exchange_of(call);
+  int32_t error = rules_check_header((const char *)name.data, name.size, "", 0);
+  if (error) return error;
+  return exchange->committed ? LUCET_HTTP_TOO_LATE : headers_remove(&exchange->headers, host_text(name));
+}
+
+static int32_t resp_get_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+  struct text value = headers_find(&exchange_of(call)->headers, host_text(name));
+  return value.data ? host_fill(out, value) : LUCET_HTTP_NOT_FOUND;
 }
 
 bool host_write_body(struct exchange *exchange, const char *bytes, size_t length) {
@@ -107,10 +95,14 @@ bool host_write_body(struct exchange *exchange, const char *bytes, size_t length
          buffer_append(&exchange->out, bytes, length);
 }
 
-static int32_t resp_write(lucet_call *call, uint32_t bytes, uint32_t length) {
-  const char *data = host_input(call, bytes, length);
-  if (!data) return 0;
-  return host_write_body(exchange_of(call), data, length) ? 0 : LUCET_HTTP_TOO_LARGE;
+static int32_t resp_write(lucet_call *call, lucet_bytes bytes) {
+  return host_write_body(exchange_of(call), (const char *)bytes.data, bytes.size) ? 0 : LUCET_HTTP_TOO_LARGE;
+}
+
+/* This server collects responses. */
+static int32_t resp_flush(lucet_call *call) {
+  exchange_of(call)->committed = true;
+  return 0;
 }
 
 /* ---- everything else ---- */
@@ -125,12 +117,12 @@ bool host_log(struct exchange *exchange, const char *level, const char *text, si
   return true;
 }
 
-static int32_t guest_log(lucet_call *call, int32_t level, uint32_t text, uint32_t length) {
+static int32_t guest_log(lucet_call *call, int32_t level, lucet_bytes text) {
   static const char *const levels[] = {"error", "warning", "info"};
-  const char *data = host_input(call, text, length);
-  if (!data) return 0;
   if (level < 0 || level > 2) return LUCET_HTTP_INVALID;
-  return host_log(exchange_of(call), levels[level], data, length) ? 0 : LUCET_HTTP_TOO_LARGE;
+  return host_log(exchange_of(call), levels[level], (const char *)text.data, text.size)
+             ? 0
+             : LUCET_HTTP_TOO_LARGE;
 }
 
 static int64_t now_ms(lucet_call *call) {
@@ -147,12 +139,26 @@ void host_random(char *out, size_t length) {
   }
 }
 
-static int32_t random_bytes(lucet_call *call, uint32_t buffer, uint32_t length) {
-  char *out = host_output(call, buffer, length);
-  if (!out) return 0;
-  if (length > RULES_MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
-  host_random(out, length);
+static int32_t random_bytes(lucet_call *call, lucet_bytes_out out) {
+  (void)call;
+  if (out.size > RULES_MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
+  host_random((char *)out.data, out.size);
   return 0;
+}
+
+static int32_t config(lucet_call *call, lucet_bytes_out out) {
+  const char *text = exchange_of(call)->run.guest->route->config;
+  return host_fill(out, (struct text){text, strlen(text)});
+}
+
+/* The client's address, and the route; others are not for guests to know. */
+static int32_t variable(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+  const struct exchange *exchange = exchange_of(call);
+  if (text_is(host_text(name), "remote_addr"))
+    return host_fill(out, (struct text){exchange->peer, strcspn(exchange->peer, ":")});
+  if (text_is(host_text(name), "route"))
+    return host_fill(out, (struct text){exchange->guest, strlen(exchange->guest)});
+  return LUCET_HTTP_FORBIDDEN;
 }
 
 /* ---- demo: a host function that calls the guest back ---- */
@@ -176,18 +182,25 @@ static int32_t call_back(lucet_call *call, int32_t function, int32_t argument) {
 }
 
 static const lucet_host_function http_functions[] = {
-    LUCET_HOST("req_method", req_method, int32_t, uint32_t, uint32_t),
-    LUCET_HOST("req_uri", req_uri, int32_t, uint32_t, uint32_t),
-    LUCET_HOST("req_header", req_header, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
-    LUCET_HOST("req_header_at", req_header_at, int64_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t),
+    LUCET_HOST("req_method", req_method, int32_t, lucet_bytes_out),
+    LUCET_HOST("req_uri", req_uri, int32_t, lucet_bytes_out),
+    LUCET_HOST("req_header", req_header, int32_t, lucet_bytes, lucet_bytes_out),
+    LUCET_HOST("req_header_at", req_header_at, int64_t, uint32_t, lucet_bytes_out, lucet_bytes_out),
     LUCET_HOST("req_body_len", req_body_len, int64_t),
-    LUCET_HOST("req_body_read", req_body_read, int32_t, uint64_t, uint32_t, uint32_t),
+    LUCET_HOST("req_body_read", req_body_read, int32_t, uint64_t, lucet_bytes_out),
     LUCET_HOST("resp_status", resp_status, int32_t, int32_t),
-    LUCET_HOST("resp_header", resp_header, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
-    LUCET_HOST("resp_write", resp_write, int32_t, uint32_t, uint32_t),
-    LUCET_HOST("log", guest_log, int32_t, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("resp_get_status", resp_get_status, int32_t),
+    LUCET_HOST("resp_header", resp_header, int32_t, lucet_bytes, lucet_bytes),
+    LUCET_HOST("resp_header_set", resp_header_set, int32_t, lucet_bytes, lucet_bytes),
+    LUCET_HOST("resp_header_remove", resp_header_remove, int32_t, lucet_bytes),
+    LUCET_HOST("resp_get_header", resp_get_header, int32_t, lucet_bytes, lucet_bytes_out),
+    LUCET_HOST("resp_write", resp_write, int32_t, lucet_bytes),
+    LUCET_HOST("resp_flush", resp_flush, int32_t),
+    LUCET_HOST("log", guest_log, int32_t, int32_t, lucet_bytes),
     LUCET_HOST("now_ms", now_ms, int64_t),
-    LUCET_HOST("random", random_bytes, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("random", random_bytes, int32_t, lucet_bytes_out),
+    LUCET_HOST("config", config, int32_t, lucet_bytes_out),
+    LUCET_HOST("variable", variable, int32_t, lucet_bytes, lucet_bytes_out),
 };
 
 static const lucet_host_function demo_functions[] = {
@@ -197,6 +210,8 @@ static const lucet_host_function demo_functions[] = {
 lucet_status host_define(lucet_linker *linker) {
   lucet_status status = lucet_linker_define(linker, "lucet_http_v0", http_functions,
                                             sizeof http_functions / sizeof http_functions[0], NULL);
+  if (!status)
+    status = lucet_linker_define(linker, "lucet_http_v0", host_wait_functions, host_wait_count, NULL);
   if (!status) status = lucet_linker_define(linker, "demo", demo_functions, 1, NULL);
   return status ? status : wasi_define(linker);
 }

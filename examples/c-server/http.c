@@ -25,10 +25,10 @@ bool text_is(struct text text, const char *word) {
   return strlen(word) == text.length && strncasecmp(text.data, word, text.length) == 0;
 }
 
-const struct http_header *http_find(const struct http_request *request, const char *name, size_t length) {
-  for (size_t i = 0; i < request->header_count; i++) {
-    const struct http_header *header = &request->headers[i];
-    if (header->name.length == length && strncasecmp(header->name.data, name, length) == 0) return header;
+const struct http_header *http_find(const struct http_headers *headers, const char *name, size_t length) {
+  for (size_t i = 0; i < headers->count; i++) {
+    const struct http_header *header = &headers->all[i];
+    if (rules_same_name(header->name.data, header->name.length, name, length)) return header;
   }
   return NULL;
 }
@@ -73,7 +73,7 @@ static int parse_request_line(struct text line, struct http_request *request) {
 
 static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
-static int parse_header(struct text line, struct http_request *request) {
+static int parse_header(struct text line, struct http_headers *headers) {
   const char *colon = memchr(line.data, ':', line.length);
   if (!colon) return 400;
   size_t name_length = (size_t)(colon - line.data), start = name_length + 1, end = line.length;
@@ -83,8 +83,8 @@ static int parse_header(struct text line, struct http_request *request) {
   while (end > start && is_blank(line.data[end - 1]))
     end--;
   if (!rules_is_header_value(line.data + start, end - start)) return 400;
-  if (request->header_count == HTTP_MAX_HEADERS) return 431;
-  request->headers[request->header_count++] =
+  if (headers->count == HTTP_MAX_HEADERS) return 431;
+  headers->all[headers->count++] =
       (struct http_header){{line.data, name_length}, {line.data + start, end - start}};
   return 0;
 }
@@ -121,8 +121,8 @@ static bool list_has(struct text list, const char *word) {
 static int parse_framing(struct http_request *request) {
   unsigned hosts = 0, lengths = 0, encodings = 0;
   request->keep_alive = request->minor >= 1;
-  for (size_t i = 0; i < request->header_count; i++) {
-    const struct http_header *header = &request->headers[i];
+  for (size_t i = 0; i < request->headers.count; i++) {
+    const struct http_header *header = &request->headers.all[i];
     if (text_is(header->name, "host")) {
       hosts++;
     } else if (text_is(header->name, "content-length")) {
@@ -148,16 +148,59 @@ static int parse_framing(struct http_request *request) {
   return encodings && request->minor == 0 ? 400 : 0;
 }
 
+/* The lines up to the empty one, which must be the last. */
+static int parse_headers(const char **at, const char *end, struct http_headers *headers) {
+  struct text line;
+  headers->count = 0;
+  for (;;) {
+    if (!next_line(at, end, &line)) return 400;
+    if (line.length == 0) return *at == end ? 0 : 400;
+    int status = parse_header(line, headers);
+    if (status) return status;
+  }
+}
+
 int http_parse(const char *head, size_t length, struct http_request *request) {
   const char *at = head, *end = head + length;
   struct text line;
   memset(request, 0, offsetof(struct http_request, headers));
+  request->headers.count = 0;
   if (!next_line(&at, end, &line)) return 400;
   int status = parse_request_line(line, request);
-  while (status == 0) {
-    if (!next_line(&at, end, &line)) return 400;
-    if (line.length == 0) return at == end ? parse_framing(request) : 400;
-    status = parse_header(line, request);
+  if (status == 0) status = parse_headers(&at, end, &request->headers);
+  return status ? status : parse_framing(request);
+}
+
+/* "HTTP/1.1 200 OK"; the reason may be missing. */
+static bool parse_status_line(struct text line, struct http_response *response) {
+  const char *t = line.data;
+  if (line.length < 12 || memcmp(t, "HTTP/1.", 7) != 0 || t[7] < '0' || t[7] > '9' || t[8] != ' ')
+    return false;
+  if (line.length > 12 && t[12] != ' ') return false;
+  response->status = 0;
+  for (int i = 9; i < 12; i++) {
+    if (t[i] < '0' || t[i] > '9') return false;
+    response->status = response->status * 10 + (t[i] - '0');
   }
-  return status;
+  return response->status >= 100;
+}
+
+bool http_parse_response(const char *head, size_t length, struct http_response *response) {
+  const char *at = head, *end = head + length;
+  struct text line;
+  response->chunked = response->has_length = false;
+  response->content_length = 0;
+  if (!next_line(&at, end, &line) || !parse_status_line(line, response)) return false;
+  if (parse_headers(&at, end, &response->headers) != 0) return false;
+  for (size_t i = 0; i < response->headers.count; i++) {
+    const struct http_header *header = &response->headers.all[i];
+    if (text_is(header->name, "transfer-encoding")) {
+      if (!text_is(header->value, "chunked")) return false;
+      response->chunked = true;
+    } else if (text_is(header->name, "content-length")) {
+      if (response->has_length || parse_length(header->value, &response->content_length) != 0) return false;
+      response->has_length = true;
+    }
+  }
+  return !(response->chunked && response->has_length);
 }

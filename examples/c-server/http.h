@@ -28,13 +28,17 @@ struct http_header {
   struct text name, value;
 };
 
+struct http_headers {
+  size_t count;
+  struct http_header all[HTTP_MAX_HEADERS];
+};
+
 struct http_request {               /* its texts point into the head that was parsed */
   struct text method, target, path; /* path: the target up to the query */
   int minor;                        /* HTTP/1.minor */
   bool keep_alive, chunked, expects_continue, is_head;
   uint64_t content_length; /* 0 without a body and for chunked */
-  size_t header_count;
-  struct http_header headers[HTTP_MAX_HEADERS];
+  struct http_headers headers;
 };
 
 /* The length of the head at the start of the bytes, its empty line included; 0 as long as it is not complete.
@@ -42,7 +46,17 @@ struct http_request {               /* its texts point into the head that was pa
 size_t http_head_length(const char *bytes, size_t length, size_t seen);
 /* Parses a complete head. Answers 0, or the status to refuse it with. */
 int http_parse(const char *head, size_t length, struct http_request *request);
-const struct http_header *http_find(const struct http_request *request, const char *name, size_t length);
+const struct http_header *http_find(const struct http_headers *headers, const char *name, size_t length);
+
+/* What another server answers. */
+struct http_response {
+  int status;
+  bool chunked, has_length; /* neither: the body ends with the connection */
+  uint64_t content_length;
+  struct http_headers headers;
+};
+/* Parses the complete head of a response. False: it is none. */
+bool http_parse_response(const char *head, size_t length, struct http_response *response);
 
 bool text_is(struct text text, const char *word); /* upper and lower case are the same */
 

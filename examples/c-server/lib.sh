@@ -61,7 +61,10 @@ stop_server() {
 
 # Whatever happens, no server is left behind.
 server_pid=
+others=() # more processes to be ended
 cleanup() {
+  local pid
+  for pid in "${others[@]}"; do kill -KILL "$pid" 2>/dev/null; done
   if [ -n "$server_pid" ]; then
     kill -KILL "$server_pid" 2>/dev/null
     wait "$server_pid" 2>/dev/null

@@ -21,5 +21,6 @@ void log_error(const char *format, ...) {
 }
 
 void log_escape(struct buffer *line, const char *bytes, size_t length) {
-  if (buffer_reserve(line, 4 * length)) line->length += rules_escape(line->data + line->length, bytes, length);
+  if (buffer_reserve(line, 4 * length))
+    line->length += rules_escape(line->data + line->length, bytes, length);
 }

@@ -1,7 +1,9 @@
-/* serve.c: finds the route and runs its guest. Every request gets an instance made from the module, whose
+/* serve.c: finds the route and has its guest run. Every request gets an instance made from the module, whose
  * memory, globals and tables no other request has seen, and which is released afterwards, whatever happened
  * in it. */
 #include "serve.h"
+
+#include "worker.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,73 +41,67 @@ static void serve_stats(struct server *server, struct exchange *exchange) {
   }
 }
 
-/* Judges a run: what it leaves in the exchange is the response. */
-static void judge(struct guest *guest, struct exchange *exchange, lucet_instance *instance, uint32_t kind,
-                  int32_t result) {
+/* Why a run was ended that did not return; the status for the client. */
+static int why_ended(struct exchange *exchange) {
+  struct run *run = &exchange->run;
   lucet_outcome outcome;
-  if (kind == LUCET_RETURNED) {
+  bool known = lucet_instance_outcome(run->instance, &outcome) == LUCET_OK;
+  if (known && outcome.kind == LUCET_TERMINATED &&
+      outcome.detail == LUCET_STOP_HOST) { /* of a WASI program */
+    if (outcome.token == 0) return 200;
+    snprintf(exchange->why, sizeof exchange->why, "exit status %llu", (unsigned long long)outcome.token);
+    return 500;
+  }
+  lucet_instance_describe(run->instance, exchange->why, sizeof exchange->why);
+  return run->kind == LUCET_TERMINATED ? 504 : 500;
+}
+
+/* What a run leaves in the exchange is the response. */
+static void judge(struct exchange *exchange) {
+  struct run *run = &exchange->run;
+  struct guest *guest = run->guest;
+  int status = 500;
+  if (run->kind == LUCET_RETURNED) {
     atomic_fetch_add(&guest->returned, 1);
-    if (result == 0) return;
-    snprintf(exchange->why, sizeof exchange->why, "the guest returned %d", result);
-    serve_error(exchange, 500);
-  } else if (kind == LUCET_TERMINATED) {
-    atomic_fetch_add(&guest->terminated, 1);
-    bool exited = lucet_instance_outcome(instance, &outcome) == LUCET_OK && outcome.detail == LUCET_STOP_HOST;
-    if (exited && outcome.token == 0) return; /* exit(0) of a WASI program */
-    if (exited)
-      snprintf(exchange->why, sizeof exchange->why, "exit status %llu", (unsigned long long)outcome.token);
-    else
-      lucet_instance_describe(instance, exchange->why, sizeof exchange->why);
-    serve_error(exchange, 500);
-  } else if (kind == LUCET_TRAPPED) {
-    atomic_fetch_add(&guest->trapped, 1);
-    lucet_instance_describe(instance, exchange->why, sizeof exchange->why);
-    serve_error(exchange, 500);
+    if (run->result == 0) return;
+    snprintf(exchange->why, sizeof exchange->why, "the guest returned %d", run->result);
+  } else if (run->kind == LUCET_TERMINATED || run->kind == LUCET_TRAPPED) {
+    atomic_fetch_add(run->kind == LUCET_TRAPPED ? &guest->trapped : &guest->terminated, 1);
+    status = why_ended(exchange);
+    if (status == 200) return;
   } else { /* LUCET_NOT_RUN */
     atomic_fetch_add(&guest->refused, 1);
     snprintf(exchange->why, sizeof exchange->why, "not run: %s", lucet_last_error());
-    serve_error(exchange, 500);
   }
+  serve_error(exchange, status);
 }
 
-static void run_guest(struct guest *guest, const struct code *code, struct exchange *exchange,
-                      lucet_instance *instance) {
-  lucet_outcome outcome = {0};
-  int32_t result = 0;
-  uint32_t kind;
-  if (code->handle) {
-    kind = code->handle(instance, &result);
-  } else {
-    (void)lucet_instance_call(instance, code->start, NULL, 0, &outcome); /* the outcome tells all */
-    kind = outcome.kind;
-    buffer_print(&exchange->headers, "Content-Type: text/plain\r\n");
-  }
-  judge(guest, exchange, instance, kind, result);
+void serve_end(struct exchange *exchange) {
+  if (exchange->run.state != RUN_ENDED) return;
+  judge(exchange);
+  run_end(&exchange->run);
 }
 
-static void serve_guest(struct server *server, struct guest *guest, struct exchange *exchange) {
-  struct code *code = guest_acquire(guest);
-  lucet_limits limits = lucet_limits_default();
-  lucet_instance *instance;
-  limits.memory_bytes = guest->route->memory;
+static bool serve_guest(struct worker *worker, struct guest *guest, struct exchange *exchange) {
+  struct run *run = &exchange->run;
+  run->code = guest_acquire(guest);
   exchange->guest = guest->route->path;
   exchange->response_limit = guest->route->response;
   exchange->status = 200;
-  snprintf(exchange->build_id, sizeof exchange->build_id, "%s", lucet_module_build_id(code->module));
-  lucet_status status = lucet_instance_new(server->guests.region, code->module, exchange, &limits, &instance);
-  if (status == LUCET_OK) {
-    atomic_fetch_add(&guest->runs, 1);
-    run_guest(guest, code, exchange, instance);
-    lucet_instance_release(instance);
-  } else {
-    atomic_fetch_add(&guest->refused, 1);
-    snprintf(exchange->why, sizeof exchange->why, "no instance: %s", lucet_last_error());
-    serve_error(exchange, status == LUCET_REGION_FULL ? 503 : 500);
-  }
-  code_release(code);
+  snprintf(exchange->build_id, sizeof exchange->build_id, "%s", lucet_module_build_id(run->code->module));
+  if (!run->code->handle)
+    buffer_print(&exchange->headers, "Content-Type: text/plain\r\n"); /* a WASI program's */
+  lucet_status status = run_start(run, exchange, worker, guest);
+  if (status == LUCET_OK) return run->state == RUN_ENDED;
+  atomic_fetch_add(&guest->refused, 1);
+  snprintf(exchange->why, sizeof exchange->why, "no instance: %s", lucet_last_error());
+  run_end(run);
+  serve_error(exchange, status == LUCET_REGION_FULL ? 503 : 500);
+  return true;
 }
 
-void serve(struct server *server, struct exchange *exchange) {
+bool serve(struct worker *worker, struct exchange *exchange) {
+  struct server *server = worker->server;
   const struct http_request *request = exchange->request;
   if (is_stats(request->path)) {
     bool reads =
@@ -114,11 +110,10 @@ void serve(struct server *server, struct exchange *exchange) {
       serve_stats(server, exchange);
     else
       serve_error(exchange, 405);
-    return;
+    return true;
   }
   int route = config_route(&server->config, request->path);
-  if (route < 0)
-    serve_error(exchange, 404);
-  else
-    serve_guest(server, &server->guests.all[route], exchange);
+  if (route >= 0) return serve_guest(worker, &server->guests.all[route], exchange);
+  serve_error(exchange, 404);
+  return true;
 }

@@ -11,7 +11,7 @@ struct number {
   unsigned long long value;
 };
 
-enum { SERVER_NUMBERS = 9, REGION_NUMBERS = 9 };
+enum { SERVER_NUMBERS = 9, REGION_NUMBERS = 10, GUEST_NUMBERS = 7 };
 
 void stats_answered(struct stats *stats, int status) {
   atomic_fetch_add(&stats->by_class[status >= 100 && status < 600 ? status / 100 : 5], 1);
@@ -40,6 +40,7 @@ static void region_numbers(const lucet_region_stats *region, struct number *n) {
   n[6] = (struct number){"terminated", region->terminated};
   n[7] = (struct number){"resident_bytes", region->resident_bytes};
   n[8] = (struct number){"reserved_bytes", region->reserved_bytes};
+  n[9] = (struct number){"waiting", region->waiting};
 }
 
 static void json_object(struct buffer *out, const char *name, const struct number *numbers, size_t count) {
@@ -66,11 +67,13 @@ static void guest_numbers(struct guest *guest, struct number *n) {
   n[2] = (struct number){"trapped", atomic_load(&guest->trapped)};
   n[3] = (struct number){"terminated", atomic_load(&guest->terminated)};
   n[4] = (struct number){"refused", atomic_load(&guest->refused)};
+  n[5] = (struct number){"aborted", atomic_load(&guest->aborted)}; /* the client has gone */
+  n[6] = (struct number){"slices", atomic_load(&guest->slices)};
 }
 
 /* The route as it is in the configuration: escapes of the log are not JSON's, so it must be plain. */
 static void json_guest(struct buffer *out, struct guest *guest, const char *separator) {
-  struct number numbers[5];
+  struct number numbers[GUEST_NUMBERS];
   struct code *code = guest_acquire(guest);
   guest_numbers(guest, numbers);
   buffer_print(out, "%s    {\"route\": \"", separator);
@@ -80,7 +83,7 @@ static void json_guest(struct buffer *out, struct guest *guest, const char *sepa
     else
       buffer_append(out, c, 1);
   buffer_print(out, "\", \"build_id\": \"%s\"", lucet_module_build_id(code->module));
-  for (size_t i = 0; i < 5; i++)
+  for (size_t i = 0; i < GUEST_NUMBERS; i++)
     buffer_print(out, ", \"%s\": %llu", numbers[i].name, numbers[i].value);
   buffer_print(out, "}");
   code_release(code);
@@ -116,7 +119,7 @@ bool stats_text(struct stats *stats, struct guests *guests, struct buffer *out) 
   for (size_t i = 0; i < guests->count; i++) {
     guest_numbers(&guests->all[i], numbers);
     runs += numbers[0].value;
-    for (size_t k = 0; k < 5; k++)
+    for (size_t k = 0; k < GUEST_NUMBERS; k++)
       buffer_print(out, "guest%s.%s %llu\n", guests->all[i].route->path, numbers[k].name, numbers[k].value);
   }
   return buffer_print(out, "guests.runs %llu\n", runs);

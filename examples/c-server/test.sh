@@ -5,6 +5,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$here/tests/http.sh"
 . "$here/tests/guests.sh"
+. "$here/tests/waits.sh"
 . "$here/tests/life.sh"
 
 build_server "$(realpath -m "${1:-build}")"
@@ -46,6 +47,7 @@ prebuilt=0
 [ "$prebuilt" = 77 ] || is 'guests/prebuilt is what the sources give' 0 "$prebuilt"
 http_tests
 guest_tests
+wait_tests
 life_tests
 
 say "c-server: $passed passed, $failed failed"

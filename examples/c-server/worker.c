@@ -1,5 +1,6 @@
-/* worker.c: see worker.h. A guest runs to its end inside the loop: that is what makes a request cheap, and
- * why a guest that never ends stops its worker (the README says what to do about it). */
+/* worker.c: see worker.h. A guest runs inside the loop, which makes a request cheap: to its end, until it
+ * waits, or for one slice. After each batch of events one guest of the queue has one slice, so whoever comes
+ * meanwhile waits for a slice at most. */
 #include "worker.h"
 
 #include <arpa/inet.h>
@@ -8,44 +9,62 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fetch.h"
 #include "log.h"
 
 enum { EVENTS = 64, TICK_MS = 250 };
 
-/* What epoll gives back: a connection, or one of these two. */
-static char listener_tag, waker_tag;
-
-static bool watch(struct worker *worker, int operation, int fd, uint32_t events, void *data) {
-  struct epoll_event event = {.events = events, .data.ptr = data};
+bool worker_watch(struct worker *worker, int operation, int fd, uint32_t events, struct source *source) {
+  struct epoll_event event = {.events = events, .data.ptr = source};
   return epoll_ctl(worker->poller, operation, fd, &event) == 0;
+}
+
+void worker_bury(struct worker *worker, struct source *source) {
+  source->dead = true;
+  source->next_dead = worker->dead;
+  worker->dead = source;
+}
+
+static void reap(struct worker *worker) {
+  for (struct source *source = worker->dead, *next; source; source = next) {
+    next = source->next_dead;
+    free(source);
+  }
+  worker->dead = NULL;
 }
 
 static void set_accepting(struct worker *worker, bool on) {
   if (worker->accepting == on) return;
   /* EXCLUSIVE: one new connection does not wake all workers. */
-  if (watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->server->listener, EPOLLIN | EPOLLEXCLUSIVE,
-            &listener_tag))
+  if (worker_watch(worker, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, worker->server->listener,
+                   EPOLLIN | EPOLLEXCLUSIVE, &worker->listener_source))
     worker->accepting = on;
 }
 
 static void drop(struct worker *worker, struct connection *c) {
   *c->previous = c->next;
   if (c->next) c->next->previous = c->previous;
-  connection_free(c); /* closing takes it out of epoll */
+  connection_close(c); /* closing takes it out of epoll */
+  worker_bury(worker, &c->source);
   worker->count--;
   atomic_fetch_sub(&worker->server->stats.open, 1);
 }
 
 /* Watches for what the connection waits for, or drops it. */
 static void settle(struct worker *worker, struct connection *c, bool alive) {
-  uint32_t interest = c->state == CONNECTION_WRITE ? EPOLLOUT : EPOLLIN;
-  if (alive && interest != c->interest) alive = watch(worker, EPOLL_CTL_MOD, c->fd, interest, c);
+  /* While a guest works on its request, only the client's going away is of interest. */
+  uint32_t interest = c->state == CONNECTION_WRITE   ? EPOLLOUT
+                      : c->state == CONNECTION_GUEST ? EPOLLRDHUP
+                                                     : EPOLLIN;
+  if (alive && interest != c->interest)
+    alive = worker_watch(worker, EPOLL_CTL_MOD, c->fd, interest, &c->source);
   c->interest = interest;
   if (!alive) drop(worker, c);
 }
@@ -56,13 +75,11 @@ static void adopt(struct worker *worker, int fd, const struct sockaddr_in *addre
   inet_ntop(AF_INET, &address->sin_addr, ip, sizeof ip);
   snprintf(peer, sizeof peer, "%s:%u", ip, (unsigned)ntohs(address->sin_port));
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  struct connection *c = connection_new(worker->server, fd, peer);
-  if (!c || !watch(worker, EPOLL_CTL_ADD, fd, EPOLLIN, c)) {
+  struct connection *c = connection_new(worker, fd, peer);
+  if (!c || !worker_watch(worker, EPOLL_CTL_ADD, fd, EPOLLIN, &c->source)) {
     log_error("%s: connection refused: no memory", peer);
-    if (c)
-      connection_free(c);
-    else
-      close(fd);
+    free(c);
+    close(fd);
     return;
   }
   c->interest = EPOLLIN;
@@ -118,17 +135,50 @@ static void sweep(struct worker *worker) {
   }
 }
 
-static void handle(struct worker *worker, void *data) {
+/* A client is ready, or its guest has ended. */
+static void go_on(struct worker *worker, struct connection *c) {
+  bool alive = connection_ready(c);
+  settle(worker, c, alive && !(c->draining && connection_is_idle(c)));
+}
+
+void worker_finish(struct worker *worker, struct exchange *exchange) {
+  struct connection *c = connection_of_exchange(exchange);
+  connection_answer(c);
+  go_on(worker, c);
+}
+
+static void handle(struct worker *worker, struct source *source) {
   uint64_t count;
-  if (data == &listener_tag) {
+  if (source->dead) return;
+  switch (source->kind) {
+  case SOURCE_LISTENER:
     accept_all(worker, 16); /* and leave some to the others */
-  } else if (data == &waker_tag) {
+    break;
+  case SOURCE_WAKER:
     if (read(worker->waker, &count, sizeof count) < 0) return; /* only to make it quiet */
     if (atomic_load(&worker->drain) && !worker->drain_until_ms) begin_drain(worker);
-  } else {
-    struct connection *c = data;
-    bool alive = connection_ready(c);
-    settle(worker, c, alive && !(c->draining && connection_is_idle(c)));
+    break;
+  case SOURCE_CLIENT:
+    if (((struct connection *)source)->state == CONNECTION_GUEST)
+      drop(worker, (struct connection *)source); /* it has gone, and its guest goes too */
+    else
+      go_on(worker, (struct connection *)source);
+    break;
+  case SOURCE_FETCH:
+    fetch_ready((struct fetch *)source);
+    break;
+  }
+}
+
+/* Gives guests their time: those that have waited long enough, and the route whose turn it is. */
+static void run_guests(struct worker *worker) {
+  if (worker->timers.count > 0) timers_run(&worker->timers, clock_ms());
+  size_t route = turns_next(&worker->turns);
+  if (route == worker->turns.routes) return;
+  uint64_t end_us = clock_us() + worker->server->config.routes[route].slice_ns / 1000;
+  for (struct run *run; (run = turns_pop(&worker->turns, route));) {
+    run_wake(run);
+    if (clock_us() >= end_us) return;
   }
 }
 
@@ -139,30 +189,36 @@ static void *loop(void *argument) {
   while (!worker->drain_until_ms || worker->count > 0) {
     bool draining = worker->drain_until_ms != 0;
     set_accepting(worker, !draining && worker->count < worker->server->config.connections);
-    int n = epoll_wait(worker->poller, events, EVENTS, TICK_MS);
-    bool waker = false;
-    for (int i = 0; i < n; i++) {
-      if (events[i].data.ptr == &waker_tag)
-        waker = true; /* last: it may drop connections that have events here */
-      else
-        handle(worker, events[i].data.ptr);
-    }
-    if (waker) handle(worker, &waker_tag);
+    int wait = worker->turns.count > 0    ? 0
+               : worker->timers.count > 0 ? timers_wait(&worker->timers, clock_ms(), TICK_MS)
+                                          : TICK_MS;
+    int n = epoll_wait(worker->poller, events, EVENTS, wait);
+    for (int i = 0; i < n; i++)
+      handle(worker, events[i].data.ptr);
+    run_guests(worker);
+    reap(worker);
     if (clock_ms() - swept >= TICK_MS) {
       swept = clock_ms();
       sweep(worker);
     }
   }
+  reap(worker);
+  timers_free(&worker->timers);
   lucet_thread_detach();
   return NULL;
 }
 
 bool worker_start(struct worker *worker, struct server *server) {
-  *worker = (struct worker){.server = server, .poller = -1, .waker = -1};
+  *worker = (struct worker){.server = server,
+                            .poller = -1,
+                            .waker = -1,
+                            .listener_source = {.kind = SOURCE_LISTENER},
+                            .waker_source = {.kind = SOURCE_WAKER}};
+  turns_init(&worker->turns, server->guests.count);
   worker->poller = epoll_create1(EPOLL_CLOEXEC);
   worker->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (worker->poller >= 0 && worker->waker >= 0 &&
-      watch(worker, EPOLL_CTL_ADD, worker->waker, EPOLLIN, &waker_tag) &&
+      worker_watch(worker, EPOLL_CTL_ADD, worker->waker, EPOLLIN, &worker->waker_source) &&
       pthread_create(&worker->thread, NULL, loop, worker) == 0)
     return true;
   log_error("worker: %s", strerror(errno));

@@ -77,7 +77,7 @@ guests_leave_nothing() {
   is 'statuses add up to requests' "$(sed -n 's/^server.requests //p' "$run/stats")" \
     "$(awk '/^server.status_/ { n += $2 } END { print n }' "$run/stats")"
   is 'runs are returned, trapped or terminated' "$(sed -n 's/^guests.runs //p' "$run/stats")" \
-    "$(awk '/^guest\/.*\.(returned|trapped|terminated) / { n += $2 } END { print n }' "$run/stats")"
+    "$(awk '/^guest\/.*\.(returned|trapped|terminated|aborted) / { n += $2 } END { print n }' "$run/stats")"
   is 'the region counts the same traps' "$(sed -n 's/^region.trapped //p' "$run/stats")" \
     "$(awk '/^guest\/.*\.trapped / { n += $2 } END { print n }' "$run/stats")"
   has 'stats are JSON' '^  "region": \{$' "$(body_of GET /-/stats | body_of POST /json -d -)"

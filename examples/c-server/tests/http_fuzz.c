@@ -81,8 +81,8 @@ static bool parse_one(void) {
     check(inside(request.target, exact, head) && request.target.data[0] == '/', "target", text, length);
     check(rules_is_token(request.method.data, request.method.length), "method", text, length);
     check(!request.chunked || request.content_length == 0, "two lengths", text, length);
-    for (size_t i = 0; i < request.header_count; i++) {
-      struct http_header h = request.headers[i];
+    for (size_t i = 0; i < request.headers.count; i++) {
+      struct http_header h = request.headers.all[i];
       check(inside(h.name, exact, head) && inside(h.value, exact, head), "header outside", text, length);
       check(rules_is_token(h.name.data, h.name.length), "header name", text, length);
       check(rules_is_header_value(h.value.data, h.value.length), "header value", text, length);

@@ -31,6 +31,25 @@ bool rules_is_target(const char *bytes, size_t length) {
   return true;
 }
 
+/* One dot of a path, as it is or as %2e; answers how many bytes it takes, 0 if it is none. */
+static size_t dot_at(const char *at, size_t left) {
+  if (left >= 1 && at[0] == '.') return 1;
+  return left >= 3 && strncasecmp(at, "%2e", 3) == 0 ? 3 : 0;
+}
+
+bool rules_stays_inside(const char *target, size_t length) {
+  const char *query = memchr(target, '?', length);
+  size_t end = query ? (size_t)(query - target) : length;
+  for (size_t i = 0; i < end; i++) {
+    if (target[i] != '/') continue;
+    size_t first = dot_at(target + i + 1, end - i - 1);
+    size_t second = first ? dot_at(target + i + 1 + first, end - i - 1 - first) : 0;
+    size_t behind = i + 1 + first + second;
+    if (second && (behind == end || target[behind] == '/')) return false;
+  }
+  return true;
+}
+
 bool rules_is_status(int32_t status) { return status >= 200 && status <= 599; }
 
 bool rules_same_name(const char *a, size_t a_length, const char *b, size_t b_length) {

@@ -22,6 +22,8 @@ bool rules_is_header_value(const char *bytes, size_t length); /* no control char
 /* A path with or without a query, as it stands in a request line: starts with '/', no white space, no control
  * characters, no fragment. */
 bool rules_is_target(const char *bytes, size_t length);
+/* Whether no part of the path is "..", escaped or not. */
+bool rules_stays_inside(const char *target, size_t length);
 bool rules_is_status(int32_t status);
 
 /* 0, or the error of lucet_http_v0 for a header that a guest adds: LUCET_HTTP_INVALID, LUCET_HTTP_FORBIDDEN.

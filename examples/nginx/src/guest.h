@@ -19,6 +19,7 @@ struct guest {
   ngx_uint_t index;      /* of its counters */
   ngx_queue_t runnable;  /* the worker's: its runs that wait for a slice, see queue.c */
   ngx_queue_t turn;
+  ngx_msec_t slow_until; /* it has used up a slice not long ago */
 };
 
 /* `lucet_content hello;` and its like. No directive, or `off`: guest is NULL. */

@@ -2,6 +2,8 @@
  * waits: then nginx looks for input without blocking, serves what has come, and calls it. */
 #include "queue.h"
 
+enum { SLOW_FOR = 1000 };
+
 static ngx_queue_t turns; /* of guests with runs, the next one first */
 static ngx_queue_t slots; /* of runs without a slot */
 static ngx_uint_t free_slots;
@@ -22,19 +24,30 @@ static void take_slots(void) {
   free_slots = 0;
 }
 
+static uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Runs of a guest, one after the other, until a slice of time is over. */
+static void run_turn(struct guest *guest) {
+  uint64_t end = 0;
+  ngx_queue_remove(&guest->turn); /* to the end of the line */
+  ngx_queue_insert_tail(&turns, &guest->turn);
+  while (!ngx_queue_empty(&guest->runnable)) {
+    struct run *run = ngx_queue_data(ngx_queue_head(&guest->runnable), struct run, queue);
+    if (!end) end = now_ns() + run->conf->slice_ns;
+    queue_remove(run);
+    run_wake(run);
+    if (now_ns() >= end) return;
+  }
+}
+
 static void dispatch(ngx_event_t *event) {
   (void)event;
   take_slots();
-  if (!ngx_queue_empty(&turns)) {
-    struct guest *guest = ngx_queue_data(ngx_queue_head(&turns), struct guest, turn);
-    struct run *run = ngx_queue_data(ngx_queue_head(&guest->runnable), struct run, queue);
-    queue_remove(run);
-    if (queue_has(guest)) { /* to the end of the line */
-      ngx_queue_remove(&guest->turn);
-      ngx_queue_insert_tail(&turns, &guest->turn);
-    }
-    run_wake(run);
-  }
+  if (!ngx_queue_empty(&turns)) run_turn(ngx_queue_data(ngx_queue_head(&turns), struct guest, turn));
   if (!ngx_queue_empty(&turns)) post();
 }
 
@@ -63,7 +76,9 @@ void queue_remove(struct run *run) {
   run->state = RUN_MADE;
 }
 
-ngx_flag_t queue_has(const struct guest *guest) { return !ngx_queue_empty(&guest->runnable); }
+void queue_slow(struct guest *guest) { guest->slow_until = ngx_current_msec + SLOW_FOR; }
+
+ngx_flag_t queue_must_wait(const struct guest *guest) { return ngx_current_msec < guest->slow_until; }
 
 static ngx_uint_t length(const ngx_queue_t *queue) {
   ngx_uint_t n = 0;

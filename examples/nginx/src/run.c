@@ -245,6 +245,8 @@ static ngx_int_t follow(struct run *run, uint32_t kind) {
       kind = resume(run, &answer);
       break;
     case LUCET_PREEMPTED:
+      if (run->sliced) queue_slow(run->use->guest);
+      run->sliced = 1;
       count(run->main, run->use->guest, COUNT_SLICES);
       return put_in_queue(run);
     case LUCET_TRAPPED:
@@ -252,6 +254,7 @@ static ngx_int_t follow(struct run *run, uint32_t kind) {
       if (lucet_instance_outcome(run->instance, &outcome) == LUCET_OK) run->trap = outcome.detail;
       return ended(run, END_TRAP);
     case LUCET_TERMINATED:
+      queue_slow(run->use->guest);
       log_fault(run);
       if (lucet_instance_outcome(run->instance, &outcome) != LUCET_OK) return ended(run, END_FAILED);
       return ended(run, why_terminated(&outcome));
@@ -318,9 +321,9 @@ ngx_int_t run_prepare(struct run *run) {
 }
 
 ngx_int_t run_start(struct run *run) {
-  /* A guest that has runs in the queue gets no slice out of its turn: however many requests are sent to it,
-   * it has its share of the time and no more. */
-  if (may_wait(run) && queue_has(run->use->guest)) return put_in_queue(run);
+  /* A slow guest gets no slice out of its turn: however many requests are sent to it, it has its share of the
+   * time and no more. */
+  if (may_wait(run) && queue_must_wait(run->use->guest)) return put_in_queue(run);
   return begin(run);
 }
 

@@ -69,7 +69,8 @@ struct run {
   ngx_event_t timer;
   ngx_msec_t started, deadline;
   ngx_queue_t queue; /* QUEUED: among its guest's; FOR_SLOT: among those without a slot */
-  unsigned guarded : 1, reading_body : 1, body_read : 1, header_sent : 1, committed : 1, suspended : 1;
+  unsigned guarded : 1, reading_body : 1, body_read : 1, header_sent : 1, committed : 1, suspended : 1,
+      sliced : 1;
   unsigned access_known : 1;
   ngx_int_t access_rc;
 

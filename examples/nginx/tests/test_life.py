@@ -280,7 +280,7 @@ def one_process():
 def several_workers():
     """four workers, with reuseport: all of them have guests, and the totals are one"""
     with hostile_server(workers=4, listen="reuseport") as s:
-        equal(len(s.workers()), 4)
+        until(lambda: len(s.workers()) == 4, "four workers")
         for _ in range(100):
             with Client(s.port) as c:
                 equal(c.ask("/hello").status, 200)
