@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo nginx-demo nginx-test bench bench-readme fuzz package-check clean
+.PHONY: help build install check test spec demo nginx-demo nginx-test bench bench-readme fuzz soak package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -67,6 +67,12 @@ bench-readme: ## writes the figures of the last `make bench` into the README
 fuzz: ## compares generated modules with an interpreter for SECONDS (600), from seed FROM on
 	@scripts/setup.sh rust
 	@cargo run --locked -p lucet-fuzz -- --seeds $(or $(FROM),0)..18446744073709551615 --seconds $(or $(SECONDS),600) --keep "$(CURDIR)/build/fuzz"
+
+soak: ## works guests for MINUTES (10): memory, mappings and descriptors of the process stay what they are; ONLY=mode
+	@scripts/setup.sh rust cc
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" tests/soak/run.sh $$(($(or $(MINUTES),10) * 60)) "$(CURDIR)/build/soak"
 
 package-check: ## builds and installs with Debian's own Rust packages (cargo-web), without rustup
 	@scripts/package-check.sh

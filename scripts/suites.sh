@@ -127,6 +127,7 @@ everything() {
   export LUCET_PREFIX=$prefix
   suite summary readme tests/readme/run.sh "$top/build/readme"
   suite summary c tests/c/run.sh "$top/build/c"
+  suite summary soak tests/soak/run.sh 15 "$top/build/soak"
   suite summary programs tests/programs/run.sh "$top/build/programs"
   suite summary cpp tests/cpp/run.sh "$top/build/cpp"
   suite summary c-server examples/c-server/test.sh "$top/build/c-server"

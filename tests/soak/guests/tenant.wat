@@ -1,0 +1,46 @@
+;; tenant.wat: leaves its tag wherever a guest can: memory, grown memory, globals, tables, deep in its stack.
+(module
+  (memory (export "memory") 4 9)
+  (data (i32.const 64) "initial data") (data (i32.const 140000) "more of it")
+  (global (export "g") (mut i64) (i64.const 11))
+  (global $v (mut v128) (v128.const i64x2 1 2))
+  (table (export "t") 4 40 externref)
+  (data $passive "passive")
+  ;; A word in each of `count` pages, `stride` bytes apart.
+  (func $touch (export "touch") (param $at i32) (param $stride i32) (param $count i32) (param $tag i64)
+    (block $end (loop $next
+      (br_if $end (i32.eqz (local.get $count)))
+      (i64.store (local.get $at) (local.get $tag))
+      (local.set $at (i32.add (local.get $at) (local.get $stride)))
+      (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+      (br $next)))
+    (global.set 0 (local.get $tag)))
+  (func (export "mess") (param $pages i32) (param $object externref) (param $tag i64)
+    (drop (memory.grow (local.get $pages)))
+    (memory.fill (i32.const 100000) (i32.wrap_i64 (local.get $tag)) (i32.const 150000))
+    (i64.store (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 8)) (local.get $tag))
+    (drop (table.grow 0 (local.get $object) (i32.const 9)))
+    (table.set 0 (i32.const 2) (local.get $object))
+    (global.set $v (i64x2.splat (local.get $tag)))
+    (data.drop $passive))
+  ;; Fills the stack with the tag.
+  (func $deep (export "deep") (param $tag i64) (result i64)
+    (i64.add (call $deep (local.get $tag)) (local.get $tag)))
+  (func (export "trap") (unreachable))
+  ;; What can be seen of an earlier tenant: the sum of what is not as it should be.
+  (func (export "seen") (result i64) (local $at i32) (local $sum i64)
+    (local.set $sum (i64.or (i64.xor (global.get 0) (i64.const 11))
+      (i64.or (i64.xor (i64x2.extract_lane 0 (global.get $v)) (i64.const 1)) (i64.xor (i64x2.extract_lane 1 (global.get $v)) (i64.const 2)))))
+    (drop (memory.grow (i32.const 5)))
+    (drop (table.grow 0 (ref.null extern) (i32.const 36)))
+    (loop $next
+      (local.set $sum (i64.or (local.get $sum) (i64.extend_i32_u (i32.eqz (ref.is_null (table.get 0 (local.get $at)))))))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (table.size 0))))
+    (memory.init $passive (i32.const 64) (i32.const 0) (i32.const 7))
+    (memory.fill (i32.const 64) (i32.const 0) (i32.const 12))
+    (memory.fill (i32.const 140000) (i32.const 0) (i32.const 10))
+    (local.set $at (i32.const 0))
+    (loop $next
+      (local.set $sum (i64.or (local.get $sum) (i64.load (local.get $at))))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8))) (i32.mul (memory.size) (i32.const 65536)))))
+    (local.get $sum)))
