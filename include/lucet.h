@@ -201,6 +201,13 @@
 // protections. A difference is logged, and is LUCET_POISONED. Costs up to milliseconds each time.
 #define LUCET_REGION_VERIFY 1
 
+// Flag of a region: slots have no guards and no mappings of their own, so that a process can have hundreds of thousands of them. Only
+// modules compiled with `lucetc --memory=bounds` fit in. A slot takes pages of memory for what its guest uses only: with small
+// stack_bytes, state_bytes and table_elements (1 is raised to what modules need by lucet_region_config_fit), stack and state share one.
+// Guests stop handler_stack_bytes before the end of their stack. Handlers of the host that run on it and need more write over
+// another guest's memory, so all must have SA_ONSTACK: lucet_region_new looks, and answers LUCET_BAD_STATE.
+#define LUCET_REGION_COMPACT 2
+
 // Log level: something failed.
 #define LUCET_LOG_ERROR 0
 

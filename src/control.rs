@@ -199,6 +199,8 @@ pub struct ControlBlock {
     pub memory_low: Cell<usize>,
     /// One past the guard behind the reservation.
     pub memory_high: Cell<usize>,
+    /// Where guest code sends accesses that fail a check: inaccessible, see [`lucet_format::vmctx::TRAP_ADDRESS`].
+    pub trap_address: Cell<usize>,
     /// Written by the signal handler and the stop path.
     pub trap: Cell<Trap>,
 
@@ -292,6 +294,7 @@ impl ControlBlock {
             stack_high: Cell::new(0),
             memory_low: Cell::new(0),
             memory_high: Cell::new(0),
+            trap_address: Cell::new(0),
             trap: Cell::new(Trap::NONE),
             times: Times::new(),
             timed: Cell::new(false),

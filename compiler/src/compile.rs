@@ -50,7 +50,7 @@ pub fn compile_module(
         isa: &*target.isa,
         frugal: &*target.frugal,
         listing: options.listing,
-        stack_check: options.stack_check,
+        stack_check: options.checks_stack(),
     };
     let jobs = jobs(module);
     let pool = rayon::ThreadPoolBuilder::new()

@@ -35,7 +35,7 @@ pub use error::{Error, Result};
 use code::Code;
 use lucet_format::contract::CpuFeatures;
 use module::Module;
-use options::Options;
+use options::{MemoryMode, Options};
 use std::borrow::Cow;
 
 /// A compiled module, before it is written to a file.
@@ -55,16 +55,19 @@ pub struct Compiled {
 /// Compiles a WebAssembly module in its binary format.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let target = target::Target::new(options)?;
-    let module = parse::parse(wasm, &options.limits)?;
+    let mut module = parse::parse(wasm, &options.limits)?;
     if let Some(bindings) = &options.bindings {
         bindings.suit(&module)?;
+    }
+    if options.memory == MemoryMode::Bounds {
+        module.check_bounds();
     }
     let code = compile::compile_module(&module, wasm, &target, options)?;
     Ok(Compiled {
         module,
         code,
         cpu_features: target.cpu_features,
-        stack_check: options.stack_check,
+        stack_check: options.checks_stack(),
     })
 }
 

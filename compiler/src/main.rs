@@ -15,7 +15,7 @@ use lucet_format::{ABI_REVISION, FORMAT_REVISION, PAGE_SIZE};
 use lucetc::bindings::Bindings;
 use lucetc::limits::Limits;
 use lucetc::object::names::printable;
-use lucetc::options::{Emit, OptLevel, Options, RelaxedSimd, TargetCpu};
+use lucetc::options::{Emit, MemoryMode, OptLevel, Options, RelaxedSimd, TargetCpu};
 use lucetc::{Error, bindings, object};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -49,6 +49,10 @@ struct Arguments {
     /// How hard to optimise.
     #[arg(long, value_enum, default_value = "speed")]
     opt_level: OptArgument,
+    /// What keeps accesses inside of linear memory. Guests with bounds are slower, and fit into compact regions, of which a
+    /// process can have very many slots.
+    #[arg(long, value_enum, default_value = "guarded")]
+    memory: MemoryArgument,
     /// What the operators of relaxed SIMD do.
     #[arg(long, value_enum, default_value = "deterministic")]
     relaxed_simd: RelaxedArgument,
@@ -154,6 +158,14 @@ enum CpuArgument {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum MemoryArgument {
+    /// Guard pages, where they can.
+    Guarded,
+    /// A comparison for each access, and of the stack in each function.
+    Bounds,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum RelaxedArgument {
     /// The same on every CPU.
     Deterministic,
@@ -186,6 +198,10 @@ impl Arguments {
                 EmitArgument::Clif => Emit::Clif,
                 EmitArgument::Asm => Emit::Asm,
                 _ => Emit::SharedObject,
+            },
+            memory: match self.memory {
+                MemoryArgument::Guarded => MemoryMode::Guarded,
+                MemoryArgument::Bounds => MemoryMode::Bounds,
             },
             relaxed_simd: match self.relaxed_simd {
                 RelaxedArgument::Deterministic => RelaxedSimd::Deterministic,

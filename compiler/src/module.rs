@@ -136,6 +136,18 @@ pub struct Memory {
     pub place: MemoryPlace,
 }
 
+impl Module {
+    /// Has code check what guards would do otherwise.
+    pub fn check_bounds(&mut self) {
+        let guarded = self
+            .memories
+            .iter_mut()
+            .filter(|memory| memory.place == MemoryPlace::Guarded);
+        guarded.for_each(|memory| memory.place = MemoryPlace::Checked);
+        self.relies_on_reservation = false;
+    }
+}
+
 /// The number that the bits of a segment's offset are, by the width of the indices of what it goes to.
 pub fn offset_value(index_64: bool, bits: u128) -> u64 {
     if index_64 {

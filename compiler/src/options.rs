@@ -27,6 +27,16 @@ pub enum TargetCpu {
     Native,
 }
 
+/// What keeps accesses inside of linear memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryMode {
+    /// Guard pages, where they can: accesses cost nothing, memory 0 needs 6 GiB of address space and mappings of its own.
+    #[default]
+    Guarded,
+    /// A comparison for each access; the stack is compared, too. Such guests fit into compact regions, without guards.
+    Bounds,
+}
+
 /// What the operators of relaxed SIMD do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RelaxedSimd {
@@ -56,6 +66,8 @@ pub struct Options {
     pub opt_level: OptLevel,
     /// The CPU to compile for.
     pub target_cpu: TargetCpu,
+    /// What keeps accesses inside of linear memory.
+    pub memory: MemoryMode,
     /// What the operators of relaxed SIMD do.
     pub relaxed_simd: RelaxedSimd,
     /// Whether to run Cranelift's own verifier on every function; tests do.
@@ -70,4 +82,11 @@ pub struct Options {
     pub bindings: Option<Bindings>,
     /// Threads to compile with; 0: one for each CPU. The output does not depend on it.
     pub threads: usize,
+}
+
+impl Options {
+    /// Whether functions check their stack: without guards they must.
+    pub fn checks_stack(&self) -> bool {
+        self.stack_check || self.memory == MemoryMode::Bounds
+    }
 }

@@ -71,6 +71,13 @@ pub struct lucet_region_config {
 /// protections. A difference is logged, and is LUCET_POISONED. Costs up to milliseconds each time.
 pub const LUCET_REGION_VERIFY: u32 = 1;
 
+/// Flag of a region: slots have no guards and no mappings of their own, so that a process can have hundreds of thousands of them. Only
+/// modules compiled with `lucetc --memory=bounds` fit in. A slot takes pages of memory for what its guest uses only: with small
+/// stack_bytes, state_bytes and table_elements (1 is raised to what modules need by lucet_region_config_fit), stack and state share one.
+/// Guests stop handler_stack_bytes before the end of their stack. Handlers of the host that run on it and need more write over
+/// another guest's memory, so all must have SA_ONSTACK: lucet_region_new looks, and answers LUCET_BAD_STATE.
+pub const LUCET_REGION_COMPACT: u32 = 2;
+
 // SAFETY: a C struct with `struct_size` first, of integers, a pointer and an optional function pointer.
 unsafe impl Extensible for lucet_region_config {
     const NAME: &'static str = "lucet_region_config";
@@ -148,7 +155,7 @@ fn or<T: Default + PartialEq>(given: T, default: T) -> T {
 
 impl lucet_region_config {
     fn to_config(self) -> Result<RegionConfig> {
-        let unknown = self.flags & !LUCET_REGION_VERIFY;
+        let unknown = self.flags & !(LUCET_REGION_VERIFY | LUCET_REGION_COMPACT);
         if unknown != 0 {
             return Err(error!(
                 Status::BadArgument,
@@ -166,6 +173,7 @@ impl lucet_region_config {
             state_bytes: or(self.state_bytes, default.state_bytes),
             keep_resident_bytes: or(self.keep_resident_bytes, default.keep_resident_bytes),
             budget_bytes: self.budget_bytes,
+            compact: self.flags & LUCET_REGION_COMPACT != 0,
             verify: self.flags & LUCET_REGION_VERIFY != 0,
             leaf_stack_bytes: or(self.leaf_stack_bytes, default.leaf_stack_bytes),
             host_stack_bytes: or(self.host_stack_bytes, default.host_stack_bytes),

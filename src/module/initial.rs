@@ -9,7 +9,7 @@ use crate::hot::HotSet;
 use crate::mapping::{Access, Mapping, memory_file, seal_file, write_at};
 use lucet_format::PAGE_SIZE;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// See the file's header.
@@ -22,6 +22,8 @@ pub struct InitialMemory {
     data: Option<Data>,
     /// What instances have been seen to write, in whichever slot.
     hot: Mutex<HotSet>,
+    /// Counts up to the next time that somebody looks what they write.
+    count: AtomicU32,
 }
 
 struct Data {
@@ -63,7 +65,35 @@ impl InitialMemory {
             bytes,
             data,
             hot: Mutex::new(HotSet::EMPTY),
+            count: AtomicU32::new(0),
         })
+    }
+
+    /// Whether this is one of the `first` calls, or of every `again` calls the last. The answer may be off where threads meet.
+    pub fn counts_to(&self, first: u32, again: u32) -> bool {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        count < first || count.is_multiple_of(again)
+    }
+
+    /// Copies the pages of a range that hold data into a memory that is zero there.
+    ///
+    /// # Safety
+    ///
+    /// As [`InitialMemory::restore`].
+    pub unsafe fn restore_data(&self, memory: usize, offset: usize, length: usize) {
+        let Some(data) = &self.data else {
+            return;
+        };
+        let end = (offset + length).min(data.mapping.len());
+        let mut at = offset;
+        while at < end {
+            let (run_end, zero) = self.run(at, end);
+            if !zero {
+                // SAFETY: the caller's promise.
+                unsafe { self.restore(memory, at, run_end - at) };
+            }
+            at = run_end;
+        }
     }
 
     /// The file with the data and its length in bytes.

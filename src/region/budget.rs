@@ -70,13 +70,18 @@ pub(super) fn evict_coldest(region: &Region) -> bool {
     false
 }
 
-/// Gives back all memory of a slot without an instance: it is clean, so it holds the same afterwards. False: the kernel refuses.
+/// Gives back all memory of a slot without an instance: it is clean, so it holds the same afterwards, except in compact regions,
+/// where nothing but zeros is left. False: the kernel refuses.
 pub(super) fn give_back(region: &Region, block: &ControlBlock, slot: u32) -> bool {
-    let from = u64::from(slot) * region.layout.stride + region.layout.stack;
+    let from = region.layout.start(slot) + region.layout.stack;
     let length =
         region.layout.memory - region.layout.stack + block.accessible.load(Ordering::Relaxed);
     let all = region.slots().give_back(from as usize, length as usize) == Ok(true);
     if all {
+        if region.is_compact() {
+            block.tenant.set(0);
+            block.accessible.store(0, Ordering::Relaxed);
+        }
         note(region, block, 0);
     }
     all

@@ -11,6 +11,8 @@ use std::ffi::{c_char, c_int, c_void};
 
 /// What signal handlers of the host's are expected to need at most, besides the kernel's frame.
 const HANDLER_ROOM: u64 = 16 << 10;
+/// What must be kept of stacks that have no guard: trampolines and small leaf functions of a guest do not look.
+const LEAST_SPARED: u64 = 1 << 10;
 /// What is left for the guest itself of a stack that [`RegionConfig::fit`] has made larger.
 const GUEST_STACK: u64 = 64 << 10;
 
@@ -39,6 +41,8 @@ pub struct RegionConfig {
     pub keep_resident_bytes: u64,
     /// How much memory all slots may keep for their next guests, together; 0: no limit.
     pub budget_bytes: u64,
+    /// Whether slots have no guards: only guests that check everything by themselves fit in.
+    pub compact: bool,
     /// Whether everything that a new guest finds is compared with what it should find.
     pub verify: bool,
     /// What a leaf host function finds on the guest's stack at least.
@@ -67,6 +71,7 @@ impl Default for RegionConfig {
             state_bytes: 16 << 10,
             keep_resident_bytes: 1 << 20,
             budget_bytes: 0,
+            compact: false,
             verify: false,
             leaf_stack_bytes: 16 << 10,
             host_stack_bytes: 32 << 10,
@@ -88,6 +93,7 @@ impl RegionConfig {
             stack: self.stack_bytes,
             state: self.state_bytes,
             table_elements: self.table_elements,
+            compact: self.compact,
         }
     }
 
@@ -105,6 +111,28 @@ impl RegionConfig {
                 "leaf functions want {} bytes of a stack of {}",
                 self.leaf_stack_bytes,
                 self.stack_bytes
+            ));
+        }
+        if self.compact {
+            return self.check_compact();
+        }
+        Ok(())
+    }
+
+    /// That nothing writes below the stacks of compact slots, where the next slot begins.
+    fn check_compact(&self) -> Result<()> {
+        if self.handler_stack_bytes < LEAST_SPARED {
+            return Err(error!(
+                Status::Limit,
+                "the stack kept for signal handlers is {} bytes, compact regions need {LEAST_SPARED}",
+                self.handler_stack_bytes
+            ));
+        }
+        if let Some(signal) = signal::handler_on_guest_stacks() {
+            return Err(error!(
+                Status::BadState,
+                "the handler of signal {signal} has no SA_ONSTACK: on a guest's stack it could write over another slot of a compact \
+                 region; see LUCET_SIGNALS_ONSTACK"
             ));
         }
         Ok(())
@@ -133,6 +161,12 @@ impl RegionConfig {
                 "the module wants {memory} bytes of memory at once"
             ));
         }
+        if self.compact && (contract.reservation != 0 || contract.stack_guard != 0) {
+            return Err(error!(
+                Status::Incompatible,
+                "the module relies on guards, compact regions have none: compile it with lucetc --memory=bounds"
+            ));
+        }
         if image.header().flags & FLAG_STACK_CHECKED != 0 {
             let spared = self
                 .handler_stack_bytes
@@ -145,9 +179,12 @@ impl RegionConfig {
         self.memories = self
             .memories
             .max(contract.further_memories.saturating_add(1));
-        self.state_bytes = self
-            .state_bytes
-            .max(u64::from(contract.state_bytes).next_multiple_of(PAGE_SIZE));
+        let state = u64::from(contract.state_bytes);
+        self.state_bytes = self.state_bytes.max(if self.compact {
+            state
+        } else {
+            state.next_multiple_of(PAGE_SIZE)
+        });
         self.table_elements = self.table_elements.max(contract.table_elements);
         self.values = self.values.max(contract.max_values);
         Ok(())

@@ -15,6 +15,17 @@
 //! The further memories need no guards, since code compares each address with their length, and they are writable as a whole:
 //! what lies beyond their length is zero and out of reach.
 //!
+//! Slots of *compact* regions have no guards: code compares every address and the stack pointer. All of them are one mapping of the
+//! kernel's, behind the trap zone that failed checks lead to, which is the region's:
+//!
+//! ```text
+//!  | trap zone      | stack      | memories 1.. | tables | state | memory 0 | stack ... next slot
+//!  | 2 GiB + 64 KiB | grows left |              |        |       |          |
+//!  | PROT_NONE      | RW ..................................................................... |
+//! ```
+//!
+//! There only memories begin with a page, so small stacks, tables and states share one.
+//!
 //! Invariants: stack top, tables, state and the start of memory are contiguous and, without further memories, normally lie in one
 //! 2 MiB range, so one page table serves them; every sum is checked; a slot never overlaps its neighbour.
 
@@ -48,6 +59,8 @@ pub struct Sizes {
     pub state: u64,
     /// Table elements of one instance.
     pub table_elements: u64,
+    /// Whether slots have no guards.
+    pub compact: bool,
 }
 
 /// Offsets from a slot's start.
@@ -63,15 +76,21 @@ pub struct Layout {
     pub state: u64,
     /// vmctx.
     pub memory: u64,
-    /// Address space for memory 0.
+    /// Address space for memory 0 that only it uses; 0 in compact regions.
     pub reservation: u64,
-    /// One past the guard behind it.
+    /// Inaccessible bytes behind it.
+    pub guard: u64,
+    /// Inaccessible bytes below the stack.
+    pub stack_guard: u64,
+    /// One past the guard behind memory 0.
     pub end: u64,
     /// From one slot to the next.
     pub stride: u64,
-    /// Of all slots together.
+    /// Where the first slot is, from the region's start.
+    pub first: u64,
+    /// Of all slots together, and what precedes them.
     pub total: u64,
-    /// The sizes, rounded up to whole pages.
+    /// The sizes, rounded up.
     pub sizes: Sizes,
 }
 
@@ -83,38 +102,81 @@ impl Layout {
     /// `Limit`, naming the size that is too large or too small.
     pub fn new(wanted: &Sizes) -> Result<Layout> {
         let sizes = Self::check(wanted)?;
-        let stack = STACK_GUARD;
-        let further = stack + sizes.stack;
-        // At most 2^7 times 2^40.
-        let tables = further + u64::from(sizes.memories - 1) * sizes.memory;
-        let state = tables + sizes.table_elements * u64::from(vmctx::TABLE_ELEMENT_BYTES);
-        let memory = state + sizes.state;
-        let reservation = sizes.memory.max(RESERVATION);
-        let end = memory + reservation + GUARD;
-        let stride = end.next_multiple_of(SLOT_ALIGN);
-        let total = stride
-            .checked_mul(u64::from(sizes.instances))
+        let layout = if sizes.compact {
+            Self::compact(sizes)
+        } else {
+            Self::guarded(sizes)
+        };
+        let slots = layout.stride.checked_mul(u64::from(sizes.instances));
+        let total = slots
+            .and_then(|slots| slots.checked_add(layout.first))
             .filter(|total| *total <= 1 << 47);
         let Some(total) = total else {
             return Err(error!(
                 Status::Limit,
-                "{} instances of {} GiB address space each are more than a process has",
+                "{} instances of {} KiB address space each are more than a process has",
                 sizes.instances,
-                stride >> 30
+                layout.stride >> 10
             ));
         };
-        Ok(Layout {
+        Ok(Layout { total, ..layout })
+    }
+
+    fn guarded(sizes: Sizes) -> Layout {
+        let stack = STACK_GUARD;
+        let further = stack + sizes.stack;
+        // At most 2^7 times 2^40.
+        let tables = further + u64::from(sizes.memories - 1) * sizes.memory;
+        let state = tables + sizes.table_bytes();
+        let memory = state + sizes.state;
+        let reservation = sizes.memory.max(RESERVATION);
+        let end = memory + reservation + GUARD;
+        Layout {
             stack,
             further,
             tables,
             state,
             memory,
             reservation,
+            guard: GUARD,
+            stack_guard: STACK_GUARD,
             end,
-            stride,
-            total,
+            stride: end.next_multiple_of(SLOT_ALIGN),
+            first: 0,
+            total: 0,
             sizes,
-        })
+        }
+    }
+
+    fn compact(sizes: Sizes) -> Layout {
+        let further = sizes.stack;
+        let besides = u64::from(sizes.memories - 1) * sizes.memory;
+        let memory =
+            (further + besides + sizes.table_bytes() + sizes.state).next_multiple_of(PAGE_SIZE);
+        let state = memory - sizes.state;
+        let tables = state - sizes.table_bytes();
+        let end = memory + sizes.memory;
+        Layout {
+            stack: 0,
+            // What rounding leaves over is the stack's, where it can be.
+            further: if besides == 0 { tables } else { further },
+            tables,
+            state,
+            memory,
+            reservation: 0,
+            guard: 0,
+            stack_guard: 0,
+            end,
+            stride: end,
+            first: GUARD,
+            total: 0,
+            sizes,
+        }
+    }
+
+    /// Where a slot starts, from the region's start.
+    pub fn start(&self, slot: u32) -> u64 {
+        self.first + u64::from(slot) * self.stride
     }
 
     fn check(wanted: &Sizes) -> Result<Sizes> {
@@ -133,13 +195,15 @@ impl Layout {
             1,
             1 << 20,
         )?;
-        let elements_in_a_page = PAGE_SIZE / u64::from(vmctx::TABLE_ELEMENT_BYTES);
         within(
             "the number of table elements",
             wanted.table_elements,
             0,
             10_000_000,
         )?;
+        // Parts of pages where pages need no protection of their own.
+        let unit = if wanted.compact { 16 } else { PAGE_SIZE };
+        let element = u64::from(vmctx::TABLE_ELEMENT_BYTES);
         within(
             "the number of memories",
             u64::from(wanted.memories),
@@ -156,9 +220,17 @@ impl Layout {
                 wanted.state,
                 u64::from(vmctx::HEADER_BYTES),
                 u64::from(vmctx::MAX_STATE_BYTES),
-            )?,
-            table_elements: wanted.table_elements.next_multiple_of(elements_in_a_page),
+            )
+            .map(|_| wanted.state.next_multiple_of(unit))?,
+            table_elements: wanted.table_elements.next_multiple_of(unit / element),
+            compact: wanted.compact,
         })
+    }
+}
+
+impl Sizes {
+    fn table_bytes(&self) -> u64 {
+        self.table_elements * u64::from(vmctx::TABLE_ELEMENT_BYTES)
     }
 }
 
@@ -174,6 +246,7 @@ mod tests {
             stack: 128 << 10,
             state: 16 << 10,
             table_elements: 10_000,
+            compact: false,
         }
     }
 
@@ -208,6 +281,34 @@ mod tests {
         let layout = Layout::new(&wanted).expect("a layout");
         assert_eq!(layout.reservation, 10 << 30);
         assert_eq!(layout.end - layout.memory, (10 << 30) + GUARD);
+    }
+
+    #[test]
+    fn compact_slots_have_nothing_between_them() {
+        let wanted = Sizes {
+            memory: 65_536,
+            stack: 64 << 10,
+            state: 300,
+            table_elements: 3,
+            compact: true,
+            ..sizes()
+        };
+        let layout = Layout::new(&wanted).expect("a layout");
+        assert_eq!((layout.stack, layout.first), (0, GUARD));
+        assert_eq!(layout.memory, 68 << 10, "the parts share a page");
+        assert_eq!(layout.memory - layout.state, 304);
+        assert_eq!(layout.state - layout.tables, 4 * 8);
+        assert_eq!(layout.further, layout.tables, "the stack ends there");
+        assert_eq!(layout.stride, layout.memory + 65_536);
+        assert_eq!(layout.start(2), GUARD + 2 * layout.stride);
+        assert_eq!(layout.total, layout.start(3));
+        let more = Layout::new(&Sizes {
+            memories: 2,
+            ..wanted
+        });
+        let more = more.expect("a layout");
+        assert_eq!(more.further, 64 << 10);
+        assert!(more.tables >= more.further + 65_536 && more.memory.is_multiple_of(PAGE_SIZE));
     }
 
     #[test]

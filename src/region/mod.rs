@@ -37,7 +37,7 @@ use crate::text::Line;
 use crate::{process, running, signal};
 use free::FreeSlots;
 use layout::Layout;
-use lucet_format::{PAGE_SIZE, contract};
+use lucet_format::PAGE_SIZE;
 use stats::Counters;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,6 +90,10 @@ impl Region {
         running::register_barrier();
         let slots = Mapping::reserve(layout.total as usize, 2 << 20)?;
         slots.keep_private();
+        if layout.sizes.compact {
+            let first = layout.start(0) as usize;
+            slots.protect(first, slots.len() - first, Access::ReadWrite)?;
+        }
         let values = Self::values(config)?;
         let blocks = directory::take(config.instances)?;
         // The blocks may have been another region's, whose slots were elsewhere.
@@ -151,11 +155,11 @@ impl Region {
                 contract.reservation,
                 self.layout.reservation,
             ),
-            ("a memory guard", contract.guard, contract::GUARD),
+            ("a memory guard", contract.guard, self.layout.guard),
             (
                 "a stack guard",
                 u64::from(contract.stack_guard),
-                layout::STACK_GUARD,
+                self.layout.stack_guard,
             ),
             ("a page size", u64::from(contract.page_size), PAGE_SIZE),
             (
@@ -205,6 +209,11 @@ impl Region {
                 "the module needs {what} of {wanted}, the region offers {offered}: see lucet_region_config_fit"
             )),
         }
+    }
+
+    /// Whether slots have no guards.
+    pub fn is_compact(&self) -> bool {
+        self.layout.sizes.compact
     }
 
     /// The token of the process that the region belongs to.

@@ -76,12 +76,13 @@ pub fn publish(
         ));
     };
     let row = &TABLE[index];
-    row.length.store(slots.len(), Ordering::Relaxed);
+    let first = layout.start(0) as usize;
+    row.length.store(slots.len() - first, Ordering::Relaxed);
     row.stride.store(layout.stride as usize, Ordering::Relaxed);
     row.first
         .store(u64::from(blocks.first()), Ordering::Relaxed);
     row.process.store(process, Ordering::Relaxed);
-    row.base.store(slots.base(), Ordering::Release);
+    row.base.store(slots.base() + first, Ordering::Release);
     USED.fetch_max(index + 1, Ordering::AcqRel);
     Ok(Published { row: index })
 }

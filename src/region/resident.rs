@@ -12,8 +12,7 @@ pub(super) fn bytes(region: &Region) -> u64 {
     let pages: u64 = used
         .filter(|(_, block)| block.prepared.load(Ordering::Relaxed))
         .map(|(slot, block)| {
-            let start =
-                region.slots().base() as u64 + u64::from(slot) * layout.stride + layout.stack;
+            let start = region.slots().base() as u64 + layout.start(slot) + layout.stack;
             let length = layout.memory - layout.stack + block.accessible.load(Ordering::Relaxed);
             pagemap::count_written(start as usize, (length / PAGE_SIZE) as u32).unwrap_or(0)
         })

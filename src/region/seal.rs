@@ -17,6 +17,10 @@
 //! * [`open`] is async-signal-safe, and may run on any thread.
 //!
 //! A memory whose guests write too many pages, or never the same ones, stays opened: it is restored by the kernel.
+//!
+//! In compact regions no memory has mappings of its own, so none is sealed or mapped from a file: what guests are known to write
+//! is restored by copying, everything else is given back, and the module's data are copied. Learning what they write is a system
+//! call for each reset there, so it is done now and then.
 
 use super::{Region, budget, pagemap, probe, slot};
 use crate::control::{ControlBlock, state};
@@ -37,10 +41,14 @@ pub const OPENED: u32 = 2;
 /// After so many restorations in a row whose pages did not fit, a memory is not sealed any more.
 const MISFITS: u32 = 8;
 
+/// Resets of a module's instances after which compact regions ask what was written: so many at first, then one in so many.
+const ASKED_FIRST: u32 = 8;
+const ASKED_AGAIN: u32 = 256;
+
 const PAGE: usize = PAGE_SIZE as usize;
 
 fn offset_in_region(region: &Region, block: &ControlBlock) -> usize {
-    (u64::from(block.slot.get()) * region.layout.stride + region.layout.memory) as usize
+    (region.layout.start(block.slot.get()) + region.layout.memory) as usize
 }
 
 pub(super) fn page_count(bytes: u64) -> u32 {
@@ -53,7 +61,10 @@ pub fn occupy(region: &Region, block: &ControlBlock, initial: &InitialMemory) ->
         return Ok(());
     }
     vacate(region, block)?;
-    if let Some((file, length)) = initial.file() {
+    if region.is_compact() {
+        // SAFETY: the slot has no instance, and its memory can be written.
+        unsafe { initial.restore_data(block.memory_low.get(), 0, initial.bytes as usize) };
+    } else if let Some((file, length)) = initial.file() {
         // Noted first: also what was mapped by half is to be replaced the next time.
         block.file_bytes.set(length);
         let at = offset_in_region(region, block);
@@ -65,7 +76,8 @@ pub fn occupy(region: &Region, block: &ControlBlock, initial: &InitialMemory) ->
     Ok(())
 }
 
-/// Makes a slot's memory nobody's: new address space, which has nothing of the last tenant's, nor of its file.
+/// Makes a slot's memory nobody's: new address space, which has nothing of the last tenant's, nor of its file; in compact regions
+/// zeros.
 ///
 /// # Errors
 ///
@@ -75,9 +87,14 @@ pub fn vacate(region: &Region, block: &ControlBlock) -> Result<()> {
     block.sealed.store(PLAIN, Ordering::Release);
     let at = offset_in_region(region, block);
     let before = block.accessible.load(Ordering::Relaxed) as usize;
-    region
-        .slots()
-        .renew(at, before.max(block.file_bytes.get()))?;
+    if region.is_compact() {
+        // SAFETY: nobody has the slot's memory any more, which can be written.
+        unsafe { region.slots().discard(at, before) }?;
+    } else {
+        region
+            .slots()
+            .renew(at, before.max(block.file_bytes.get()))?;
+    }
     block.accessible.store(0, Ordering::Relaxed);
     block.sealed_bytes.store(0, Ordering::Relaxed);
     block.file_bytes.set(0);
@@ -150,7 +167,7 @@ unsafe fn restore_tenant(
     // SAFETY: the whole memory can be written.
     unsafe { refresh(region, block, initial, &hot, keeps) }?;
     let seals = block.misfits.get() < MISFITS && region.config.keep_resident_bytes > 0;
-    if seals {
+    if seals && !region.is_compact() {
         seal(region, block, initial, hot)?;
     }
     Ok(())
@@ -223,7 +240,8 @@ fn learn(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> HotS
     let known = block.hot.get().union(&initial.hot());
     let most = region.config.keep_resident_bytes / PAGE_SIZE;
     let fits = |hot: &HotSet| hot.pages() <= most;
-    let asked = (block.misfits.get() < MISFITS && most > 0)
+    let asks = !region.is_compact() || initial.counts_to(ASKED_FIRST, ASKED_AGAIN);
+    let asked = (asks && block.misfits.get() < MISFITS && most > 0)
         .then(|| pagemap::written(block.memory_low.get(), page_count(initial.bytes)));
     // All that is known, or, where that is too much, what this guest has written.
     let written = asked.flatten();
@@ -238,7 +256,9 @@ fn learn(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> HotS
             hot
         }
         None => {
-            block.misfits.set(block.misfits.get().saturating_add(1));
+            if asks {
+                block.misfits.set(block.misfits.get().saturating_add(1));
+            }
             if fits(&known) { known } else { HotSet::EMPTY }
         }
     }
@@ -280,6 +300,13 @@ unsafe fn renounce(
     if !give_back(region, block, ranges)? {
         // SAFETY: the caller's promise.
         unsafe { copy(block, initial, ranges) };
+    } else if region.is_compact() {
+        // What was given back is zero, and no file is mapped there.
+        for range in ranges {
+            let (offset, length) = (range.first as usize * PAGE, range.count as usize * PAGE);
+            // SAFETY: the caller's promise; ranges lie within the memory.
+            unsafe { initial.restore_data(block.memory_low.get(), offset, length) };
+        }
     }
     Ok(())
 }
@@ -362,7 +389,8 @@ pub(super) unsafe fn warm(
     initial: &InitialMemory,
 ) -> Result<()> {
     let hot = expected(region, block, initial);
-    if block.sealed.load(Ordering::Acquire) == PLAIN && hot.pages() > 0 {
+    let sealable = block.sealed.load(Ordering::Acquire) == PLAIN && !region.is_compact();
+    if sealable && hot.pages() > 0 {
         seal(region, block, initial, hot)?;
     }
     // SAFETY: the caller's promise; hot pages can be written.

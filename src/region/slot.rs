@@ -37,14 +37,16 @@ pub fn forget(block: &ControlBlock) {
 /// Makes stack, tables and state accessible, once in a slot's life, and tells the control block where they are.
 pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
     let layout = &region.layout;
-    let start = u64::from(block.slot.get()) * layout.stride;
+    let start = layout.start(block.slot.get());
     let base = region.slots().base() + start as usize;
     if !block.prepared.load(Ordering::Relaxed) {
-        let from = start + layout.stack;
-        let length = layout.memory - layout.stack;
-        region
-            .slots()
-            .protect(from as usize, length as usize, Access::ReadWrite)?;
+        if !layout.sizes.compact {
+            let from = start + layout.stack;
+            let length = layout.memory - layout.stack;
+            region
+                .slots()
+                .protect(from as usize, length as usize, Access::ReadWrite)?;
+        }
         block.accessible.store(0, Ordering::Relaxed);
         block.prepared.store(true, Ordering::Relaxed);
     }
@@ -57,6 +59,7 @@ pub fn prepare(region: &Region, block: &ControlBlock) -> Result<()> {
     block.vmctx.set(base + layout.memory as usize);
     block.memory_low.set(base + layout.memory as usize);
     block.memory_high.set(base + layout.end as usize);
+    block.trap_address.set(trap_address(region, block));
     block.entry_sp.set(base + layout.further as usize);
     block.entry_frame.set(0);
     Ok(())
@@ -73,8 +76,11 @@ pub fn further(region: &Region, block: &ControlBlock, number: u32) -> usize {
     block.vmctx.get() - (region.layout.memory - offset) as usize
 }
 
-/// The address that failed checks lead to: the guard behind memory 0.
+/// The address that failed checks lead to: the guard behind memory 0, or the region's trap zone.
 pub fn trap_address(region: &Region, block: &ControlBlock) -> usize {
+    if region.layout.sizes.compact {
+        return region.slots().base();
+    }
     block.vmctx.get() + region.layout.reservation as usize
 }
 
@@ -110,9 +116,11 @@ pub unsafe fn clear_further(
 ///
 /// Pages that are given up must have been cleaned.
 pub fn resize_memory(region: &Region, block: &ControlBlock, bytes: u64) -> Result<()> {
-    let start = u64::from(block.slot.get()) * region.layout.stride + region.layout.memory;
+    let start = region.layout.start(block.slot.get()) + region.layout.memory;
     let now = block.accessible.load(Ordering::Relaxed);
-    if bytes > now {
+    if region.layout.sizes.compact {
+        // All of it can be read and written, and what is behind the memory's length is out of reach.
+    } else if bytes > now {
         region.slots().protect(
             (start + now) as usize,
             (bytes - now) as usize,
@@ -149,15 +157,30 @@ pub unsafe fn clean(
     unsafe { std::ptr::write_bytes(tables(region, block) as *mut u8, 0, table_bytes) };
     // SAFETY: the caller's promise.
     unsafe { super::lend::take_back(region, block) }?;
-    let length = region.layout.sizes.stack;
-    let mut kept_stack = length.min(KEPT_STACK);
+    let mut kept_stack = region.layout.sizes.stack.min(KEPT_STACK);
     if stack == Stack::Deep || was_deep(region, block) {
-        let from = u64::from(block.slot.get()) * region.layout.stride + region.layout.stack;
-        // SAFETY: the caller's promise; the stack is accessible since `prepare`.
-        unsafe { region.slots().discard(from as usize, length as usize) }?;
+        // SAFETY: the caller's promise.
+        unsafe { discard_stack(region, block) }?;
         kept_stack = 0;
     }
     Ok(kept_stack + used_bytes(state_bytes, table_bytes))
+}
+
+/// # Safety
+///
+/// As [`clean`].
+unsafe fn discard_stack(region: &Region, block: &ControlBlock) -> Result<()> {
+    let page = PAGE_SIZE as usize;
+    let (low, high) = (block.stack_low.get(), block.stack_high.get());
+    // What shares a page with tables and state.
+    let whole = high / page * page;
+    // SAFETY: the caller's promise; the stack is accessible since `prepare`.
+    unsafe {
+        std::ptr::write_bytes(whole as *mut u8, 0, high - whole);
+        region
+            .slots()
+            .discard(low - region.slots().base(), whole - low)
+    }
 }
 
 /// Bytes of the pages that state and tables of these sizes use.

@@ -10,13 +10,14 @@
 //! | 3 | the slot's state does not fit the pc | anomaly in guest code, else forward |
 //! | 4 | the address is in the slot's stack guard | trap: stack |
 //! | 5 | the kernel found no room for a host handler's frame near the end of the stack | trap: stack, a signal was lost |
-//! | 6 | guest code with a trap entry: illegal instruction, or an address in the slot's memory | trap: the entry's |
+//! | 6 | guest code with a trap entry: illegal instruction, or an address in the slot's memory or trap zone | trap: the entry's |
 //! | 7 | any other guest code | anomaly |
 //! | 8 | any other trampoline code | forward |
 //!
 //! Invariants: no side effects, nothing that can panic; called from signal handlers.
 
 use crate::control::state;
+use lucet_format::contract::GUARD;
 use lucet_format::trap::TrapCode;
 
 /// What a signal handler knows about a signal.
@@ -61,6 +62,8 @@ pub struct Slot {
     pub memory_low: usize,
     /// One past the guard behind it.
     pub memory_high: usize,
+    /// First address of the guard that failed checks lead to, which may be elsewhere.
+    pub trap_address: usize,
 }
 
 /// Which code was interrupted.
@@ -184,7 +187,8 @@ pub fn classify(facts: &Facts) -> Verdict {
     if place == Place::Trampoline {
         return Verdict::Forward;
     }
-    let in_memory = (slot.memory_low..slot.memory_high).contains(&facts.address);
+    let in_memory = (slot.memory_low..slot.memory_high).contains(&facts.address)
+        || facts.address.wrapping_sub(slot.trap_address) < GUARD as usize;
     match facts.trap {
         Some(code) if facts.signal == libc::SIGILL || (facts.is_access() && in_memory) => {
             Verdict::Trap {

@@ -11,6 +11,7 @@ const LEND: usize = LOW - 0xc000;
 const HIGH: usize = LOW + 0x2_0000;
 const MEMORY: usize = 0x1_0000_0000;
 const MEMORY_END: usize = MEMORY + (6 << 30) + 0x1_0000;
+const TRAP_ZONE: usize = 0x7000_0000_0000;
 const FRAME: usize = 3632;
 const MAPERR: i32 = 1;
 const ACCERR: i32 = 2;
@@ -36,6 +37,7 @@ fn slot(state: u32) -> Slot {
         lend_low: LEND,
         memory_low: MEMORY,
         memory_high: MEMORY_END,
+        trap_address: TRAP_ZONE,
     }
 }
 
@@ -365,7 +367,8 @@ fn row_6_a_listed_instruction_traps_as_listed() {
             ..load(0)
         };
         assert_eq!(classify(&illegal), expected);
-        for address in [MEMORY, MEMORY + (4 << 30), MEMORY_END - 1] {
+        let zone_end = TRAP_ZONE + lucet_format::contract::GUARD as usize;
+        for address in [MEMORY, MEMORY_END - 1, TRAP_ZONE, zone_end - 1] {
             for signal in [libc::SIGSEGV, libc::SIGBUS] {
                 let access = Facts {
                     signal,
@@ -387,6 +390,8 @@ fn row_7_guest_code_that_does_anything_else_is_an_anomaly() {
         MEMORY - 1,
         MEMORY_END,
         MEMORY_END + (8 << 30),
+        TRAP_ZONE - 1,
+        TRAP_ZONE + lucet_format::contract::GUARD as usize,
         usize::MAX,
     ] {
         assert_eq!(classify(&load(address)), Verdict::Anomaly, "{address:#x}");

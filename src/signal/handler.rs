@@ -156,6 +156,7 @@ fn describe(block: &ControlBlock) -> Slot {
         },
         memory_low: block.memory_low.get(),
         memory_high: block.memory_high.get(),
+        trap_address: block.trap_address.get(),
     }
 }
 

@@ -242,13 +242,25 @@ fn put_host_handlers_on_alternate_stacks() -> Result<()> {
         let Ok(mut action) = current(signal) else {
             continue;
         };
-        let handled = !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
-        if handled && action.sa_flags & libc::SA_ONSTACK == 0 {
+        if runs_on_guest_stacks(&action) {
             action.sa_flags |= libc::SA_ONSTACK;
             replace(signal, &action)?;
         }
     }
     Ok(())
+}
+
+/// A signal whose handler would run on the stack of the guest that it interrupts.
+pub fn handler_on_guest_stacks() -> Option<c_int> {
+    (1..=LAST_SIGNAL).find(|signal| {
+        // The C library keeps some numbers to itself and refuses to tell.
+        current(*signal).is_ok_and(|action| runs_on_guest_stacks(&action))
+    })
+}
+
+fn runs_on_guest_stacks(action: &sigaction) -> bool {
+    let handled = !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+    handled && action.sa_flags & libc::SA_ONSTACK == 0
 }
 
 /// Puts back what was there before [`install`]. Flags that [`ONSTACK`] added stay. No guest may be running.

@@ -16,7 +16,9 @@ mod install;
 pub(crate) mod stop;
 
 pub use handler::handle;
-pub use install::{HOST, ONSTACK, check, choose_stop_signal, install, remove, stop_signal};
+pub use install::{
+    HOST, ONSTACK, check, choose_stop_signal, handler_on_guest_stacks, install, remove, stop_signal,
+};
 
 use libc::c_int;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -71,7 +71,7 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
         flags,
         cpu_features: compiled.cpu_features.0,
         start_function: module.start.unwrap_or(NONE),
-        contract: contract(module, types.max_values),
+        contract: contract(compiled, types.max_values),
         ..records::Header::default()
     };
     Image {
@@ -105,7 +105,8 @@ impl Image {
     }
 }
 
-fn contract(module: &Module, max_values: u32) -> MemoryContract {
+fn contract(compiled: &Compiled, max_values: u32) -> MemoryContract {
+    let module = &compiled.module;
     let own_tables = module.tables.iter().filter(|table| !table.imported);
     let further = module.memories.iter().skip(1);
     let (reservation, guard) = if module.relies_on_reservation {
@@ -121,7 +122,11 @@ fn contract(module: &Module, max_values: u32) -> MemoryContract {
         table_elements: own_tables.fold(0, |sum, table| sum.saturating_add(table.minimum)),
         max_values,
         // Frames touch each of their pages, so one that is inaccessible is enough.
-        stack_guard: PAGE_SIZE as u32,
+        stack_guard: if compiled.stack_check {
+            0
+        } else {
+            PAGE_SIZE as u32
+        },
         further_memories: further.filter(|memory| !memory.imported).count() as u32,
         reserved: 0,
     }

@@ -49,6 +49,7 @@ impl Translator<'_> {
     pub(super) fn open_function_frame(&mut self) {
         let results = &self.function_type.results;
         let exit = self.block_with(results);
+        self.checks.open();
         self.frames.push(Frame {
             kind: FrameKind::Block,
             exit,
@@ -155,6 +156,7 @@ impl Translator<'_> {
             return Err(missing("if"));
         };
         let height = frame.height;
+        self.checks.begin_other_side();
         self.start_other_side(other, height, &parameters);
         Ok(())
     }
@@ -171,6 +173,7 @@ impl Translator<'_> {
             self.jump_to_exit()?;
         }
         let frame = self.frames.pop().ok_or_else(|| missing("frame"))?;
+        self.checks.close();
         let mut exit_used = frame.exit_used;
         match frame.kind {
             FrameKind::Block => {}
@@ -330,6 +333,7 @@ impl Translator<'_> {
             .len()
             .checked_sub(parameters)
             .ok_or_else(|| missing("operand"))?;
+        self.checks.open();
         self.frames.push(Frame {
             kind,
             exit,

@@ -1,6 +1,7 @@
 //! What the translation of one function needs throughout: the builder, the operand stack, the control
 //! frames, and entities that are made once and then reused.
 
+use super::checks::Checks;
 use super::control::Frame;
 use super::variable::below;
 use crate::abi::{self, Results, clif_type};
@@ -54,6 +55,7 @@ pub(super) struct Translator<'a> {
     pub(super) passed: u64,
     pub(super) stack: Vec<Value>,
     pub(super) frames: Vec<Frame>,
+    pub(super) checks: Checks,
     /// Whether code is being generated. Operators that cannot be reached are skipped.
     pub(super) reachable: bool,
     /// Blocks opened since code became unreachable.
@@ -198,6 +200,7 @@ impl<'a> Translator<'a> {
             passed: 0,
             stack: Vec::new(),
             frames: Vec::new(),
+            checks: Checks::default(),
             reachable: true,
             unreachable_depth: 0,
             hints: None,

@@ -175,29 +175,46 @@ impl<'a> Translator<'a> {
             return Ok(None);
         };
         let flags = self.memory_flags(number);
-        let index = self.wide_index(memory.index_64, index);
-        let base = self.memory_base(memory);
-        let address = self.ins().iadd(base, index);
-        let small = memarg.offset < UNCHECKED_OFFSET_LIMIT;
-        let (address, offset) = if small {
-            // Below 2^31, so it fits.
-            (address, memarg.offset as i32)
-        } else {
+        let wide = self.wide_index(memory.index_64, index);
+        if memarg.offset >= UNCHECKED_OFFSET_LIMIT {
+            let base = self.memory_base(memory);
+            let address = self.ins().iadd(base, wide);
             let offset = memarg.offset.cast_signed();
-            (self.ins().iadd_imm_s(address, offset), 0)
-        };
-        let address = if small && memory.place == MemoryPlace::Guarded {
-            address
-        } else {
-            let outside = self.is_outside(memory, index, end);
-            let trap = self.trap_address();
-            self.ins().select_spectre_guard(outside, trap, address)
+            let address = self.ins().iadd_imm_s(address, offset);
+            return Ok(Some(Place {
+                flags,
+                address: self.inside(memory, wide, end, address),
+                offset: 0,
+            }));
+        }
+        let known = self.checks.find(number, index, end);
+        let address = match known {
+            Some(base) => base,
+            None => {
+                let base = self.memory_base(memory);
+                let address = self.ins().iadd(base, wide);
+                if memory.place == MemoryPlace::Guarded {
+                    address
+                } else {
+                    let address = self.inside(memory, wide, end, address);
+                    self.checks.note(number, index, end, address);
+                    address
+                }
+            }
         };
         Ok(Some(Place {
             flags,
             address,
-            offset,
+            // Below 2^31, so it fits.
+            offset: memarg.offset as i32,
         }))
+    }
+
+    /// An address if `index + end` is not beyond the memory's length, else the trap address.
+    fn inside(&mut self, memory: &Memory, index: Value, end: u64, address: Value) -> Value {
+        let outside = self.is_outside(memory, index, end);
+        let trap = self.trap_address();
+        self.ins().select_spectre_guard(outside, trap, address)
     }
 
     /// Whether `index + end` is beyond the memory's length. `index` has 64 bits; `end` is at most the memory's maximum.

@@ -6,7 +6,7 @@
 //! * [`operators`]: the loop over a body, and which family an operator belongs to;
 //! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning;
 //! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`atomic`], [`bulk`], [`table`], [`variable`]: on state;
-//! * [`function`]: what all of them share.
+//! * [`function`]: what all of them share; [`checks`]: which accesses have been compared with the length of their memory.
 //!
 //! Invariants. The module has been validated: operand types and indices are right, so a failure to find
 //! something is an internal error, not the input's. Guest code reads and writes only: its linear memories,
@@ -20,6 +20,7 @@
 mod atomic;
 mod bulk;
 mod call;
+mod checks;
 mod control;
 mod convert;
 mod function;
