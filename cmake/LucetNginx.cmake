@@ -28,8 +28,11 @@ set(NGINX_CONFIGURE_FLAGS "--with-compat" CACHE STRING "For a source tree withou
 
 function(lucet_add_nginx_module name)
   cmake_parse_arguments(PARSE_ARGV 1 NGX "" "" "SOURCES;MODULES;FILTERS;ORDER;LIBRARIES")
-  if(NGX_UNPARSED_ARGUMENTS OR NOT NGX_SOURCES)
-    message(FATAL_ERROR "lucet_add_nginx_module(${name}): expected SOURCES, and what is \"${NGX_UNPARSED_ARGUMENTS}\"?")
+  if(NGX_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "lucet_add_nginx_module(${name}): what is \"${NGX_UNPARSED_ARGUMENTS}\"?")
+  endif()
+  if(NOT NGX_SOURCES)
+    message(FATAL_ERROR "lucet_add_nginx_module(${name}): expected SOURCES")
   endif()
   if(NOT NGX_MODULES)
     set(NGX_MODULES ${name})

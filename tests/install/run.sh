@@ -66,6 +66,14 @@ try "find_package: an unknown component is refused" unknown_component "$moved"
 try "find_package: a missing compiler is refused" missing_compiler "$moved"
 try "lucet_add_module refuses wrong arguments" module_arguments "$moved"
 
+if nginx_is_here >/dev/null; then
+  try "lucet_add_nginx_module: a module outside of the tree, in nginx" nginx_module "$moved" shared
+  try "the same with the static library" nginx_module "$moved" static
+  try "lucet_add_nginx_module says what is missing" nginx_refusals "$moved"
+else
+  echo "skip  lucet_add_nginx_module: there is no nginx with nginx-dev here"
+fi
+
 for language in c c++; do
   for linkage in shared static; do
     try "pkg-config: $language, $linkage" pkg_config "$moved/lib/pkgconfig" $language $linkage

@@ -30,7 +30,7 @@ install_destdir() {
 layout() { # PREFIX LIBDIR
   local file bad=0
   for file in include/lucet.h include/lucet/typed.h include/lucet/arguments.h include/lucet/bindings.h bin/lucetc "$2/liblucet.so.$version" "$2/liblucet.so" "$2/liblucet.a" \
-    "$2"/cmake/Lucet/Lucet{Config,ConfigVersion,Targets,Module}.cmake "$2/pkgconfig/lucet.pc" \
+    "$2"/cmake/Lucet/Lucet{Config,ConfigVersion,Targets,Module,Nginx}.cmake "$2/pkgconfig/lucet.pc" \
     share/doc/lucet/{LICENSE,README.md,CHANGELOG.md,SECURITY.md}; do
     [ -s "$1/$file" ] || { echo "missing or empty: $file"; bad=1; }
   done
@@ -162,6 +162,56 @@ lucet_add_module(a b.wasm NAME c WASM d.wasm)"
 }
 
 # pkg_config DIRECTORY c|c++ shared|static
+nginx_is_here() { [ -n "$(nginx_program)" ] && [ -e /usr/share/nginx/src/src/core/nginx.h ] && command -v python3; }
+nginx_program() { command -v nginx || { [ -x /usr/sbin/nginx ] && echo /usr/sbin/nginx; }; }
+
+# nginx_module PREFIX shared|static: somebody's module, built outside of the tree, loaded by nginx, and asked.
+nginx_module() {
+  local build="$work/nginx-$2" status=0
+  rm -rf "$build"
+  mkdir -p "$build"
+  cp -r "$here/nginx" "$build/source"
+  cmake -S "$build/source" -B "$build/build" -DCMAKE_PREFIX_PATH="$1" -DLucet_USE_STATIC_LIBS="$([ "$2" = static ] && echo ON)" &&
+    cmake --build "$build/build" && ctest --test-dir "$build/build" --output-on-failure --no-tests=error || return
+  readelf -d "$build/build/ngx_http_greeter_module.so" | grep NODELETE || return
+  nm -D --defined-only "$build/build/ngx_http_greeter_module.so" | awk '{ print $NF }' | sort | xargs |
+    grep -Fx 'ngx_module_names ngx_module_order ngx_modules' || return
+  cat >"$build/nginx.conf" <<CONF
+load_module "$build/build/ngx_http_greeter_module.so";
+pid "$build/pid";
+error_log "$build/error.log";
+events {}
+http {
+  access_log off;
+  client_body_temp_path "$build/body"; proxy_temp_path "$build/proxy"; fastcgi_temp_path "$build/fastcgi";
+  uwsgi_temp_path "$build/uwsgi"; scgi_temp_path "$build/scgi";
+  server { listen "unix:$build/socket"; location / { greet; } }
+}
+CONF
+  "$(nginx_program)" -c "$build/nginx.conf" -e "$build/error.log" || return
+  python3 - "$build/socket" <<'PYTHON' | tee "$build/answer"
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+print(b"".join(iter(lambda: s.recv(4096), b"")).decode())
+PYTHON
+  kill "$(cat "$build/pid")"
+  grep -x 'lucet 256' "$build/answer" && grep -a 'X-Greeter: here' "$build/answer"
+}
+
+# What it says when there is nothing to build from, and when it is used wrongly.
+nginx_refusals() { # PREFIX
+  refused 'There is no nginx source in NGINX_SOURCE_DIR, /nowhere: install nginx-dev' "$1" \
+    'find_package(Lucet CONFIG REQUIRED)
+     set(NGINX_SOURCE_DIR /nowhere)
+     lucet_add_nginx_module(m SOURCES m.c)' &&
+    refused 'lucet_add_nginx_module\(m\): expected SOURCES' "$1" 'find_package(Lucet CONFIG REQUIRED)
+     lucet_add_nginx_module(m)' &&
+    refused 'what is "OPTION;x"' "$1" 'find_package(Lucet CONFIG REQUIRED)
+     lucet_add_nginx_module(m OPTION x SOURCES m.c)'
+}
+
 pkg_config() {
   local compiler=cc source=program.c program=$work/pkg-$2-$3 flags
   [ "$2" = c ] || compiler=c++ source=program.cpp

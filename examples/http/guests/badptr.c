@@ -1,9 +1,9 @@
-/* badptr, hostile: passes ranges outside its memory to the host. /badptr/F/K calls function F (0 to 11, every
- * pointer of every function that takes one) with range K (0 to 3). Expected, 48 times: trap, bad argument to
+/* badptr, hostile: passes ranges outside its memory to the host. /badptr/F/K calls function F (0 to 23, every
+ * pointer of every function that takes one) with range K (0 to 3). Expected, 96 times: trap, bad argument to
  * a host function. */
 #include "lucet_http.h"
 
-enum { FUNCTIONS = 12, RANGES = 4, PAGE = 65536 };
+enum { FUNCTIONS = 24, RANGES = 4, PAGE = 65536 };
 
 static void range(uint32_t kind, char **pointer, size_t *length) {
   uint32_t end = (uint32_t)__builtin_wasm_memory_size(0) * PAGE;
@@ -48,8 +48,32 @@ static int64_t attack(uint32_t function, char *p, size_t n) {
     return lucet_http_resp_write(p, n);
   case 10:
     return lucet_http_log(LUCET_HTTP_LOG_ERROR, p, n);
-  default:
+  case 11:
     return lucet_http_random(p, n);
+  case 12:
+    return lucet_http_resp_header_set(p, n, "x", 1);
+  case 13:
+    return lucet_http_resp_header_set("X-Good", 6, p, n);
+  case 14:
+    return lucet_http_resp_header_remove(p, n);
+  case 15:
+    return lucet_http_resp_get_header(p, n, good, sizeof good);
+  case 16:
+    return lucet_http_resp_get_header("X-Good", 6, p, n);
+  case 17:
+    return lucet_http_fetch(p, n);
+  case 18:
+    return lucet_http_fetch_header(0, p, n, good, sizeof good);
+  case 19:
+    return lucet_http_fetch_header(0, "x", 1, p, n);
+  case 20:
+    return lucet_http_fetch_body_read(0, (uint64_t)1 << 63, p, n);
+  case 21:
+    return lucet_http_config(p, n);
+  case 22:
+    return lucet_http_variable_get(p, n, good, sizeof good);
+  default:
+    return lucet_http_variable_get("no-such-variable", 16, p, n);
   }
 }
 

@@ -1,7 +1,7 @@
 /* filter: changes the responses of others, as its configuration says, one word: upper (makes letters of the
  * body large), count (puts the number of bytes behind the body), drop (sends no body), secret (takes headers
- * away), and, hostile: spin-header, trap-header, refuse-header, spin-body, trap-body, refuse-body, wait-body.
- * Always marks the response with X-Filter. As a variable it is the word itself. */
+ * away), and, hostile: spin-header, trap-header, refuse-header, spin-body, trap-body, refuse-body,
+ * badptr-body, wait-body. Always marks the response with X-Filter. As a variable it is the word itself. */
 #include "lucet_http.h"
 
 static char word[32], piece[4096];
@@ -70,6 +70,7 @@ int32_t lucet_http_body_filter(void) {
   if (is("spin-body")) spin();
   if (is("trap-body")) __builtin_trap();
   if (is("refuse-body")) return 3;
+  if (is("badptr-body")) return lucet_http_chunk_read(0, (void *)0xfffffff0u, 64);
   if (is("wait-body") && lucet_http_sleep(1) != LUCET_HTTP_CANNOT_WAIT) return 4;
   if (lucet_http_resp_status(404) != LUCET_HTTP_TOO_LATE) return 5;
   int32_t failed = change();

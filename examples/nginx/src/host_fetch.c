@@ -6,12 +6,12 @@
 #include "fetch.h"
 #include "response.h"
 
-static int32_t begin(lucet_call *call, uint32_t target, uint32_t length) {
+static int32_t begin(lucet_call *call, lucet_bytes target) {
   struct run *run = run_of(call);
-  const char *data = host_input(call, target, length);
-  if (!data) return 0;
-  if (!rules_is_target(data, length)) return LUCET_HTTP_INVALID;
-  int32_t number = fetch_begin(run, data, length);
+  const char *data = (const char *)target.data;
+  if (!rules_is_target(data, target.size) || !rules_stays_inside(data, target.size))
+    return LUCET_HTTP_INVALID;
+  int32_t number = fetch_begin(run, data, target.size);
   if (number >= 0) count(run->main, run->use->guest, COUNT_FETCHES);
   return number;
 }
@@ -59,65 +59,50 @@ static int64_t body_len(lucet_call *call, int32_t number) {
   return waits(call, fetch, number, answer_length, &error) ? error : (int64_t)fetch->length;
 }
 
-static int32_t copy(const struct fetch *fetch, uint64_t offset, u_char *out, uint32_t capacity) {
+static int32_t copy(const struct fetch *fetch, uint64_t offset, lucet_bytes_out out) {
   if (offset >= fetch->length) return 0;
-  size_t left = fetch->length - (size_t)offset, n = left < capacity ? left : capacity;
+  size_t left = fetch->length - (size_t)offset, n = left < out.size ? left : out.size;
   if (n > INT32_MAX) n = INT32_MAX;
-  if (n > 0) ngx_memcpy(out, fetch->body + offset, n);
+  if (n > 0) ngx_memcpy(out.data, fetch->body + offset, n);
   return (int32_t)n;
 }
 
 static lucet_value answer_read(struct run *run) {
-  u_char *out = answer_range(run);
-  if (!out) return lucet_value_i32(LUCET_HTTP_INVALID);
-  return lucet_value_i32(copy(fetch_find(run, run->wait.fetch), run->wait.offset, out, run->wait.length));
+  return lucet_value_i32(copy(fetch_find(run, run->wait.fetch), run->wait.offset, kept_range(run)));
 }
 
-static int32_t body_read(lucet_call *call, int32_t number, uint64_t offset, uint32_t buffer,
-                         uint32_t capacity) {
-  struct run *run = run_of(call);
+static int32_t body_read(lucet_call *call, int32_t number, uint64_t offset, lucet_bytes_out out) {
   int32_t error;
-  char *out = host_output(call, buffer, capacity);
-  const struct fetch *fetch = out ? find(call, number) : NULL;
+  const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
-  run->wait.offset = offset;
-  run->wait.address = buffer;
-  run->wait.length = capacity;
-  if (waits(call, fetch, number, answer_read, &error)) return error;
-  return copy(fetch, offset, (u_char *)out, capacity);
+  keep_range(call, out);
+  run_of(call)->wait.offset = offset;
+  return waits(call, fetch, number, answer_read, &error) ? error : copy(fetch, offset, out);
 }
 
 /* ---- headers ---- */
 
-static ngx_str_t header_of(const struct fetch *fetch, const char *name, size_t length) {
-  ngx_str_t none = ngx_null_string;
-  return fetch->subrequest ? response_find_header(fetch->subrequest, text_of(name, length)) : none;
+static int32_t fill_header(const struct fetch *fetch, lucet_bytes name, lucet_bytes_out out) {
+  ngx_str_t value = response_find_header(fetch->subrequest, text_of(name));
+  return value.data ? fill(out, value) : LUCET_HTTP_NOT_FOUND;
 }
 
 static lucet_value answer_header(struct run *run) {
-  const uint8_t *name;
-  u_char *out = answer_range(run);
-  if (!out || lucet_instance_view(run->instance, 0, run->wait.name, run->wait.name_length, &name) != LUCET_OK)
+  lucet_bytes name = {NULL, run->wait.name_length};
+  if (lucet_instance_view(run->instance, 0, run->wait.name, run->wait.name_length, &name.data) != LUCET_OK)
     return lucet_value_i32(LUCET_HTTP_INVALID);
-  ngx_str_t value = header_of(fetch_find(run, run->wait.fetch), (const char *)name, run->wait.name_length);
-  return lucet_value_i32(value.data ? fill((char *)out, run->wait.length, value) : LUCET_HTTP_NOT_FOUND);
+  return lucet_value_i32(fill_header(fetch_find(run, run->wait.fetch), name, kept_range(run)));
 }
 
-static int32_t header(lucet_call *call, int32_t number, uint32_t name, uint32_t name_length, uint32_t buffer,
-                      uint32_t capacity) {
+static int32_t header(lucet_call *call, int32_t number, lucet_bytes name, lucet_bytes_out out) {
   struct run *run = run_of(call);
   int32_t error;
-  const char *n = host_input(call, name, name_length);
-  char *out = n ? host_output(call, buffer, capacity) : NULL;
-  const struct fetch *fetch = out ? find(call, number) : NULL;
+  const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
-  run->wait.name = name;
-  run->wait.name_length = name_length;
-  run->wait.address = buffer;
-  run->wait.length = capacity;
-  if (waits(call, fetch, number, answer_header, &error)) return error;
-  ngx_str_t value = header_of(fetch, n, name_length);
-  return value.data ? fill(out, capacity, value) : LUCET_HTTP_NOT_FOUND;
+  keep_range(call, out);
+  run->wait.name = host_address(call, name.data);
+  run->wait.name_length = (uint32_t)name.size;
+  return waits(call, fetch, number, answer_header, &error) ? error : fill_header(fetch, name, out);
 }
 
 static int32_t give_up(lucet_call *call, int32_t number) {
@@ -127,11 +112,11 @@ static int32_t give_up(lucet_call *call, int32_t number) {
 }
 
 const lucet_host_function host_fetch_functions[] = {
-    LUCET_HOST("fetch", begin, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("fetch", begin, int32_t, lucet_bytes),
     LUCET_HOST("fetch_status", status, int32_t, int32_t),
-    LUCET_HOST("fetch_header", header, int32_t, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
+    LUCET_HOST("fetch_header", header, int32_t, int32_t, lucet_bytes, lucet_bytes_out),
     LUCET_HOST("fetch_body_len", body_len, int64_t, int32_t),
-    LUCET_HOST("fetch_body_read", body_read, int32_t, int32_t, uint64_t, uint32_t, uint32_t),
+    LUCET_HOST("fetch_body_read", body_read, int32_t, int32_t, uint64_t, lucet_bytes_out),
     LUCET_HOST("fetch_close", give_up, int32_t, int32_t),
 };
 const size_t host_fetch_count = sizeof host_fetch_functions / sizeof host_fetch_functions[0];

@@ -7,19 +7,17 @@
 
 #include <sys/random.h>
 
-static int32_t guest_log(lucet_call *call, int32_t level, uint32_t text, uint32_t length) {
+static int32_t guest_log(lucet_call *call, int32_t level, lucet_bytes text) {
   static const ngx_uint_t levels[] = {NGX_LOG_ERR, NGX_LOG_WARN, NGX_LOG_INFO};
   struct run *run = run_of(call);
   char escaped[4 * RULES_MAX_LOG_LINE];
-  const char *data = host_input(call, text, length);
-  if (!data) return 0;
   if (level < 0 || level > 2) return LUCET_HTTP_INVALID;
-  if (length > RULES_MAX_LOG_LINE || run->log_lines >= run->conf->log_lines) return LUCET_HTTP_TOO_LARGE;
+  if (text.size > RULES_MAX_LOG_LINE || run->log_lines >= run->conf->log_lines) return LUCET_HTTP_TOO_LARGE;
   run->log_lines++;
   count(run->main, run->use->guest, COUNT_LOG_LINES);
   ngx_log_t *log = run->r->connection->log;
   if (log->log_level < levels[level]) return 0;
-  size_t size = rules_escape(escaped, data, length);
+  size_t size = rules_escape(escaped, (const char *)text.data, text.size);
   ngx_log_error(levels[level], log, 0, "lucet: guest \"%V\" says: %*s", &run->use->name, size, escaped);
   return 0;
 }
@@ -30,35 +28,29 @@ static int64_t now_ms(lucet_call *call) {
   return (int64_t)now->sec * 1000 + (int64_t)now->msec;
 }
 
-static int32_t random_bytes(lucet_call *call, uint32_t buffer, uint32_t length) {
-  char *out = host_output(call, buffer, length);
-  if (!out) return 0;
-  if (length > RULES_MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
-  for (uint32_t done = 0; done < length;) {
-    ssize_t got = getrandom(out + done, length - done, 0);
-    if (got > 0) done += (uint32_t)got; /* anything else: interrupted */
+static int32_t random_bytes(lucet_call *call, lucet_bytes_out out) {
+  (void)call;
+  if (out.size > RULES_MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
+  for (size_t done = 0; done < out.size;) {
+    ssize_t got = getrandom(out.data + done, out.size - done, 0);
+    if (got > 0) done += (size_t)got; /* anything else: interrupted */
   }
   return 0;
 }
 
-static int32_t config(lucet_call *call, uint32_t buffer, uint32_t capacity) {
-  char *out = host_output(call, buffer, capacity);
-  return out ? fill(out, capacity, run_of(call)->use->guest->config) : 0;
+static int32_t config(lucet_call *call, lucet_bytes_out out) {
+  return fill(out, run_of(call)->use->guest->config);
 }
 
-static int32_t variable(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t buffer,
-                        uint32_t capacity) {
+static int32_t variable(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
   struct run *run = run_of(call);
-  const char *n = host_input(call, name, name_length);
-  char *out = n ? host_output(call, buffer, capacity) : NULL;
-  if (!out) return 0;
   const ngx_array_t *shown = run->conf->variables;
   for (ngx_uint_t i = 0; shown && i < shown->nelts; i++) {
     const struct shown_variable *v = (struct shown_variable *)shown->elts + i;
-    if (v->name.len != name_length || ngx_memcmp(v->name.data, n, name_length) != 0) continue;
+    if (v->name.len != name.size || ngx_memcmp(v->name.data, name.data, name.size) != 0) continue;
     ngx_http_variable_value_t *value = ngx_http_get_flushed_variable(run->r, (ngx_uint_t)v->index);
     if (!value || value->not_found) return LUCET_HTTP_NOT_FOUND;
-    return fill(out, capacity, (ngx_str_t){value->len, value->data});
+    return fill(out, (ngx_str_t){value->len, value->data});
   }
   return LUCET_HTTP_FORBIDDEN;
 }
@@ -76,11 +68,11 @@ static int32_t guest_sleep(lucet_call *call, uint32_t milliseconds) {
 }
 
 const lucet_host_function host_other_functions[] = {
-    LUCET_HOST("log", guest_log, int32_t, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("log", guest_log, int32_t, int32_t, lucet_bytes),
     LUCET_HOST("now_ms", now_ms, int64_t),
-    LUCET_HOST("random", random_bytes, int32_t, uint32_t, uint32_t),
-    LUCET_HOST("config", config, int32_t, uint32_t, uint32_t),
-    LUCET_HOST("variable", variable, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
+    LUCET_HOST("random", random_bytes, int32_t, lucet_bytes_out),
+    LUCET_HOST("config", config, int32_t, lucet_bytes_out),
+    LUCET_HOST("variable", variable, int32_t, lucet_bytes, lucet_bytes_out),
     LUCET_HOST("sleep", guest_sleep, int32_t, uint32_t),
 };
 const size_t host_other_count = sizeof host_other_functions / sizeof host_other_functions[0];
@@ -89,16 +81,15 @@ const size_t host_other_count = sizeof host_other_functions / sizeof host_other_
 
 static int32_t chunk_len(lucet_call *call) { return (int32_t)filter_chunk_length(run_of(call)); }
 
-static int32_t chunk_read(lucet_call *call, uint32_t offset, uint32_t buffer, uint32_t capacity) {
-  char *out = host_output(call, buffer, capacity);
-  return out ? (int32_t)filter_chunk_copy(run_of(call), offset, (u_char *)out, capacity) : 0;
+static int32_t chunk_read(lucet_call *call, uint32_t offset, lucet_bytes_out out) {
+  return (int32_t)filter_chunk_copy(run_of(call), offset, out.data, out.size);
 }
 
 static int32_t chunk_is_last(lucet_call *call) { return run_of(call)->chunk_is_last; }
 
 const lucet_host_function host_filter_functions[] = {
     LUCET_HOST("chunk_len", chunk_len, int32_t),
-    LUCET_HOST("chunk_read", chunk_read, int32_t, uint32_t, uint32_t, uint32_t),
+    LUCET_HOST("chunk_read", chunk_read, int32_t, uint32_t, lucet_bytes_out),
     LUCET_HOST("chunk_is_last", chunk_is_last, int32_t),
 };
 const size_t host_filter_count = sizeof host_filter_functions / sizeof host_filter_functions[0];

@@ -22,59 +22,35 @@ static int32_t resp_get_status(lucet_call *call) {
   return run->kind <= RUN_ACCESS ? run->status : (int32_t)run->r->headers_out.status;
 }
 
-/* The name and value of a header that may be changed; *error is what to answer otherwise. */
-static ngx_flag_t take_header(lucet_call *call, struct run *run, const char *name, uint32_t name_length,
-                              const char *value, uint32_t value_length, int32_t *error) {
-  (void)call;
-  size_t bytes = (size_t)name_length + value_length + 4;
-  *error = run->header_bytes + bytes > RULES_MAX_HEADERS
-               ? LUCET_HTTP_TOO_LARGE
-               : rules_check_header(name, name_length, value, value_length);
-  if (*error == 0 && !is_open(run)) *error = LUCET_HTTP_TOO_LATE;
-  if (*error) return 0;
-  run->header_bytes += bytes;
-  return 1;
-}
-
-static int32_t add_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t value,
-                          uint32_t value_length, ngx_flag_t replace) {
-  struct run *run = run_of(call);
-  int32_t error;
-  const char *n = host_input(call, name, name_length), *v = n ? host_input(call, value, value_length) : NULL;
-  if (!v || !take_header(call, run, n, name_length, v, value_length, &error)) return v ? error : 0;
-  if (replace) response_remove_header(run->r, text_of(n, name_length));
-  return response_add_header(run->r, text_of(n, name_length), text_of(v, value_length)) == NGX_OK
-             ? 0
-             : LUCET_HTTP_TOO_LARGE;
-}
-
-static int32_t resp_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t value,
-                           uint32_t value_length) {
-  return add_header(call, name, name_length, value, value_length, 0);
-}
-
-static int32_t resp_header_set(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t value,
-                               uint32_t value_length) {
-  return add_header(call, name, name_length, value, value_length, 1);
-}
-
-static int32_t resp_header_remove(lucet_call *call, uint32_t name, uint32_t name_length) {
-  struct run *run = run_of(call);
-  const char *n = host_input(call, name, name_length);
-  if (!n) return 0;
-  int32_t error = rules_check_header(n, name_length, "", 0);
+static int32_t add_header(struct run *run, ngx_str_t name, ngx_str_t value, ngx_flag_t replace) {
+  size_t bytes = name.len + value.len + 4;
+  if (run->header_bytes + bytes > RULES_MAX_HEADERS) return LUCET_HTTP_TOO_LARGE;
+  int32_t error = rules_check_header((char *)name.data, name.len, (char *)value.data, value.len);
   if (error) return error;
   if (!is_open(run)) return LUCET_HTTP_TOO_LATE;
-  return (int32_t)response_remove_header(run->r, text_of(n, name_length));
+  run->header_bytes += bytes;
+  if (replace) response_remove_header(run->r, name);
+  return response_add_header(run->r, name, value) == NGX_OK ? 0 : LUCET_HTTP_TOO_LARGE;
 }
 
-static int32_t resp_get_header(lucet_call *call, uint32_t name, uint32_t name_length, uint32_t buffer,
-                               uint32_t capacity) {
-  const char *n = host_input(call, name, name_length);
-  char *out = n ? host_output(call, buffer, capacity) : NULL;
-  if (!out) return 0;
-  ngx_str_t value = response_find_header(run_of(call)->r, text_of(n, name_length));
-  return value.data ? fill(out, capacity, value) : LUCET_HTTP_NOT_FOUND;
+static int32_t resp_header(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+  return add_header(run_of(call), text_of(name), text_of(value), 0);
+}
+
+static int32_t resp_header_set(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+  return add_header(run_of(call), text_of(name), text_of(value), 1);
+}
+
+static int32_t resp_header_remove(lucet_call *call, lucet_bytes name) {
+  struct run *run = run_of(call);
+  int32_t error = rules_check_header((const char *)name.data, name.size, "", 0);
+  if (error) return error;
+  return is_open(run) ? (int32_t)response_remove_header(run->r, text_of(name)) : LUCET_HTTP_TOO_LATE;
+}
+
+static int32_t resp_get_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+  ngx_str_t value = response_find_header(run_of(call)->r, text_of(name));
+  return value.data ? fill(out, value) : LUCET_HTTP_NOT_FOUND;
 }
 
 /* ---- the body ---- */
@@ -90,14 +66,12 @@ static int32_t push(lucet_call *call, struct run *run) {
   return 0;
 }
 
-static int32_t resp_write(lucet_call *call, uint32_t bytes, uint32_t length) {
+static int32_t resp_write(lucet_call *call, lucet_bytes bytes) {
   struct run *run = run_of(call);
-  const char *data = host_input(call, bytes, length);
-  if (!data) return 0;
   if (run->kind == RUN_HEADER_FILTER) return LUCET_HTTP_FORBIDDEN;
   run->committed = 1;
-  if (length > run->conf->response_max - run->output.total) return LUCET_HTTP_TOO_LARGE;
-  if (output_append(run->r->pool, &run->output, (const u_char *)data, length) != NGX_OK) {
+  if (bytes.size > run->conf->response_max - run->output.total) return LUCET_HTTP_TOO_LARGE;
+  if (output_append(run->r->pool, &run->output, bytes.data, bytes.size) != NGX_OK) {
     lucet_call_trap(call, LUCET_TRAP_HOST); /* no memory */
     return 0;
   }
@@ -114,11 +88,11 @@ static int32_t resp_flush(lucet_call *call) {
 const lucet_host_function host_response_functions[] = {
     LUCET_HOST("resp_status", resp_status, int32_t, int32_t),
     LUCET_HOST("resp_get_status", resp_get_status, int32_t),
-    LUCET_HOST("resp_header", resp_header, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
-    LUCET_HOST("resp_header_set", resp_header_set, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
-    LUCET_HOST("resp_header_remove", resp_header_remove, int32_t, uint32_t, uint32_t),
-    LUCET_HOST("resp_get_header", resp_get_header, int32_t, uint32_t, uint32_t, uint32_t, uint32_t),
-    LUCET_HOST("resp_write", resp_write, int32_t, uint32_t, uint32_t),
+    LUCET_HOST("resp_header", resp_header, int32_t, lucet_bytes, lucet_bytes),
+    LUCET_HOST("resp_header_set", resp_header_set, int32_t, lucet_bytes, lucet_bytes),
+    LUCET_HOST("resp_header_remove", resp_header_remove, int32_t, lucet_bytes),
+    LUCET_HOST("resp_get_header", resp_get_header, int32_t, lucet_bytes, lucet_bytes_out),
+    LUCET_HOST("resp_write", resp_write, int32_t, lucet_bytes),
     LUCET_HOST("resp_flush", resp_flush, int32_t),
 };
 const size_t host_response_count = sizeof host_response_functions / sizeof host_response_functions[0];

@@ -48,8 +48,8 @@ typedef lucet_value (*answer_function)(struct run *run);
 struct wait {
   enum wait_kind kind;
   answer_function answer;
-  uint64_t offset; /* arguments of the host function that waits */
-  uint32_t address, length, name, name_length;
+  uint64_t offset, address, name; /* arguments of the host function that waits */
+  uint32_t length, name_length;
   int32_t fetch;
 };
 

@@ -8,7 +8,7 @@ from harness import Server, check, equal, guest, matches, test, until
 from test_waiting import Upstream
 
 WORDS = ["upper", "count", "drop", "secret", "spin-header", "trap-header", "refuse-header", "spin-body", "trap-body", "refuse-body",
-         "wait-body"]
+         "badptr-body", "wait-body"]
 
 
 def filter_server(server, http="", **options):
@@ -98,7 +98,7 @@ def failures():
         for word, status in (("spin-header", 504), ("trap-header", 500), ("refuse-header", 500)):
             equal(s.get(f"/{word}/text").status, status, word)
             equal(s.get(f"/{word}/missing").status, status, word)
-        for word in ("spin-body", "trap-body", "refuse-body"):
+        for word in ("spin-body", "trap-body", "refuse-body", "badptr-body"):
             for _ in range(3):
                 with s.client() as c:
                     c.request(f"/{word}/text")
