@@ -20,7 +20,9 @@
 use crate::abi::lucet_check;
 use crate::error::{Result, Status, error};
 use crate::module::signature::{self, MAX_PARAMETERS};
+use lucet_format::checks::Places;
 pub use lucet_format::checks::{access, kind};
+use lucet_format::image::{Image, records};
 use lucet_format::value::ValueType;
 use std::ffi::c_void;
 
@@ -38,11 +40,6 @@ pub const CHECKED: u64 = 8;
 
 /// Bytes that the copies of one call may take together: they lie on the host's stack.
 pub const COPY_BYTES: u32 = 4096;
-
-/// Integer registers of a System V call.
-const INTEGERS: u8 = 6;
-/// Vector registers of a System V call.
-const FLOATS: u8 = 8;
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +117,8 @@ pub struct Plan {
     pub failure: Option<u64>,
     /// The host's function.
     pub function: *const (),
+    /// The checks as they were given.
+    pub checks: [lucet_check; MAX_PARAMETERS],
     /// What is done, in the order of the parameters.
     pub steps: Vec<Step>,
     /// The parameters as the guest passes them.
@@ -190,51 +189,58 @@ impl Plan {
                 ));
             }
         }
-        Ok(maker.finish(function, packed.result(), failure))
+        let plan = maker.finish(function, packed.result(), failure);
+        Ok(Plan {
+            checks: *checks,
+            ..plan
+        })
     }
 }
 
-/// Counts registers and stack words of one side of the call.
-#[derive(Clone, Copy)]
-struct Places {
-    integers: u8,
-    floats: u8,
-    words: u8,
+/// Who checks the arguments of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checker {
+    /// The runtime.
+    Runtime,
+    /// The module's code, and these very checks.
+    Code,
+    /// The module's code, but others.
+    Other,
 }
 
-impl Places {
-    /// `lucet_call *` or vmctx takes the first integer register.
-    const START: Places = Places {
-        integers: 1,
-        floats: 0,
-        words: 0,
+/// Who checks the arguments of an imported function, if the host defines it with `plan`, or with a plain function.
+pub fn checker(image: &Image<'_>, function: u32, plan: Option<&Plan>) -> Checker {
+    let imports = image.checked_imports();
+    let Some(import) = imports.iter().find(|import| import.function == function) else {
+        return Checker::Runtime;
     };
-
-    fn stack(&mut self, words: u8) -> u8 {
-        let place = INTEGERS + self.words;
-        self.words += words;
-        place
+    let Some(plan) = plan else {
+        return Checker::Other;
+    };
+    let checks = image.checks();
+    let compiled =
+        (import.first..import.first + import.count).filter_map(|index| checks.get(index as usize));
+    let defined = (0u32..)
+        .zip(&plan.checks)
+        .filter(|(_, check)| **check != NONE);
+    let same = compiled
+        .map(|check| (check.parameter, in_c(&check)))
+        .eq(defined.map(|(parameter, check)| (parameter, *check)));
+    let answer = (import.answers != 0).then_some(import.answer);
+    if same && answer == plan.failure {
+        Checker::Code
+    } else {
+        Checker::Other
     }
+}
 
-    /// The place of an argument of so many words, all in integer registers or all on the stack.
-    fn integer(&mut self, words: u8) -> u8 {
-        if self.integers + words > INTEGERS {
-            return self.stack(words);
-        }
-        self.integers += words;
-        self.integers - words
-    }
-
-    /// The place of a float or vector, if it is on the stack.
-    fn float(&mut self, vector: bool) -> Option<u8> {
-        if self.floats < FLOATS {
-            self.floats += 1;
-            return None;
-        }
-        if vector {
-            self.words = self.words.next_multiple_of(2);
-        }
-        Some(self.stack(if vector { 2 } else { 1 }))
+fn in_c(check: &records::Check) -> lucet_check {
+    lucet_check {
+        limit: check.limit,
+        element: check.element as u16,
+        align: check.align as u8,
+        kind: check.kind as u8,
+        of: std::ptr::null(),
     }
 }
 
@@ -326,7 +332,7 @@ impl Maker {
     }
 
     fn finish(self, function: *const (), result: Option<ValueType>, failure: Option<u64>) -> Plan {
-        let stack_bytes = u32::from(self.to.words.next_multiple_of(2)) * 8;
+        let stack_bytes = self.to.stack_bytes().next_multiple_of(16);
         Plan {
             frame_bytes: stack_bytes + size_of::<Frame>() as u32 + self.copies,
             stack_bytes,
@@ -334,6 +340,7 @@ impl Maker {
             exclusive: self.writes && self.ranges > 1,
             failure,
             function,
+            checks: [NONE; MAX_PARAMETERS],
             steps: self.steps,
             parameters: self.parameters,
             result,

@@ -15,7 +15,8 @@ pub struct Pages {
 }
 
 impl Pages {
-    fn end(self) -> u32 {
+    /// One past the last one.
+    pub fn end(self) -> u32 {
         self.first + self.count
     }
 }

@@ -173,9 +173,23 @@ impl Definition {
         TypeDisplay(self)
     }
 
-    /// The row of an import table that leads to it.
-    pub fn row(&self) -> ImportTarget {
+    /// The plan of its checks.
+    pub fn plan(&self) -> Option<&Plan> {
         match self {
+            Definition::Checked { plan, .. } => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// The row of an import table that leads to it. `checked`: the caller checks its arguments.
+    pub fn row(&self, checked: bool) -> ImportTarget {
+        match self {
+            Definition::Checked { plan, leaf, data } if checked => ImportTarget {
+                function: plan.function,
+                data: data.cast(),
+                flags: if *leaf { ImportTarget::LEAF } else { 0 },
+                ..ImportTarget::EMPTY
+            },
             Definition::Typed {
                 function,
                 leaf,

@@ -163,7 +163,11 @@ fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Re
         function_type.ok_or_else(|| Error::Internal(format!("no type for function {function}")))
     };
     for index in 0..module.imported_functions {
-        code.push(stubs::import_stub(index, type_of(index)?));
+        let stack_bytes = match module.checked_imports.get(&index) {
+            Some(import) => import.stack_bytes(),
+            None => abi::import_stack_argument_bytes(type_of(index)?),
+        };
+        code.push(stubs::import_stub(index, stack_bytes));
     }
     code.extend(helpers.iter().map(|helper| stubs::helper_stub(*helper)));
     for (index, export) in (0u32..).zip(&module.exports) {

@@ -58,6 +58,7 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let mut module = parse::parse(wasm, &options.limits)?;
     if let Some(bindings) = &options.bindings {
         bindings.suit(&module)?;
+        module.checked_imports = bindings.checked_imports(&module);
     }
     if options.memory == MemoryMode::Bounds {
         module.check_bounds();

@@ -6,6 +6,7 @@
 //!
 //! It does not hold function bodies' code: [`FunctionBody`] is a range of the input.
 
+use crate::bindings::checked::CheckedImports;
 use lucet_format::PAGE_SIZE;
 use lucet_format::image::records::{ExternKind, Operation, SegmentMode};
 use lucet_format::value::ValueType;
@@ -264,6 +265,8 @@ pub struct Module {
     pub expressions: Vec<Step>,
     /// By function index and distance from the start of its body: whether a branch is likely to be taken.
     pub branch_hints: BTreeMap<u32, BTreeMap<u32, bool>>,
+    /// Imported functions whose arguments the module's code checks.
+    pub checked_imports: CheckedImports,
     /// The start function.
     pub start: Option<u32>,
     /// The module's name from the name section.

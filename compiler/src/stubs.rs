@@ -4,6 +4,7 @@
 //! A stub has no frame and touches no register but rax, r10 and r11, which carry no argument in System V, and parameter
 //! registers that the call does not use.
 
+#[cfg(test)]
 use crate::abi;
 use crate::code::{Code, Relocation, Target};
 use crate::module::FunctionType;
@@ -17,11 +18,11 @@ use lucet_format::value::ValueType;
 /// Where a stub starts: several fit into a cache line.
 const STUB_ALIGN: u32 = 16;
 
-/// The stub that calls an imported function out.
-pub fn import_stub(function: u32, function_type: &FunctionType) -> Code {
+/// The stub that calls an imported function out; it leaves so many bytes of arguments on the stack.
+pub fn import_stub(function: u32, stack_bytes: u32) -> Code {
     let mut stub = Stub::default();
     stub.load_r10(function);
-    stub.load_r11(abi::import_stack_argument_bytes(function_type));
+    stub.load_r11(stack_bytes);
     stub.jump_through(HOST_CALL);
     stub.finish(CodeKind::ImportStub, function)
 }
@@ -175,7 +176,7 @@ mod tests {
             parameters: vec![ValueType::I32; 7],
             results: vec![],
         };
-        let stub = import_stub(3, &function_type);
+        let stub = import_stub(3, abi::import_stack_argument_bytes(&function_type));
         assert_eq!(
             stub.bytes,
             [

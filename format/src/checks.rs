@@ -35,3 +35,62 @@ pub mod access {
     /// The host function gets a copy.
     pub const COPY: u8 = 0x80;
 }
+
+/// Integer registers of a System V call.
+pub const INTEGERS: u8 = 6;
+/// Vector registers of a System V call.
+pub const FLOATS: u8 = 8;
+
+/// Counts where the arguments of a System V call go. A place is a word: 0 to 5 are the integer registers, 6 and up the words of
+/// stack arguments. <https://gitlab.com/x86-psABIs/x86-64-ABI>, section 3.2.3.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Integer registers that are taken.
+    pub integers: u8,
+    /// Vector registers that are taken.
+    pub floats: u8,
+    /// Words of the stack that are taken.
+    pub words: u8,
+}
+
+impl Places {
+    /// The call or vmctx takes the first integer register.
+    pub const START: Places = Places {
+        integers: 1,
+        floats: 0,
+        words: 0,
+    };
+
+    fn stack(&mut self, words: u8) -> u8 {
+        let place = INTEGERS + self.words;
+        self.words += words;
+        place
+    }
+
+    /// The place of an argument of so many words: all in integer registers, or all on the stack, and then the registers are left to
+    /// later arguments.
+    pub fn integer(&mut self, words: u8) -> u8 {
+        if self.integers + words > INTEGERS {
+            return self.stack(words);
+        }
+        self.integers += words;
+        self.integers - words
+    }
+
+    /// The place of a float or vector, if it is on the stack.
+    pub fn float(&mut self, vector: bool) -> Option<u8> {
+        if self.floats < FLOATS {
+            self.floats += 1;
+            return None;
+        }
+        if vector {
+            self.words = self.words.next_multiple_of(2);
+        }
+        Some(self.stack(if vector { 2 } else { 1 }))
+    }
+
+    /// Bytes of stack arguments.
+    pub fn stack_bytes(self) -> u32 {
+        8 * u32::from(self.words)
+    }
+}

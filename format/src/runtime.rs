@@ -108,6 +108,11 @@ pub enum Helper {
     TableInit = 8,
     /// `(element: i32)`
     ElementDrop = 9,
+    /// `(address: i64, length: i64) -> i64`: whether a range, which lies in memory 0, is text in UTF-8; 0 or 1.
+    IsText = 10,
+    /// `(address: i64, length: i64)`: makes a range, which lies in memory 0, writable for the host and the kernel, and says what else
+    /// is, see [`crate::vmctx::WRITABLE_FIRST`].
+    Open = 11,
 }
 
 /// A parameter or result of a [`Helper`].
@@ -121,7 +126,7 @@ pub enum Word {
 
 impl Helper {
     /// Every helper, in the order of its number.
-    pub const ALL: [Helper; 10] = [
+    pub const ALL: [Helper; 12] = [
         Helper::MemoryGrow,
         Helper::MemoryCopy,
         Helper::MemoryFill,
@@ -132,6 +137,8 @@ impl Helper {
         Helper::TableCopy,
         Helper::TableInit,
         Helper::ElementDrop,
+        Helper::IsText,
+        Helper::Open,
     ];
 
     /// The parameters after vmctx: at most five, so all of them travel in registers.
@@ -139,6 +146,7 @@ impl Helper {
         use Word::{I32, I64};
         match self {
             Helper::MemoryGrow => &[I32, I64],
+            Helper::IsText | Helper::Open => &[I64, I64],
             Helper::MemoryCopy | Helper::MemoryInit | Helper::TableCopy | Helper::TableInit => {
                 &[I32, I32, I64, I64, I64]
             }
@@ -151,7 +159,10 @@ impl Helper {
 
     /// Whether the helper answers with an i64.
     pub const fn has_result(self) -> bool {
-        matches!(self, Helper::MemoryGrow | Helper::TableGrow)
+        matches!(
+            self,
+            Helper::MemoryGrow | Helper::TableGrow | Helper::IsText
+        )
     }
 
     /// The name of its stub in the symbol table.
@@ -167,6 +178,8 @@ impl Helper {
             Helper::TableCopy => "table.copy",
             Helper::TableInit => "table.init",
             Helper::ElementDrop => "elem.drop",
+            Helper::IsText => "is_text",
+            Helper::Open => "open",
         }
     }
 }

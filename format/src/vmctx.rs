@@ -35,6 +35,12 @@ pub const STACK_LIMIT: u32 = 32;
 /// has a reservation knows that they lie behind it, and does not read this.
 pub const TRAP_ADDRESS: u32 = 40;
 
+/// A range of memory 0 that is known to be writable, for code that checks the arguments of its calls out: its first byte, u64. Empty at first.
+pub const WRITABLE_FIRST: u32 = 48;
+
+/// The byte behind that range: u64.
+pub const WRITABLE_END: u32 = 56;
+
 /// A memory descriptor in the module part, for every memory but a memory 0 that the module defines: the address of its first byte.
 pub const MEMORY_BASE: u32 = 0;
 /// A memory descriptor: the length in bytes, u64, at this offset above the descriptor's start.

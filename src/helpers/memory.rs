@@ -49,6 +49,28 @@ pub(super) unsafe extern "C" fn grow(block: *const ControlBlock, index: u32, pag
     old
 }
 
+pub(super) unsafe extern "C" fn is_text(
+    block: *const ControlBlock,
+    address: u64,
+    length: u64,
+) -> u64 {
+    let mut good = false;
+    checked(block, TrapCode::Memory, |block, inner| {
+        let at = range(block, inner, 0, address, length)?;
+        // SAFETY: the range lies in the memory of a guest that has called out, so nobody writes it meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(at, length as usize) };
+        good = std::str::from_utf8(bytes).is_ok();
+        Some(())
+    });
+    u64::from(good)
+}
+
+pub(super) unsafe extern "C" fn open(block: *const ControlBlock, address: u64, length: u64) {
+    checked(block, TrapCode::Resource, |block, _| {
+        memory::open_for_code(block, address, length).then_some(())
+    });
+}
+
 pub(super) unsafe extern "C" fn copy(
     block: *const ControlBlock,
     to_memory: u32,

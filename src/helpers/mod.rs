@@ -38,6 +38,8 @@ pub static TABLE: [Address; Helper::ALL.len()] = [
     Address(table::copy as *const ()),
     Address(table::init as *const ()),
     Address(table::drop_elements as *const ()),
+    Address(memory::is_text as *const ()),
+    Address(memory::open as *const ()),
 ];
 
 /// Asks for the guest to be stopped with a trap when the helper returns.

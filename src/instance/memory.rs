@@ -84,6 +84,20 @@ pub(crate) fn open(block: &ControlBlock, address: u64, length: u64) -> bool {
     seal::make_writable(block, address, length)
 }
 
+/// As [`open`], and lets compiled code know what it need not ask for any more.
+pub(crate) fn open_for_code(block: &ControlBlock, address: u64, length: u64) -> bool {
+    if !open(block, address, length) {
+        return false;
+    }
+    let (first, end) = seal::writable_around(block, address, zero(block).1);
+    // SAFETY: the fixed header is part of every state.
+    unsafe {
+        write_state(block, vmctx::WRITABLE_FIRST, first);
+        write_state(block, vmctx::WRITABLE_END, end);
+    }
+    true
+}
+
 /// As [`open`], for a range of any memory, of which the address is known. Further memories are never sealed.
 pub(crate) fn make_writable(block: &ControlBlock, at: usize, address: u64, length: u64) -> bool {
     let first = at == block.vmctx.get() + address as usize;

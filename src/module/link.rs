@@ -5,6 +5,7 @@
 use super::template::Template;
 use super::{CodeImage, Home, InitialMemory, MemoryTemplate, TableTemplate, signature};
 use crate::abi::lucet_value;
+use crate::checks::{self, Checker};
 use crate::context;
 use crate::control::ImportTarget;
 use crate::counted::Counted;
@@ -241,13 +242,24 @@ impl Resolver<'_> {
                 );
             }
             Some(definition) if definition.has_type(image, function_type) => {
+                let checker = checks::checker(image, import.index, definition.plan());
+                if checker == Checker::Other {
+                    self.report(
+                        Status::TypeMismatch,
+                        import,
+                        format_args!(
+                            "was compiled with checks of its arguments that the host does not define: compile it with the host's bindings"
+                        ),
+                    );
+                    return Ok(ImportTarget::EMPTY);
+                }
                 if let Some(data) = definition.kept() {
                     self.kept
                         .try_reserve(1)
                         .map_err(|_| Error::no_memory("an import table"))?;
                     self.kept.push(data);
                 }
-                return Ok(definition.row());
+                return Ok(definition.row(checker == Checker::Code));
             }
             Some(definition) => {
                 let offered = definition.type_display();

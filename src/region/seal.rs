@@ -378,6 +378,30 @@ pub fn make_writable(block: &ControlBlock, offset: u64, length: u64) -> bool {
         || open(block, block.memory_low.get() + offset as usize) == Opening::Done
 }
 
+/// A range around an address, which can be written, that can be written as well: until the instance is reset or released. The memory
+/// has so many bytes.
+pub fn writable_around(block: &ControlBlock, offset: u64, bytes: u64) -> (u64, u64) {
+    if block.sealed.load(Ordering::Acquire) != SEALED {
+        return (0, bytes);
+    }
+    let sealed = block.sealed_bytes.load(Ordering::Relaxed);
+    if offset >= sealed {
+        return (sealed, bytes);
+    }
+    let page = (offset / PAGE_SIZE) as u32;
+    let hot = block.hot.get();
+    let around = hot
+        .ranges()
+        .iter()
+        .find(|range| (range.first..range.end()).contains(&page));
+    around.map_or((0, 0), |range| {
+        (
+            u64::from(range.first) * PAGE_SIZE,
+            u64::from(range.end()) * PAGE_SIZE,
+        )
+    })
+}
+
 /// Seals the memory of an idle slot that nobody has used yet, if it is known what guests will write, and makes that resident.
 ///
 /// # Safety

@@ -49,7 +49,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "module",
         &[
-            "hot", "abi", "context", "control", "counted", "error", "linker", "mapping", "text",
+            "hot", "abi", "checks", "context", "control", "counted", "error", "linker", "mapping",
+            "text",
         ],
     ),
     (

@@ -13,6 +13,7 @@
 
 mod annotations;
 pub mod c;
+pub mod checked;
 pub mod layout;
 pub mod lower;
 mod read;

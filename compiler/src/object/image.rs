@@ -218,6 +218,7 @@ impl Assembler<'_> {
             self.writer.push(Section::Expressions, &record);
         }
         self.imports_and_exports();
+        self.checked_imports();
         self.functions();
         self.globals();
         self.tables();
@@ -234,6 +235,37 @@ impl Assembler<'_> {
                 reserved: 0,
             };
             self.writer.push(Section::Memories, &record);
+        }
+    }
+
+    fn checked_imports(&mut self) {
+        let mut first = 0;
+        for (function, import) in &self.module.checked_imports {
+            let mut count = 0;
+            for (parameter, checked) in (0u32..).zip(&import.parameters) {
+                let Some(check) = &checked.check else {
+                    continue;
+                };
+                let record = records::Check {
+                    parameter,
+                    kind: u32::from(check.kind),
+                    limit: check.limit,
+                    element: u32::from(check.element),
+                    align: u32::from(check.align),
+                    reserved: 0,
+                };
+                self.writer.push(Section::Checks, &record);
+                count += 1;
+            }
+            let record = records::CheckedImport {
+                function: *function,
+                first,
+                count,
+                answers: u32::from(import.answer.is_some()),
+                answer: import.answer.unwrap_or_default().cast_unsigned(),
+            };
+            self.writer.push(Section::CheckedImports, &record);
+            first += count;
         }
     }
 

@@ -111,7 +111,7 @@ impl Translator<'_> {
         Ok(true)
     }
 
-    fn call_helper(&mut self, helper: Helper, arguments: &[Value]) -> Option<Value> {
+    pub(super) fn call_helper(&mut self, helper: Helper, arguments: &[Value]) -> Option<Value> {
         let callee = self.callee(Target::HelperStub(helper), || abi::helper_signature(helper));
         let mut all = vec![self.vmctx];
         all.extend_from_slice(arguments);

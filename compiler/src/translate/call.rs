@@ -74,6 +74,13 @@ impl<'a> Translator<'a> {
     fn call(&mut self, function: u32) -> Result<()> {
         let function_type = self.type_of_function(function)?;
         let imported = function < self.module.imported_functions;
+        if let Some(checked) = self.module.checked_imports.get(&function) {
+            let arguments = self.pop_many(function_type.parameters.len())?;
+            let values =
+                self.call_checking_arguments(function, function_type, checked, &arguments)?;
+            self.stack.extend(values);
+            return Ok(());
+        }
         let (callee, results) = if imported {
             let signature = || abi::import_signature(function_type);
             (

@@ -56,6 +56,13 @@ pub fn import_wrapper(
         .into_iter()
         .map(|local| translator.builder.use_var(local))
         .collect();
+    if let Some(checked) = module.checked_imports.get(&index) {
+        let values =
+            translator.call_checking_arguments(index, function_type, checked, &arguments)?;
+        translator.return_values(&values)?;
+        translator.builder.finalize(config);
+        return Ok(());
+    }
     let stub = translator.callee(Target::ImportStub(index), || {
         abi::import_signature(function_type)
     });

@@ -4,7 +4,7 @@
 //! operators touch:
 //!
 //! * [`operators`]: the loop over a body, and which family an operator belongs to;
-//! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning;
+//! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning; [`arguments`]: calls of imports with checks;
 //! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`atomic`], [`bulk`], [`table`], [`variable`]: on state;
 //! * [`function`]: what all of them share; [`checks`]: which accesses have been compared with the length of their memory.
 //!
@@ -17,6 +17,7 @@
 //!
 //! It does not decide calling conventions (`abi`) or run Cranelift (`compile`).
 
+mod arguments;
 mod atomic;
 mod bulk;
 mod call;

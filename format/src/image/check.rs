@@ -60,6 +60,7 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
     checker.function_types()?;
     checker.functions()?;
     checker.imports()?;
+    checker.checked_imports()?;
     checker.exports()?;
     checker.globals()?;
     checker.tables()?;
@@ -297,6 +298,33 @@ impl Checker<'_> {
                 "the index",
                 record.index,
             )?;
+        }
+        Ok(())
+    }
+
+    /// That checks exist, each import is named once, and each parameter of one once.
+    fn checked_imports(&self) -> Check {
+        let checks = self.image.checks();
+        let mut above = 0;
+        for (index, record) in self.image.checked_imports().iter().enumerate() {
+            let at = At {
+                section: Section::CheckedImports,
+                index,
+            };
+            at.holds(record.function >= above, "the function", record.function)?;
+            above = record.function.saturating_add(1);
+            let end = u64::from(record.first) + u64::from(record.count);
+            at.holds(end <= checks.len() as u64, "the end of its checks", end)?;
+            at.holds(record.answers <= 1, "whether it answers", record.answers)?;
+        }
+        for (index, record) in checks.iter().enumerate() {
+            let at = At {
+                section: Section::Checks,
+                index,
+            };
+            at.holds(record.kind <= 0xff, "the kind", record.kind)?;
+            at.holds(record.element <= 0xffff, "the element", record.element)?;
+            at.holds(record.align <= 0xff, "the alignment", record.align)?;
         }
         Ok(())
     }

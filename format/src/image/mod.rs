@@ -72,11 +72,15 @@ pub enum Section {
     Funcrefs = 17,
     /// [`records::ExpressionStep`]: the constant expressions that need an instance's imports, one after the other.
     Expressions = 18,
+    /// [`records::CheckedImport`]: functions whose arguments the compiled code checks, ascending by function.
+    CheckedImports = 19,
+    /// [`records::Check`]: what it checks.
+    Checks = 20,
 }
 
 impl Section {
     /// Sections in an image.
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 21;
 
     /// Every section in order.
     pub const ALL: [Section; Section::COUNT] = [
@@ -99,6 +103,8 @@ impl Section {
         Section::CodeRanges,
         Section::Funcrefs,
         Section::Expressions,
+        Section::CheckedImports,
+        Section::Checks,
     ];
 
     /// The name in error messages.
@@ -123,6 +129,8 @@ impl Section {
             Section::CodeRanges => "code ranges",
             Section::Funcrefs => "function references",
             Section::Expressions => "expressions",
+            Section::CheckedImports => "checked imports",
+            Section::Checks => "checks",
         }
     }
 }

@@ -268,6 +268,10 @@ impl<'a> Image<'a> {
         funcrefs: Funcrefs of records::Funcref;
         /// Steps of expressions.
         expressions: Expressions of records::ExpressionStep;
+        /// Functions whose arguments compiled code checks.
+        checked_imports: CheckedImports of records::CheckedImport;
+        /// What it checks.
+        checks: Checks of records::Check;
         /// Text offsets of instructions that may trap.
         trap_offsets: TrapOffsets of u32;
     }

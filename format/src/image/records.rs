@@ -496,6 +496,40 @@ record! {
     }
 }
 
+record! {
+    /// An imported function whose arguments compiled code checks: it passes what the C function takes.
+    pub struct CheckedImport {
+        /// Its function index.
+        pub function: u32,
+        /// Its first check in [`Section::Checks`].
+        pub first: u32,
+        /// How many.
+        pub count: u32,
+        /// 1: a failed check gives the guest `answer`. 0: it traps.
+        pub answers: u32,
+        /// See `answers`.
+        pub answer: u64,
+    }
+}
+
+record! {
+    /// A check: see [`crate::checks`].
+    pub struct Check {
+        /// Which parameter of the C function, behind the call.
+        pub parameter: u32,
+        /// Kind and access.
+        pub kind: u32,
+        /// What the kind compares with.
+        pub limit: u32,
+        /// Bytes of an element or object.
+        pub element: u32,
+        /// What its address is a multiple of.
+        pub align: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+}
+
 /// How a section's content is laid out.
 pub(crate) fn record_bytes(section: Section) -> usize {
     use crate::bytes::Record;
@@ -517,5 +551,7 @@ pub(crate) fn record_bytes(section: Section) -> usize {
         Section::CodeRanges => CodeRange::SIZE,
         Section::Funcrefs => Funcref::SIZE,
         Section::Expressions => ExpressionStep::SIZE,
+        Section::CheckedImports => CheckedImport::SIZE,
+        Section::Checks => Check::SIZE,
     }
 }

@@ -1,0 +1,319 @@
+//! The host functions of the test: each described once, for the oracle, for the registration and as bindings, and implemented in the
+//! types that C would use.
+
+use lucet::abi::{lucet_call, lucet_check};
+use lucet_format::checks::{access, kind};
+use std::cell::RefCell;
+
+/// How a range is accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    In,
+    Out,
+    InOut,
+}
+use Access::{In, InOut, Out};
+
+/// A parameter.
+#[derive(Clone, Copy, Debug)]
+pub enum Parameter {
+    Word,
+    Most(u32),
+    Bits(u32),
+    Char,
+    Flags(u32),
+    Slice {
+        element: u32,
+        align: u32,
+        most: u32,
+        text: bool,
+        access: Access,
+    },
+    Object {
+        size: u32,
+        align: u32,
+        access: Access,
+    },
+}
+
+/// A function.
+pub struct Function {
+    pub name: &'static str,
+    pub parameters: &'static [Parameter],
+    /// As in a bindings file.
+    pub wit: &'static str,
+    pub entry: *const (),
+    /// What the guest gets when a check fails.
+    pub answer: Option<i64>,
+    /// Whether its last parameter is where its result goes, which the bindings do not name.
+    pub result_area: bool,
+}
+
+thread_local! {
+    /// What the latest call was given, word by word.
+    pub static SEEN: RefCell<Option<Vec<u64>>> = const { RefCell::new(None) };
+}
+
+fn seen(words: &[u64]) -> i32 {
+    SEEN.with(|seen| *seen.borrow_mut() = Some(words.to_vec()));
+    1
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Slice(pub u64, pub u64);
+type Call = *mut lucet_call;
+
+const fn slice(element: u32, align: u32, most: u32, text: bool, access: Access) -> Parameter {
+    Parameter::Slice {
+        element,
+        align,
+        most,
+        text,
+        access,
+    }
+}
+
+extern "C" fn bytes(_: Call, a: Slice) -> i32 {
+    seen(&[a.0, a.1])
+}
+extern "C" fn two(_: Call, a: Slice, b: Slice) -> i32 {
+    seen(&[a.0, a.1, b.0, b.1])
+}
+extern "C" fn three(_: Call, a: Slice, b: Slice, c: Slice) -> i32 {
+    seen(&[a.0, a.1, b.0, b.1, c.0, c.1])
+}
+extern "C" fn numbers(
+    _: Call,
+    a: u32,
+    b: u32,
+    c: u32,
+    d: u32,
+    e: u32,
+    f: u32,
+    g: u32,
+    h: u32,
+) -> i32 {
+    seen(&[a, b, c, d, e, f, g, h].map(u64::from))
+}
+extern "C" fn straddle(
+    _: Call,
+    a: u32,
+    b: u32,
+    c: u32,
+    d: u32,
+    e: Slice,
+    f: u32,
+    g: Slice,
+    h: u32,
+) -> i32 {
+    let [a, b, c, d, f, h] = [a, b, c, d, f, h].map(u64::from);
+    seen(&[a, b, c, d, e.0, e.1, f, g.0, g.1, h])
+}
+extern "C" fn area(_: Call, a: Slice, b: u64) {
+    seen(&[a.0, a.1, b]);
+}
+
+pub static FUNCTIONS: &[Function] = &[
+    Function {
+        name: "read",
+        parameters: &[slice(1, 1, 0, false, In)],
+        wit: "read: func(a: list<u8>) -> s32;",
+        entry: bytes as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "text",
+        parameters: &[slice(1, 1, 64, true, In)],
+        wit: "/// @lucet param a max 64\n text: func(a: string) -> s32;",
+        entry: bytes as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "words",
+        parameters: &[slice(4, 16, 1000, false, In)],
+        wit: "/// @lucet param a max 1000, align 16\n words: func(a: list<u32>) -> s32;",
+        entry: bytes as *const (),
+        answer: Some(-5),
+        result_area: false,
+    },
+    Function {
+        name: "write",
+        parameters: &[slice(8, 8, 0, false, Out)],
+        wit: "/// @lucet param a out\n write: func(a: list<f64>) -> s32;",
+        entry: bytes as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "copy",
+        parameters: &[slice(1, 1, 0, false, In), slice(1, 1, 0, false, Out)],
+        wit: "/// @lucet param b out\n copy: func(a: list<u8>, b: list<u8>) -> s32;",
+        entry: two as *const (),
+        answer: Some(-1),
+        result_area: false,
+    },
+    Function {
+        name: "both",
+        parameters: &[
+            slice(2, 2, 0, false, InOut),
+            slice(1, 1, 0, true, In),
+            slice(12, 4, 9, false, InOut),
+        ],
+        wit: "/// @lucet param a in-out\n /// @lucet param c in-out, max 9\n both: func(a: list<s16>, b: string, c: list<item>) -> s32;",
+        entry: three as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "numbers",
+        parameters: &[
+            Parameter::Most(1),
+            Parameter::Most(255),
+            Parameter::Bits(8),
+            Parameter::Most(1000),
+            Parameter::Bits(16),
+            Parameter::Char,
+            Parameter::Most(4),
+            Parameter::Flags(7),
+        ],
+        wit: "/// @lucet param d max 1000\n numbers: func(a: bool, b: u8, c: s8, d: u32, e: s16, f: char, g: five, h: three) -> s32;",
+        entry: numbers as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "straddle",
+        parameters: &[
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            slice(1, 1, 0, false, In),
+            Parameter::Most(4),
+            slice(2, 2, 0, false, Out),
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param g out\n straddle: func(a: u32, b: u32, c: u32, d: u32, e: list<u8>, f: five, g: list<u16>, h: u32) -> s32;",
+        entry: straddle as *const (),
+        answer: Some(-9),
+        result_area: false,
+    },
+    Function {
+        name: "area",
+        parameters: &[
+            slice(1, 1, 0, false, In),
+            Parameter::Object {
+                size: 24,
+                align: 8,
+                access: Out,
+            },
+        ],
+        wit: "area: func(a: list<u8>) -> result<big, five>;",
+        entry: area as *const (),
+        answer: None,
+        result_area: true,
+    },
+];
+
+// SAFETY: the addresses are those of functions.
+unsafe impl Sync for Function {}
+
+impl Function {
+    /// The core type.
+    pub fn core(&self) -> String {
+        let words = self.parameters.iter().map(Parameter::words).sum::<usize>();
+        let result = if self.result_area { "" } else { "(result i32)" };
+        format!("(param {}) {result}", "i32 ".repeat(words))
+    }
+
+    /// The row's types.
+    pub fn types(&self) -> u64 {
+        let mut types = u64::from(!self.result_area);
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            let digit = if matches!(parameter, Parameter::Word) {
+                1
+            } else {
+                8
+            };
+            types |= digit << (4 * (index + 1));
+        }
+        types
+    }
+
+    /// The row's checks.
+    pub fn checks(&self) -> [lucet_check; 12] {
+        let mut checks = [NONE; 12];
+        for (check, parameter) in checks.iter_mut().zip(self.parameters) {
+            *check = parameter.check();
+        }
+        checks
+    }
+}
+
+const NONE: lucet_check = lucet_check {
+    limit: 0,
+    element: 0,
+    align: 0,
+    kind: 0,
+    of: std::ptr::null(),
+};
+
+impl Parameter {
+    /// How many i32 of the guest.
+    pub fn words(&self) -> usize {
+        if matches!(self, Parameter::Slice { .. }) {
+            2
+        } else {
+            1
+        }
+    }
+
+    fn check(&self) -> lucet_check {
+        let number = |kind: u8, limit: u32| lucet_check {
+            kind,
+            limit,
+            ..NONE
+        };
+        match *self {
+            Parameter::Word => NONE,
+            Parameter::Most(most) => number(kind::UNSIGNED, most),
+            Parameter::Bits(bits) => number(kind::SIGNED, bits),
+            Parameter::Char => number(kind::CHAR, 0),
+            Parameter::Flags(mask) => number(kind::FLAGS, mask),
+            Parameter::Slice {
+                element,
+                align,
+                most,
+                text,
+                access,
+            } => lucet_check {
+                kind: kind::SLICE | bits(access) | if text { access::UTF8 } else { 0 },
+                limit: most,
+                element: element as u16,
+                align: align as u8,
+                ..NONE
+            },
+            Parameter::Object {
+                size,
+                align,
+                access,
+            } => lucet_check {
+                kind: kind::OBJECT | bits(access),
+                element: size as u16,
+                align: align as u8,
+                ..NONE
+            },
+        }
+    }
+}
+
+fn bits(access: Access) -> u8 {
+    match access {
+        In => access::READ,
+        Out => access::WRITE,
+        InOut => access::READ | access::WRITE,
+    }
+}
