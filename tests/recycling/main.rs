@@ -10,6 +10,7 @@ mod support;
 #[path = "../support/syscalls.rs"]
 mod syscalls;
 
+mod canaries;
 mod conditions;
 mod memory;
 mod processes;
