@@ -207,7 +207,9 @@ pub fn look(block: &ControlBlock, now: u64) {
     if now >= times.slice.get().min(times.own_slice.get()) {
         times.own_slice.set(Times::NEVER);
         let nested = block.depth.get() > 1;
-        if block.state() == state::ENTERING {
+        let state = block.state();
+        // On the way in, which may not even have begun: entries do not look for the end of a slice, so it comes a little later.
+        if state == state::ENTERING || !state::is_running(state) {
             times.slice.set(now + RETRY_NS);
         } else {
             times.slice.set(Times::NEVER);

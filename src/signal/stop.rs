@@ -176,8 +176,8 @@ fn stop_guest(block: &ControlBlock, context: &mut ucontext_t) -> Done {
     }
     let stack = register(context, libc::REG_RSP);
     if !(block.stack_guard.get()..=block.stack_high.get()).contains(&stack) {
-        // About to be in a host function, or out.
-        return Done::Yes;
+        // On the host's stack: about to be in a host function, or out, or on the way in, past the look at the stop word.
+        return Done::NotYet;
     }
     note(block, context);
     save(block, context);

@@ -182,6 +182,24 @@ fn through_slices(
     }
 }
 
+/// The slice is over before the guest runs, or just then, on every step of the way in.
+#[test]
+fn a_slice_that_ends_on_the_way_in() {
+    let guest = setting();
+    for slice in (1..12_000).step_by(23) {
+        limit(
+            guest.handle,
+            Allowance {
+                slice,
+                ..Allowance::default()
+            },
+        );
+        let outcome = guest.run("spin", &[]);
+        assert_eq!(outcome.kind, LUCET_PREEMPTED, "{slice} ns");
+        guest.reset();
+    }
+}
+
 #[test]
 fn slices_change_nothing_of_the_result() {
     let guest = setting();
