@@ -72,6 +72,22 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     })
 }
 
+/// A C header with calls of a module's exports: `file` is its own name, whose first word its names in C start with, `source` the
+/// module's.
+pub fn exports_header(input: &[u8], options: &Options, file: &str, source: &str) -> Result<String> {
+    let length = input.len() as u64;
+    limits::check("bytes of the module", length, options.limits.module_bytes)?;
+    let module = parse::parse(&binary(input)?, &options.limits)?;
+    let none = bindings::Bindings::default();
+    let bindings = options.bindings.as_ref().unwrap_or(&none);
+    bindings.suit_exports(&module)?;
+    let stem = file.split('.').next().unwrap_or(file);
+    let name = bindings::c::identifier(stem);
+    Ok(bindings::c::exports_header(
+        &module, bindings, &name, file, source,
+    ))
+}
+
 /// Compiles a module in binary or text format to the file that `liblucet` loads.
 pub fn compile_module(input: &[u8], options: &Options) -> Result<Vec<u8>> {
     let length = input.len() as u64;

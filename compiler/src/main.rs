@@ -139,6 +139,8 @@ enum EmitArgument {
     Clif,
     /// Assembly.
     Asm,
+    /// From the module, and its bindings if there are any: a C header with calls of its exports.
+    Header,
     /// From the bindings: a C header with what the host implements.
     HostHeader,
     /// From the bindings: C that registers the host's functions.
@@ -294,6 +296,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         options.bindings = Some(read_bindings(bindings)?);
     }
     let input = read(path, options.limits.module_bytes)?;
+    if matches!(arguments.emit, EmitArgument::Header) {
+        let default = path.with_extension("h");
+        let output = arguments.output.clone().unwrap_or(default);
+        let file = file_name(&output);
+        let header = lucetc::exports_header(&input, &options, &file, &file_name(path))?;
+        return write(&output, header.as_bytes());
+    }
     if options.listing == Emit::SharedObject {
         let output = arguments
             .output

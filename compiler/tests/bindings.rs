@@ -48,6 +48,26 @@ fn the_c_is_what_it_was() {
 }
 
 #[test]
+fn calls_of_exports_are_made_of_the_module() {
+    let wat = r#"(module (memory (export "memory") 1)
+      (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+      (func (export "handle") (param i32 i32) (result i32) (i32.const 0))
+      (func (export "is-even") (param i64) (result i32) (i32.const 0))
+      (func (export "1 of\n*/ \22these") (param f32 externref) (result f64) (f64.const 0))
+      (func (export "two") (result i32 i32) (i32.const 0) (i32.const 0))
+      (func (export "while")) (func (export "While")) (func (export "find")))"#;
+    let header = |bindings: Option<Bindings>, file: &str| {
+        let options = lucetc::options::Options {
+            bindings,
+            ..Default::default()
+        };
+        lucetc::exports_header(wat.as_bytes(), &options, file, "guest.wasm").expect("a header")
+    };
+    compare("plain_calls.h", &header(None, "plain_calls.h"));
+    compare("kv_calls.h", &header(Some(read("kv.wit")), "kv_calls.h"));
+}
+
+#[test]
 fn core_types_are_those_of_the_canonical_abi() {
     let bindings = read("kv.wit");
     let type_of = |module: &str, name: &str| {
@@ -69,8 +89,11 @@ fn core_types_are_those_of_the_canonical_abi() {
     assert_eq!(store("ready"), " -> i32");
     assert_eq!(store("letter"), "i32 i32 -> i32");
     assert_eq!(type_of("$root", "log"), "i32 i32 i32 -> ");
-    let handle = &bindings.exports[0];
-    assert_eq!(handle.name, "handle");
+    let handle = bindings
+        .exports
+        .iter()
+        .find(|export| export.name == "handle");
+    let handle = handle.expect("an export");
     let core = bindings.core_type(handle, false);
     assert_eq!((core.parameters.len(), core.results.len()), (2, 1));
 }
@@ -134,6 +157,20 @@ fn what_is_not_in_the_subset_is_refused_by_name_and_place() {
             "{body}: {refused}"
         );
         assert_eq!(refused.lines().count(), 1, "{refused}");
+    }
+    for (exports, part) in [
+        ("use i.{r}; export f: func(a: r);", "an export with handles"),
+        (
+            "use i.{named}; export f: func() -> named;",
+            "a record with text",
+        ),
+    ] {
+        let interface = "interface i { resource r; record named { name: string } }";
+        let text = format!("package a:b; {interface} world w {{ {exports} }}");
+        let refused = bindings::read("x.wit", &text)
+            .expect_err(exports)
+            .to_string();
+        assert!(refused.contains(part), "{refused}");
     }
     let two = "package a:b; world x {} world y {}";
     let refused = bindings::read("x.wit", two)

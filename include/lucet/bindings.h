@@ -7,6 +7,7 @@
 #ifndef LUCET_BINDINGS_H
 #define LUCET_BINDINGS_H
 #include "../lucet.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* Text or elements that a host function returns. The memory is the host's; it is copied into the guest right after the function
@@ -110,6 +111,82 @@ static inline void lucet_drop(lucet_call *call, const lucet_handle_kind *kind, u
   if (lucet_instance_handle_drop(lucet_call_instance(call), kind, handle) &&
       lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT))
     return;
+}
+
+/* ---- calls into a guest ---- */
+
+/* Text or elements that an export has returned: memory from malloc, the caller's to free, NULL for nothing. */
+typedef struct lucet_taken {
+  void *data;
+  size_t count; /* of bytes for text, else of elements */
+} lucet_taken;
+
+/* What a function answers when the guest's result is not what its type says. */
+static inline uint32_t lucet_bad_answer(void) { return LUCET_NOT_RUN; }
+
+/* Whether bytes are text in UTF-8: shortest forms, no surrogates, nothing above U+10FFFF. */
+static inline bool lucet_is_text(const uint8_t *data, size_t size) {
+  size_t at = 0;
+  while (at < size) {
+    const uint8_t lead = data[at++];
+    size_t more, i;
+    uint8_t low = 0x80, high = 0xbf;
+    if (lead < 0x80) continue;
+    if (lead < 0xc2 || lead > 0xf4) return false;
+    more = lead < 0xe0 ? 1u : lead < 0xf0 ? 2u : 3u;
+    if (size - at < more) return false;
+    /* The byte that follows tells overlong forms, surrogates and numbers that are too large. */
+    if (lead == 0xe0) low = 0xa0;
+    if (lead == 0xed) high = 0x9f;
+    if (lead == 0xf0) low = 0x90;
+    if (lead == 0xf4) high = 0x8f;
+    if (data[at] < low || data[at] > high) return false;
+    for (i = 1; i < more; i++)
+      if ((data[at + i] & 0xc0) != 0x80) return false;
+    at += more;
+  }
+  return true;
+}
+
+/* Copies elements into memory that the guest's cabi_realloc gives. LUCET_RETURNED, or how the guest was left. */
+static inline uint32_t lucet_pass(lucet_instance *guest, const void *data, size_t count, size_t element, size_t align,
+                                  uint32_t *address) {
+  lucet_outcome outcome;
+  uint64_t where = 0;
+  *address = LUCET_CAST_(uint32_t, align);
+  if (count == 0) return LUCET_RETURNED;
+  /* What is too much for 32 bits is refused there. */
+  if (lucet_instance_alloc(guest, count > UINT32_MAX / element ? SIZE_MAX : count * element, align, &where, &outcome))
+    return outcome.kind == LUCET_RETURNED ? LUCET_CAST_(uint32_t, LUCET_NOT_RUN) : outcome.kind;
+  if (where % align || lucet_instance_write(guest, 0, where, data, count * element)) return LUCET_NOT_RUN;
+  *address = LUCET_CAST_(uint32_t, where);
+  return LUCET_RETURNED;
+}
+
+/* Copies what address and count at `from`, which were read from the guest, name. */
+static inline bool lucet_take_list(lucet_instance *guest, const uint8_t *from, size_t element, size_t align, bool text,
+                                   lucet_taken *taken) {
+  uint32_t address, count;
+  uint64_t bytes;
+  const uint8_t *view = LUCET_NULL_;
+  memcpy(&address, from, 4);
+  memcpy(&count, from + 4, 4);
+  taken->data = LUCET_NULL_;
+  taken->count = 0;
+  if (count == 0) return true;
+  bytes = LUCET_CAST_(uint64_t, count) * element;
+  /* Before anything is allocated: the size is the guest's. */
+  if (address % align || lucet_instance_view(guest, 0, address, bytes, &view)) return false;
+  taken->data = malloc(bytes);
+  if (!taken->data) return false;
+  memcpy(taken->data, view, bytes);
+  if (text && !lucet_is_text(LUCET_CAST_(const uint8_t *, taken->data), bytes)) {
+    free(taken->data);
+    taken->data = LUCET_NULL_;
+    return false;
+  }
+  taken->count = count;
+  return true;
 }
 
 #endif

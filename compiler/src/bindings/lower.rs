@@ -69,6 +69,46 @@ impl Bindings {
         }
     }
 
+    /// Whether a function takes or gives handles.
+    pub(super) fn has_handles(&self, function: &Function) -> bool {
+        let parameters = function.parameters.iter().map(|each| &each.parameter_type);
+        parameters
+            .chain(&function.result)
+            .any(|kind| self.holds_handle(kind))
+    }
+
+    /// Whether a function's result is, or has in one of its cases, a record with text or lists.
+    pub(super) fn gives_composed_text(&self, function: &Function) -> bool {
+        let composed = |kind: &Type| {
+            matches!(self.definition(kind), Some(Definition::Record(_))) && !self.is_plain(kind)
+        };
+        match function.result.as_ref().map(|result| self.resolve(result)) {
+            None => false,
+            Some(Type::Option(inner)) => composed(inner),
+            Some(Type::Result(ok, err)) => {
+                [ok, err].into_iter().flatten().any(|side| composed(side))
+            }
+            Some(other) => composed(other),
+        }
+    }
+
+    fn holds_handle(&self, kind: &Type) -> bool {
+        match self.resolve(kind) {
+            Type::Handle { .. } => true,
+            Type::List(inner) | Type::Option(inner) => self.holds_handle(inner),
+            Type::Result(ok, err) => [ok, err]
+                .into_iter()
+                .flatten()
+                .any(|side| self.holds_handle(side)),
+            _ => match self.definition(kind) {
+                Some(Definition::Record(fields)) => fields
+                    .iter()
+                    .any(|field| self.holds_handle(&field.field_type)),
+                _ => false,
+            },
+        }
+    }
+
     /// Why a function is not in this subset, if so.
     pub(super) fn refusal(&self, function: &Function) -> Option<String> {
         for parameter in &function.parameters {
@@ -289,7 +329,7 @@ impl Bindings {
     }
 
     /// What is checked of a number.
-    fn number_check(&self, kind: &Type, options: &Options) -> Option<Check> {
+    pub(super) fn number_check(&self, kind: &Type, options: &Options) -> Option<Check> {
         let check = |kind: u8, limit: u32| {
             Some(Check {
                 kind,

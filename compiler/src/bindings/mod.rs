@@ -19,6 +19,8 @@ pub mod lower;
 mod read;
 mod suit;
 
+use read::{c_word, snake};
+
 pub use read::read;
 
 /// All of a file.

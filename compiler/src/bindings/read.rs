@@ -178,6 +178,15 @@ impl<'a> Reader<'a> {
         };
         let name = self.resolve.wasm_export_name(MANGLING, export);
         let read = self.function(func, name, prefix, own)?;
+        if self.bindings.has_handles(&read) {
+            return self.error(func.span, "an export with handles: not in this subset");
+        }
+        if self.bindings.gives_composed_text(&read) {
+            return self.error(
+                func.span,
+                "an export whose result is a record with text or lists: not in this subset",
+            );
+        }
         self.bindings.exports.push(read);
         Ok(())
     }
@@ -419,7 +428,7 @@ fn c_name_of(function: &wit_parser::Function) -> String {
 }
 
 /// A word that is not one of C's or C++'s own.
-fn c_word(name: &str) -> String {
+pub(super) fn c_word(name: &str) -> String {
     const TAKEN: &[&str] = &[
         "alignas",
         "alignof",

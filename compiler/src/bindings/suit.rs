@@ -18,7 +18,22 @@ impl Bindings {
             .imports
             .iter()
             .filter_map(|import| self.import_problem(module, import));
-        let exports = self.exports.iter().filter_map(|function| {
+        let mut problems: Vec<String> = imports.collect();
+        problems.extend(self.export_problems(module));
+        verdict(&problems)
+    }
+
+    /// Of the exports only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bindings::suit`].
+    pub fn suit_exports(&self, module: &Module) -> Result<()> {
+        verdict(&self.export_problems(module))
+    }
+
+    fn export_problems(&self, module: &Module) -> Vec<String> {
+        let problems = self.exports.iter().filter_map(|function| {
             let export = module
                 .exports
                 .iter()
@@ -36,15 +51,7 @@ impl Bindings {
                 )
             })
         });
-        let problems: Vec<String> = imports.chain(exports).collect();
-        match problems.as_slice() {
-            [] => Ok(()),
-            [one] => Err(Error::Bindings(one.clone())),
-            [first, more @ ..] => Err(Error::Bindings(format!(
-                "{first}; {} more problems",
-                more.len()
-            ))),
-        }
+        problems.collect()
     }
 
     fn import_problem(&self, module: &Module, import: &Import) -> Option<String> {
@@ -81,6 +88,17 @@ impl Bindings {
             parameters: vec![ValueType::I32],
             results: vec![],
         })
+    }
+}
+
+fn verdict(problems: &[String]) -> Result<()> {
+    match problems {
+        [] => Ok(()),
+        [one] => Err(Error::Bindings(one.clone())),
+        [first, more @ ..] => Err(Error::Bindings(format!(
+            "{first}; {} more problems",
+            more.len()
+        ))),
     }
 }
 

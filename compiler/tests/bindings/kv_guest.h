@@ -19,6 +19,9 @@ typedef struct lucet_guest_list {
 } lucet_guest_list;
 #endif
 
+#ifndef LUCET_TYPES_KV
+#define LUCET_TYPES_KV
+
 /* How sure a write is. */
 typedef uint8_t store_durability;
 /* It may be lost. */
@@ -50,6 +53,7 @@ typedef uint8_t store_why;
 typedef struct store_cursor {
   int32_t handle;
 } store_cursor;
+#endif
 
 #ifdef __cplusplus
 extern "C" {

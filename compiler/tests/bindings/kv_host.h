@@ -5,6 +5,9 @@
 #include <lucet.h>
 #include <lucet/bindings.h>
 
+#ifndef LUCET_TYPES_KV
+#define LUCET_TYPES_KV
+
 /* How sure a write is. */
 typedef uint8_t store_durability;
 /* It may be lost. */
@@ -42,6 +45,7 @@ LUCET_SLICE(store_why_list_out, store_why);
 
 /* A way through the numbers below a limit. */
 typedef struct store_cursor store_cursor;
+#endif
 
 #ifdef __cplusplus
 extern "C" {

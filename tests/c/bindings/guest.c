@@ -97,5 +97,49 @@ EXPORT("handle") void *handle(const char *request, size_t size) {
   } answer;
   answer.data = size ? request + 1 : request;
   answer.size = size ? size - 1 : 0;
+  if (size && *request == '!') answer.data = "\xff", answer.size = 1; /* no text */
   return &answer;
 }
+static unsigned notes, posted;
+EXPORT("cabi_post_handle") void post_handle(void *answer) {
+  (void)answer;
+  posted++;
+}
+EXPORT("middle") void *middle(const store_point *points, size_t count, int32_t x, int64_t y, int32_t c) {
+  static struct {
+    uint8_t tag __attribute__((aligned(8)));
+    union {
+      store_point point;
+      uint8_t why;
+    } payload __attribute__((aligned(8)));
+  } answer;
+  (void)c;
+  answer.tag = count == 0;
+  if (count == 0) {
+    answer.payload.why = (uint8_t)x; /* 2 and more are none */
+  } else {
+    answer.payload.point.x = points[count / 2].x + x;
+    answer.payload.point.y = points[count / 2].y + y;
+    answer.payload.point.c = points[count / 2].c;
+  }
+  return &answer;
+}
+EXPORT("digits") void *digits(int32_t number) {
+  static char text[12];
+  static struct {
+    int32_t some;
+    const char *data;
+    size_t size;
+  } answer;
+  size_t size = 0;
+  answer.some = number != 0;
+  for (uint32_t rest = (uint32_t)number; rest; rest /= 10) text[size++] = (char)('0' + rest % 10);
+  answer.data = number == 7 ? (const char *)0xfffff000 : text;
+  answer.size = number == 8 ? 0xffffffff : size;
+  return number == 9 ? (void *)0xfffffffc : number == 6 ? (char *)&answer + 1 : (void *)&answer;
+}
+EXPORT("is-even") int32_t is_even(int64_t number) { return number == 99 ? 2 : number % 2 == 0; }
+EXPORT("check") int32_t check(void) { return posted == 0; }
+EXPORT("note") void note(const char *text, size_t size) { notes += size == 5 && same(text, "hello", 5); }
+EXPORT("noted") int32_t noted(void) { return (int32_t)notes; }
+EXPORT("plain-sum") double plain_sum(int32_t a, int64_t b, float c, double d) { return a + (double)b + (double)c + d; }

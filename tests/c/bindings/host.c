@@ -1,5 +1,6 @@
 /* host.c: a host of kv.wit with what lucetc made of it, and the guest that guest.c became. C99 to C2x and C++11 to C++20. */
 #include "kv_host.h"
+#include "kv_calls.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,61 @@ static int64_t run(const char *name, int32_t first, int32_t second, size_t count
   return outcome.values[0].type == LUCET_I64 ? outcome.values[0].of.i64 : outcome.values[0].of.i32;
 }
 
+static lucet_string string_of(const char *text) {
+  lucet_string made;
+  made.data = text;
+  made.size = strlen(text);
+  return made;
+}
+
+/* Calls of exports through the header that was made of the guest. */
+static void calls(const lucet_module *module) {
+  static const store_point three[] = {{1, 1, STORE_DURABILITY_RELAXED}, {2, 20, STORE_DURABILITY_SYNCED}, {3, 3, 0}};
+  kv_calls_exports exports;
+  lucet_taken taken;
+  store_point_list list;
+  store_point last = {100, 1000, STORE_DURABILITY_RELAXED}, middle;
+  store_why why;
+  bool flag;
+  double sum = 0;
+  int32_t number = 0;
+  CHECK(kv_calls_find(&exports, module));
+  CHECK(kv_calls_app_handle(&exports, guest, string_of("?question"), &taken) == LUCET_RETURNED);
+  CHECK(taken.count == 8 && !memcmp(taken.data, "question", 8));
+  free(taken.data);
+  CHECK(kv_calls_app_handle(&exports, guest, string_of(""), &taken) == LUCET_RETURNED && taken.count == 0 && !taken.data);
+  CHECK(kv_calls_app_handle(&exports, guest, string_of("!"), &taken) == LUCET_NOT_RUN && !taken.data);
+  CHECK(kv_calls_app_check(&exports, guest, &flag) == LUCET_RETURNED && flag); /* cabi_post_handle has been called */
+  list.data = three;
+  list.count = 3;
+  CHECK(kv_calls_app_middle(&exports, guest, list, &last, &flag, &middle, &why) == LUCET_RETURNED && flag);
+  CHECK(middle.x == 102 && middle.y == 1020 && middle.c == STORE_DURABILITY_SYNCED);
+  list.count = 0;
+  last.x = 1;
+  CHECK(kv_calls_app_middle(&exports, guest, list, &last, &flag, &middle, &why) == LUCET_RETURNED && !flag);
+  CHECK(why == STORE_WHY_TOO_LARGE);
+  last.x = 2; /* a case that does not exist */
+  CHECK(kv_calls_app_middle(&exports, guest, list, &last, &flag, &middle, &why) == LUCET_NOT_RUN);
+  CHECK(kv_calls_app_digits(&exports, guest, 123, &flag, &taken) == LUCET_RETURNED && flag);
+  CHECK(taken.count == 3 && !memcmp(taken.data, "321", 3));
+  free(taken.data);
+  CHECK(kv_calls_app_digits(&exports, guest, 0, &flag, &taken) == LUCET_RETURNED && !flag);
+  for (number = 6; number <= 9; number++) /* addresses and sizes that the guest does not have */
+    CHECK(kv_calls_app_digits(&exports, guest, (uint32_t)number, &flag, &taken) == LUCET_NOT_RUN);
+  CHECK(kv_calls_app_is_even(&exports, guest, 4, &flag) == LUCET_RETURNED && flag);
+  CHECK(kv_calls_app_is_even(&exports, guest, 99, &flag) == LUCET_NOT_RUN); /* 2 is no bool */
+  CHECK(kv_calls_app_note(&exports, guest, string_of("hello")) == LUCET_RETURNED);
+  CHECK(kv_calls_noted(&exports, guest, &number) == LUCET_RETURNED && number == 1);
+  CHECK(kv_calls_plain_sum(&exports, guest, 1, 2, 3.5f, 4, &sum) == LUCET_RETURNED && sum > 10.4 && sum < 10.6);
+  CHECK(kv_calls_fetch(&exports, guest, 3, &number) == LUCET_TRAPPED);
+  CHECK(kv_calls_noted(&exports, guest, &number) == LUCET_NOT_RUN); /* it needs a reset */
+  if (lucet_instance_reset(guest)) failures++;
+  /* A guest whose allocator fails. */
+  CHECK(kv_calls_fetch(&exports, guest, 4, &number) == LUCET_TRAPPED && !lucet_instance_keep(guest));
+  CHECK(kv_calls_app_note(&exports, guest, string_of("hello")) == LUCET_NOT_RUN);
+  if (lucet_instance_reset(guest)) failures++;
+}
+
 int main(int argc, char **argv) {
   lucet_linker *linker;
   lucet_module *module;
@@ -182,6 +238,7 @@ int main(int argc, char **argv) {
   CHECK(run("set", 2, 3, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT);
   CHECK(run("set", 1, 4, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT && sets == 0);
   CHECK(run("cursors", 4, 4, 2) == 6 && cursors == 2);
+  calls(module);
   if (lucet_instance_release(guest)) failures++;
   CHECK(cursors == 0);
   lucet_region_release(region);

@@ -33,6 +33,20 @@ for name in kv http; do
 done
 $clang --target=wasm32 -O1 -nostdlib $warnings -I. -Wl,--no-entry -o kv.wasm "$here/guest.c"
 "$lucetc" --bindings "$files/kv.wit" kv.wasm -o kv.so
+"$lucetc" --bindings "$files/kv.wit" --emit header kv.wasm -o kv_calls.h
+"$lucetc" --emit header kv.wasm -o kv_plain.h
+for standard in c99 c11 c2x; do
+  for header in kv_calls kv_plain; do
+    echo "#include \"$header.h\"" | gcc -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c -
+    echo "#include \"$header.h\"" | $clang -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c -
+  done
+done
+for standard in c++11 c++17 c++20; do
+  for header in kv_calls kv_plain; do
+    echo "#include \"$header.h\"" | g++ -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
+    echo "#include \"$header.h\"" | $clang -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
+  done
+done
 if "$lucetc" --bindings "$files/http.wit" kv.wasm -o none.so 2>refused; then
   echo "a guest of other bindings compiles"
   exit 1

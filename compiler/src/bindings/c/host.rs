@@ -172,7 +172,7 @@ impl Bindings {
         }
     }
 
-    fn c_parameter(&self, parameter: &Parameter) -> String {
+    pub(super) fn c_parameter(&self, parameter: &Parameter) -> String {
         let (kind, name) = (&parameter.parameter_type, &parameter.c_name);
         match self.resolve(kind) {
             Type::String => format!("lucet_string {name}"),
@@ -625,7 +625,7 @@ impl Bindings {
 }
 
 /// A core value's type in a row.
-fn c_core(value_type: ValueType) -> &'static str {
+pub(super) fn c_core(value_type: ValueType) -> &'static str {
     match value_type {
         ValueType::I64 => "int64_t",
         ValueType::F32 => "float",

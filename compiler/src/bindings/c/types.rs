@@ -67,11 +67,20 @@ impl Bindings {
 
     /// The definitions of all named types. `host`: with what only hosts need.
     pub(super) fn define_types(&self, text: &mut Text, host: bool) {
+        if self.types.is_empty() {
+            return;
+        }
+        // Several headers are made of the same bindings.
+        let guard = super::guard(&format!("types_{}", self.name));
+        text.line("");
+        text.line(&format!("#ifndef {guard}"));
+        text.line(&format!("#define {guard}"));
         for named in &self.types {
             text.line("");
             text.comment(&named.docs);
             self.define_type(named, text, host);
         }
+        text.line("#endif");
     }
 
     fn define_type(&self, named: &Named, text: &mut Text, host: bool) {

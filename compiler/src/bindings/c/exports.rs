@@ -1,0 +1,513 @@
+//! The host's calls into a guest: a struct of typed entries, looked up once for a module, and inline functions around them. Exports
+//! that the bindings name take and give text, lists and records; the others take numbers.
+
+use super::host::c_core;
+use super::{Text, guard, opening};
+use crate::bindings::{Bindings, Definition, Function, Parameter, Type, snake};
+use crate::module::{Export, FunctionType, Module};
+use lucet_format::checks::kind;
+use lucet_format::image::records::ExternKind;
+use lucet_format::value::ValueType;
+use std::collections::BTreeSet;
+
+/// The most parameters of a typed entry.
+const MAX_PARAMETERS: usize = 12;
+/// What C code may not be called.
+const RESERVED: [&str; 3] = ["find", "exports", "guest"];
+
+/// An export that can be called.
+struct Entry<'a> {
+    export: &'a Export,
+    function_type: &'a FunctionType,
+    /// Its field in the struct of entries.
+    field: String,
+}
+
+/// The header: see [`super`]. `source` is the module's file name; the names start with `name`.
+pub fn exports_header(
+    module: &Module,
+    bindings: &Bindings,
+    name: &str,
+    file: &str,
+    source: &str,
+) -> String {
+    let mut text = Text::default();
+    let guard = guard(file);
+    opening(
+        &mut text,
+        &format!("{file}: calls of what {source} exports."),
+        source,
+    );
+    text.line(&format!("#ifndef {guard}"));
+    text.line(&format!("#define {guard}"));
+    text.line("#include <lucet.h>");
+    text.line("#include <lucet/bindings.h>");
+    bindings.define_types(&mut text, true);
+    let (entries, others) = entries(module, bindings);
+    text.line("");
+    text.line("/* The module's entries. Good as long as the module. */");
+    text.line(&format!("typedef struct {name}_exports {{"));
+    for entry in &entries {
+        text.line(&format!("{};", declaration(entry)));
+    }
+    if entries.is_empty() {
+        text.line("int nothing;");
+    }
+    text.line(&format!("}} {name}_exports;"));
+    find(&entries, name, &mut text);
+    if !others.is_empty() {
+        text.line("");
+        text.comment(&[format!("Not here, since it has more than {MAX_PARAMETERS} parameters, several results or a v128:"), others.join(", ")]);
+    }
+    for entry in &entries {
+        let described = bindings
+            .exports
+            .iter()
+            .find(|function| function.name == entry.export.name);
+        match described {
+            Some(function) => {
+                let after = format!("cabi_post_{}", function.name);
+                let after = entries.iter().find(|entry| entry.export.name == after);
+                bindings.typed_export(entry, after, function, name, &mut text);
+            }
+            None if entry.export.name.starts_with("cabi_") => {}
+            None => plain(entry, name, &mut text),
+        }
+    }
+    text.line("");
+    text.line("#endif");
+    text.lines
+}
+
+fn entries<'a>(module: &'a Module, bindings: &Bindings) -> (Vec<Entry<'a>>, Vec<String>) {
+    let (mut entries, mut others) = (Vec::new(), Vec::new());
+    let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
+    for export in &module.exports {
+        let function_type = module
+            .functions
+            .get(export.index as usize)
+            .and_then(|function| module.types.get(function.function_type as usize));
+        let (ExternKind::Function, Some(function_type)) = (export.kind, function_type) else {
+            continue;
+        };
+        let vectors = || {
+            function_type
+                .parameters
+                .iter()
+                .chain(&function_type.results)
+                .any(|each| *each == ValueType::V128)
+        };
+        if function_type.parameters.len() > MAX_PARAMETERS
+            || function_type.results.len() > 1
+            || vectors()
+        {
+            others.push(export.name.escape_default().to_string());
+            continue;
+        }
+        let described = bindings
+            .exports
+            .iter()
+            .find(|function| function.name == export.name);
+        let mut field = described.map_or_else(
+            || identifier(&export.name),
+            |function| function.c_name.clone(),
+        );
+        while !taken.insert(field.clone()) {
+            field.push('_');
+        }
+        entries.push(Entry {
+            export,
+            function_type,
+            field,
+        });
+    }
+    (entries, others)
+}
+
+/// A name of the guest's as C can have it.
+pub fn identifier(name: &str) -> String {
+    let part = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let mut word: String = snake(name).chars().map(part).take(60).collect();
+    if word.starts_with(|c: char| c.is_ascii_digit()) || word.is_empty() {
+        word.insert(0, 'f');
+    }
+    crate::bindings::c_word(word.trim_start_matches('_'))
+}
+
+fn c_value(value_type: ValueType) -> &'static str {
+    match value_type {
+        ValueType::Funcref => "lucet_funcref",
+        ValueType::Externref => "lucet_externref",
+        other => c_core(other),
+    }
+}
+
+/// `result, parameters...` as the macros take them.
+fn types(function_type: &FunctionType) -> String {
+    let result = function_type
+        .results
+        .first()
+        .map_or("void", |each| c_value(*each));
+    let mut all = vec![result];
+    all.extend(function_type.parameters.iter().map(|each| c_value(*each)));
+    all.join(", ")
+}
+
+fn declaration(entry: &Entry<'_>) -> String {
+    format!(
+        "LUCET_ENTRY({}, {})",
+        entry.field,
+        types(entry.function_type)
+    )
+}
+
+fn find(entries: &[Entry<'_>], name: &str, text: &mut Text) {
+    text.line("");
+    text.line("/* Looks all of them up and compares their types. False: see lucet_last_error; this header is of another module, or of an");
+    text.line(" * older one. */");
+    text.line(&format!(
+        "static inline bool {name}_find({name}_exports *exports, const lucet_module *module) {{"
+    ));
+    if entries.is_empty() {
+        text.line("(void)module;");
+        text.line("exports->nothing = 0;");
+    }
+    for entry in entries {
+        let export = super::quoted(&entry.export.name);
+        let lookup = format!(
+            "LUCET_FIND(exports->{}, module, {export}, {})",
+            entry.field,
+            types(entry.function_type)
+        );
+        text.line(&format!("if (!{lookup}) return false;"));
+    }
+    text.line("return true;");
+    text.line("}");
+}
+
+/// An export with numbers only.
+fn plain(entry: &Entry<'_>, name: &str, text: &mut Text) {
+    let mut parameters = vec![
+        format!("const {name}_exports *exports"),
+        "lucet_instance *guest".to_owned(),
+    ];
+    let mut arguments = vec!["guest".to_owned()];
+    let result = entry.function_type.results.first();
+    arguments.push(
+        if result.is_some() {
+            "result"
+        } else {
+            "LUCET_NULL_"
+        }
+        .to_owned(),
+    );
+    for (index, parameter) in entry.function_type.parameters.iter().enumerate() {
+        parameters.push(format!("{} p{index}", c_value(*parameter)));
+        arguments.push(format!("p{index}"));
+    }
+    parameters.extend(result.map(|result| format!("{} *result", c_value(*result))));
+    text.line("");
+    text.comment(&[format!(
+        "{}: ({}). Answers the outcome's kind.",
+        entry.export.name.escape_default(),
+        types(entry.function_type)
+    )]);
+    text.line(&format!(
+        "static inline uint32_t {name}_{}({}) {{",
+        entry.field,
+        parameters.join(", ")
+    ));
+    text.line(&format!(
+        "return exports->{}({});",
+        entry.field,
+        arguments.join(", ")
+    ));
+    text.line("}");
+}
+
+/// The order of a typed call's code: C99 has declarations first.
+#[derive(Default)]
+struct Body {
+    declared: Vec<String>,
+    lines: Vec<String>,
+    arguments: Vec<String>,
+}
+
+impl Bindings {
+    /// An export whose types the bindings say.
+    fn typed_export(
+        &self,
+        entry: &Entry<'_>,
+        after: Option<&Entry<'_>>,
+        function: &Function,
+        name: &str,
+        text: &mut Text,
+    ) {
+        let mut parameters = vec![
+            format!("const {name}_exports *exports"),
+            "lucet_instance *guest".to_owned(),
+        ];
+        let mut body = Body::default();
+        for parameter in &function.parameters {
+            parameters.push(self.c_parameter(parameter));
+            self.pass(parameter, &mut body);
+        }
+        parameters.extend(self.result_parameters(function));
+        text.line("");
+        let mut docs = function.docs.clone();
+        docs.push("Answers the outcome's kind; LUCET_NOT_RUN also when the guest's answer is no good, see lucet_last_error.".to_owned());
+        text.comment(&docs);
+        text.line(&format!(
+            "static inline uint32_t {name}_{}({}) {{",
+            entry.field,
+            parameters.join(", ")
+        ));
+        let core = entry.function_type.results.first();
+        text.line("uint32_t kind;");
+        if let Some(core) = core {
+            text.line(&format!("{} answer = 0;", c_core(*core)));
+        }
+        if let Some(layout) = self.result_area(function) {
+            text.line(&format!("uint8_t area[{}];", layout.size));
+        }
+        body.declared.iter().for_each(|line| text.line(line));
+        body.lines.iter().for_each(|line| text.line(line));
+        let mut arguments = vec![
+            "guest".to_owned(),
+            if core.is_some() {
+                "&answer"
+            } else {
+                "LUCET_NULL_"
+            }
+            .to_owned(),
+        ];
+        arguments.extend(body.arguments);
+        text.line(&format!(
+            "kind = exports->{}({});",
+            entry.field,
+            arguments.join(", ")
+        ));
+        if function.result.is_some() {
+            text.line("if (kind != LUCET_RETURNED) return kind;");
+            self.take_result(function, text);
+        }
+        if let Some(after) = after.filter(|_| core.is_some()) {
+            text.line("/* How that ends the next call will tell. */");
+            text.line(&format!(
+                "(void)exports->{}(guest, LUCET_NULL_, answer);",
+                after.field
+            ));
+        }
+        text.line("return kind;");
+        text.line("}");
+    }
+
+    fn result_parameters(&self, function: &Function) -> Vec<String> {
+        let pointer = |kind: &Type, name: &str| match self.resolve(kind) {
+            Type::String | Type::List(_) => format!("lucet_taken *{name}"),
+            Type::Handle { .. } => format!("uint32_t *{name}"),
+            resolved => format!("{} *{name}", self.c_type(resolved)),
+        };
+        let Some(result) = &function.result else {
+            return Vec::new();
+        };
+        match self.resolve(result) {
+            Type::Option(inner) => vec!["bool *some".to_owned(), pointer(inner, "ret")],
+            Type::Result(ok, err) => {
+                let mut all = vec!["bool *ok".to_owned()];
+                all.extend(ok.as_deref().map(|kind| pointer(kind, "ret")));
+                all.extend(err.as_deref().map(|kind| pointer(kind, "err")));
+                all
+            }
+            _ => vec![pointer(result, "ret")],
+        }
+    }
+
+    /// Passes a parameter: numbers as they are, lists through memory of the guest's.
+    fn pass(&self, parameter: &Parameter, body: &mut Body) {
+        self.pass_value(&parameter.parameter_type, &parameter.c_name, body);
+    }
+
+    fn pass_value(&self, kind: &Type, source: &str, body: &mut Body) {
+        if let Some(Definition::Record(fields)) = self.definition(kind) {
+            for field in fields {
+                let arrow = if source.contains("->") || source.contains('.') {
+                    "."
+                } else {
+                    "->"
+                };
+                self.pass_value(
+                    &field.field_type,
+                    &format!("{source}{arrow}{}", field.c_name),
+                    body,
+                );
+            }
+            return;
+        }
+        let byte = Type::Integer {
+            signed: false,
+            bits: 8,
+        };
+        let element = match self.resolve(kind) {
+            Type::String => &byte,
+            Type::List(element) => element,
+            resolved => {
+                let mut core = Vec::new();
+                self.flatten(resolved, &mut core);
+                let core = core.first().map_or("int32_t", |each| c_core(*each));
+                return body.arguments.push(format!("({core}){source}"));
+            }
+        };
+        let number = body.declared.len();
+        let layout = self.layout(element);
+        let count = if self.is_byte(element) {
+            "size"
+        } else {
+            "count"
+        };
+        body.declared.push(format!("uint32_t address{number} = 0;"));
+        body.lines.push(format!(
+            "kind = lucet_pass(guest, {source}.data, {source}.{count}, {}, {}, &address{number});",
+            layout.size, layout.align
+        ));
+        body.lines
+            .push("if (kind != LUCET_RETURNED) return kind;".to_owned());
+        body.arguments.extend([
+            format!("(int32_t)address{number}"),
+            format!("(int32_t){source}.{count}"),
+        ]);
+    }
+
+    fn take_result(&self, function: &Function, text: &mut Text) {
+        let Some(result) = &function.result else {
+            return;
+        };
+        let Some(layout) = self.result_area(function) else {
+            return self.take_answer(result, text);
+        };
+        text.line(&format!("if ((uint32_t)answer % {} || lucet_instance_read(guest, 0, (uint32_t)answer, area, {})) return lucet_bad_answer();", layout.align, layout.size));
+        match self.resolve(result) {
+            Type::Option(inner) => {
+                text.line("if (area[0] > 1) return lucet_bad_answer();");
+                text.line("*some = area[0] != 0;");
+                text.line("if (area[0]) {");
+                self.take(inner, self.payload_offset(&[Some(inner)]), "(*ret)", text);
+                text.line("}");
+            }
+            Type::Result(ok, err) => {
+                let offset = self.payload_offset(&[ok.as_deref(), err.as_deref()]);
+                text.line("if (area[0] > 1) return lucet_bad_answer();");
+                text.line("*ok = area[0] == 0;");
+                for (payload, condition, target) in
+                    [(ok, "!area[0]", "(*ret)"), (err, "area[0]", "(*err)")]
+                {
+                    if let Some(payload) = payload {
+                        text.line(&format!("if ({condition}) {{"));
+                        self.take(payload, offset, target, text);
+                        text.line("}");
+                    }
+                }
+            }
+            _ => self.take(result, 0, "(*ret)", text),
+        }
+    }
+
+    /// A result that is one number.
+    fn take_answer(&self, result: &Type, text: &mut Text) {
+        let (target, result) = match self.definition(result) {
+            Some(Definition::Record(fields)) if fields.len() == 1 => {
+                (format!("ret->{}", fields[0].c_name), &fields[0].field_type)
+            }
+            _ => ("*ret".to_owned(), result),
+        };
+        if let Type::Result(None, None) = self.resolve(result) {
+            text.line("if ((uint32_t)answer > 1) return lucet_bad_answer();");
+            return text.line("*ok = answer == 0;");
+        }
+        self.refuse(result, "(uint32_t)answer", text);
+        match self.resolve(result) {
+            Type::Bool => text.line(&format!("{target} = answer != 0;")),
+            Type::Handle { .. } => text.line(&format!("{target} = (uint32_t)answer;")),
+            resolved => text.line(&format!("{target} = ({})answer;", self.c_element(resolved))),
+        }
+    }
+
+    /// Ends the function when a number is not one that the type has.
+    fn refuse(&self, kind: &Type, number: &str, text: &mut Text) {
+        let Some(check) = self.number_check(kind, &Default::default()) else {
+            return;
+        };
+        let bad = match check.kind {
+            kind::FLAGS if check.limit == u32::MAX => return,
+            kind::UNSIGNED | kind::FLAGS => {
+                let comparison = if check.kind == kind::FLAGS {
+                    "& ~"
+                } else {
+                    "> "
+                };
+                format!("({number}) {comparison}{}u", check.limit)
+            }
+            kind::CHAR => {
+                format!("({number}) > 0x10ffffu || (({number}) >= 0xd800u && ({number}) < 0xe000u)")
+            }
+            _ => return,
+        };
+        text.line(&format!("if ({bad}) return lucet_bad_answer();"));
+    }
+
+    /// Takes a value at an offset of the area.
+    fn take(&self, kind: &Type, offset: u32, target: &str, text: &mut Text) {
+        let place = if offset == 0 {
+            "area".to_owned()
+        } else {
+            format!("area + {offset}")
+        };
+        let byte = Type::Integer {
+            signed: false,
+            bits: 8,
+        };
+        let element = match self.resolve(kind) {
+            Type::String => Some(&byte),
+            Type::List(element) => Some(&**element),
+            _ => None,
+        };
+        if let Some(element) = element {
+            let layout = self.layout(element);
+            let text_check = if *self.resolve(kind) == Type::String {
+                "true"
+            } else {
+                "false"
+            };
+            return text.line(&format!(
+                "if (!lucet_take_list(guest, {place}, {}, {}, {text_check}, &{target})) return LUCET_NOT_RUN;",
+                layout.size, layout.align
+            ));
+        }
+        if let Some(Definition::Record(fields)) = self.definition(kind) {
+            let mut at = offset;
+            for field in fields {
+                let layout = self.layout(&field.field_type);
+                at = at.next_multiple_of(layout.align);
+                self.take(
+                    &field.field_type,
+                    at,
+                    &format!("{target}.{}", field.c_name),
+                    text,
+                );
+                at += layout.size;
+            }
+            return;
+        }
+        let size = self.layout(kind).size;
+        text.line(&format!("memcpy(&{target}, {place}, {size});"));
+        if *self.resolve(kind) != Type::Bool {
+            self.refuse(kind, target, text);
+        } else {
+            text.line(
+                &format!("if ({place}[0] > 1) return lucet_bad_answer();")
+                    .replace("area + ", "(area + ")
+                    .replace("[0]", if offset == 0 { "[0]" } else { ")[0]" }),
+            );
+        }
+    }
+}
