@@ -100,7 +100,7 @@
 // A null reference where none may be.
 #define LUCET_TRAP_NULL_REFERENCE 14
 
-// An exception that nobody caught.
+// An exception that nobody caught: see lucet_instance_exception.
 #define LUCET_TRAP_EXCEPTION 15
 
 // A capped resource of the instance is used up.
@@ -108,6 +108,9 @@
 
 // The guest waited for a notification on a memory that is not shared, where none can come.
 #define LUCET_TRAP_UNSHARED_WAIT 17
+
+// No room for another exception: see lucet_limits.exception_bytes.
+#define LUCET_TRAP_EXCEPTIONS 18
 
 // The major version of this header.
 #define LUCET_VERSION_MAJOR 0
@@ -187,6 +190,9 @@
 // `lucet_extern.kind`: a global.
 #define LUCET_EXTERN_GLOBAL 3
 
+// `lucet_extern.kind`: a tag of exceptions.
+#define LUCET_EXTERN_TAG 4
+
 // `lucet_extern.flags`: a global that can be changed.
 #define LUCET_EXTERN_MUTABLE 1
 
@@ -262,6 +268,9 @@ typedef struct lucet_module lucet_module;
 // the process that made it.
 typedef struct lucet_region lucet_region;
 
+// A tag of exceptions that host and guests throw to each other. It tells them apart by what it is, not by its type. Any thread may use it.
+typedef struct lucet_tag lucet_tag;
+
 // What a function answers: `LUCET_OK`, or why not. `lucet_last_error` has a sentence.
 typedef int32_t lucet_status;
 
@@ -327,6 +336,13 @@ typedef struct lucet_externref {
   void *host;
 } lucet_externref;
 
+// A reference to an exception of one instance. 0 is `ref.null exn`. Means nothing in another instance. Holding it does not keep the
+// exception: it is good until the guest's next entry.
+typedef struct lucet_exnref {
+  // Not to be interpreted.
+  uint64_t opaque;
+} lucet_exnref;
+
 // The content of a value.
 typedef union lucet_payload {
   // `LUCET_V128`
@@ -343,6 +359,8 @@ typedef union lucet_payload {
   struct lucet_funcref funcref;
   // `LUCET_EXTERNREF`
   struct lucet_externref externref;
+  // `LUCET_EXNREF`
+  struct lucet_exnref exnref;
 } lucet_payload;
 
 // A value with its type: 24 bytes, for ever.
@@ -376,6 +394,28 @@ typedef struct lucet_outcome {
   uint64_t reserved[3];
 } lucet_outcome;
 
+// An exception that nobody has caught. Start from zero bytes and `struct_size`.
+typedef struct lucet_exception {
+  // sizeof(lucet_exception)
+  size_t struct_size;
+  // The tag, if it is one of the host's: what lucet_tag_new gave. For comparing; it may have been released. NULL: the guest's own.
+  const struct lucet_tag *tag;
+  // The tag's name as an export of the guest's module, or else as an import: bytes of its own, not terminated. NULL: it has none.
+  const char *name;
+  // Bytes of the name.
+  size_t name_length;
+  // The tag's index in the module's index space of tags.
+  uint32_t index;
+  // 0.
+  uint32_t reserved0;
+  // What it carries: the instance's until its next entry, reset or release, or the next call of this function.
+  const struct lucet_value *values;
+  // How many.
+  size_t value_count;
+  // 0.
+  uint64_t reserved[2];
+} lucet_exception;
+
 // Options of loading and linking. Start from lucet_load_options_default().
 typedef struct lucet_load_options {
   // sizeof(lucet_load_options)
@@ -407,7 +447,7 @@ typedef struct lucet_extern {
   uint32_t kind;
   // LUCET_EXTERN_MUTABLE, LUCET_EXTERN_BOUNDED, LUCET_EXTERN_INDEX_64.
   uint32_t flags;
-  // Functions: the types of the parameters.
+  // Functions: the types of the parameters. Tags: of what exceptions carry.
   const lucet_type *parameters;
   // How many.
   size_t parameter_count;
@@ -559,8 +599,11 @@ typedef struct lucet_limits {
   // What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
   // LUCET_STOP_NESTED. 0: as much as a slice.
   uint64_t nested_ns;
+  // Bytes of the host's memory for the exceptions that exist at a time; the guest ends with LUCET_TRAP_EXCEPTIONS beyond. 0: 65536, which
+  // is several hundred. One is kept until it is caught without a reference to it being asked for, or until nothing refers to it.
+  uint64_t exception_bytes;
   // 0.
-  uint64_t reserved[4];
+  uint64_t reserved[3];
 } lucet_limits;
 
 // What an instance has used since new or reset.
@@ -733,6 +776,9 @@ typedef struct lucet_wasi_options {
 // A reference to an object of the host, or null.
 #define LUCET_EXTERNREF 7
 
+// A reference to an exception of the instance, or null. Not for typed functions.
+#define LUCET_EXNREF 9
+
 // In `lucet_host_function.types`: a parameter with a check.
 #define LUCET_CHECKED 8
 
@@ -818,6 +864,40 @@ lucet_status lucet_call_func(struct lucet_call *call, const struct lucet_func *f
 
 // As lucet_call_run, with a reference that the guest has passed. Errors: also BAD_ARGUMENT: null, or not the instance's. The host function's thread. Since 0.1.
 lucet_status lucet_call_funcref(struct lucet_call *call, struct lucet_funcref function, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
+
+// Makes a tag of exceptions that carry values of these types.
+// Owner: the caller, who releases it. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a type is none; NO_MEMORY. Any thread. Since 0.1.
+lucet_status lucet_tag_new(const lucet_type *parameters, size_t count, struct lucet_tag **out_tag);
+
+// Ends a tag. Linkers and modules that use it keep what they need of it. NULL is allowed. Any thread. Since 0.1.
+void lucet_tag_release(struct lucet_tag *tag);
+
+// Defines a tag that guests can import.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken; NO_MEMORY. One thread at a time. Since 0.1.
+lucet_status lucet_linker_define_tag(struct lucet_linker *linker, const char *module, const char *name, const struct lucet_tag *tag);
+
+// Throws an exception when the host function returns; what that returns is not used then. The guest goes on in the handler, if
+// one between here and the entry catches it; else it ends with LUCET_TRAP_EXCEPTION. An exception does not cross a host function: in a
+// callback, one that nobody catches ends the callback, see lucet_call_rethrow.
+// `tag` is one that the guest's module imports; see lucet_call_throw_export for others.
+// Errors: NULL_ARGUMENT; BAD_ARGUMENT: it does not import it, or a reference is not the instance's; TYPE_MISMATCH: the values; BAD_STATE: in
+// a leaf, or when the guest's end, suspension or an exception has been asked for; LIMIT: too many exceptions, the guest ends with
+// LUCET_TRAP_EXCEPTIONS. The host function's thread. Since 0.1.
+lucet_status lucet_call_throw(struct lucet_call *call, const struct lucet_tag *tag, const struct lucet_value *values, size_t count);
+
+// As lucet_call_throw, with a tag that the guest's module exports.
+// Errors: also NOT_FOUND: it exports no such tag. The host function's thread. Since 0.1.
+lucet_status lucet_call_throw_export(struct lucet_call *call, const char *name, const struct lucet_value *values, size_t count);
+
+// Throws the exception again that has just ended a callback, as if it had come through the host function. Instead of
+// lucet_instance_keep.
+// Errors: NULL_ARGUMENT; BAD_STATE: no callback has just ended with an exception. The host function's thread. Since 0.1.
+lucet_status lucet_call_rethrow(struct lucet_call *call);
+
+// The exception that the latest entry has ended with: LUCET_TRAPPED with LUCET_TRAP_EXCEPTION. Also in a host function, for a
+// callback. `out_exception->struct_size` is set by the caller.
+// Errors: NULL_ARGUMENT, BAD_STRUCT; NOT_FOUND: it has ended otherwise; STALE, WRONG_PROCESS, NO_MEMORY. The instance's thread. Since 0.1.
+lucet_status lucet_instance_exception(const struct lucet_instance *instance, struct lucet_exception *out_exception);
 
 // Loads a module file. With a linker it is also linked; without (NULL) it can be looked at, and linked later.
 // By default the file is copied, so it may change or go afterwards. `options` may be NULL.

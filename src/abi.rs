@@ -35,6 +35,15 @@ pub struct lucet_funcref {
     pub opaque: u64,
 }
 
+/// A reference to an exception of one instance. 0 is `ref.null exn`. Means nothing in another instance. Holding it does not keep the
+/// exception: it is good until the guest's next entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct lucet_exnref {
+    /// Not to be interpreted.
+    pub opaque: u64,
+}
+
 /// The content of a value.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -53,6 +62,8 @@ pub union lucet_payload {
     pub funcref: lucet_funcref,
     /// `LUCET_EXTERNREF`
     pub externref: lucet_externref,
+    /// `LUCET_EXNREF`
+    pub exnref: lucet_exnref,
 }
 
 /// A value with its type: 24 bytes, for ever.

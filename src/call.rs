@@ -13,6 +13,8 @@
 //! When a nested run ends badly the outer guest ends the same way as soon as its host function returns, unless the
 //! host says `keep`.
 
+pub mod throw;
+
 use crate::abi::{LUCET_RETURNED, lucet_call, lucet_funcref, lucet_outcome, lucet_value};
 use crate::arguments::Arguments;
 use crate::context::Spill;
@@ -111,10 +113,11 @@ pub fn suspend(call: *const lucet_call, token: u64) -> Result<()> {
             "a guest cannot be suspended in a callback: the host function that called it has not returned"
         ));
     }
-    if !matches!(block.request.get(), Request::None | Request::Suspend(_)) {
+    let thrown = throw::has_thrown(Live { block }.inner()?);
+    if thrown || !matches!(block.request.get(), Request::None | Request::Suspend(_)) {
         return Err(error!(
             Status::BadState,
-            "the guest's end has been asked for: it cannot be suspended any more"
+            "the guest's end or an exception has been asked for: it cannot be suspended any more"
         ));
     }
     request(call, Request::Suspend(token))
@@ -197,10 +200,10 @@ fn nested(
             "a leaf host function cannot call back into its guest"
         ));
     }
-    if block.request.get() != Request::None {
+    if block.request.get() != Request::None || throw::has_thrown(inner) {
         return Err(error!(
             Status::BadState,
-            "the guest's end or suspension has been asked for: it cannot be called any more"
+            "the guest's end, suspension or an exception has been asked for: it cannot be called any more"
         ));
     }
     let target = target(inner)?;

@@ -136,6 +136,8 @@ pub enum Request {
     Terminate(u32, u64),
     /// Suspend the guest, with this token.
     Suspend(u64),
+    /// End the run with an exception that nobody catches: the reference to it.
+    Uncaught(u64),
     /// A nested run ended badly, so the outer guest ends the same way; its outcome stands already.
     Unwind,
 }

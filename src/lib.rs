@@ -28,6 +28,7 @@ pub mod control;
 pub mod counted;
 mod directory;
 pub mod error;
+pub mod exception;
 pub mod guard;
 mod helpers;
 mod hot;

@@ -1,4 +1,4 @@
-//! What a host offers to its guests, by module and name: functions and constant globals.
+//! What a host offers to its guests, by module and name: functions, constant globals, tags.
 //!
 //! Invariants: names are unique; a definition never changes once made. A linker is read while a module is linked, and
 //! not needed afterwards: what a module uses of it, the module counts.
@@ -9,6 +9,7 @@ use crate::context;
 use crate::control::ImportTarget;
 use crate::counted::{Counted, try_collect};
 use crate::error::{Error, Result, Status, error};
+use crate::exception::HostTag;
 use crate::module::signature::{self, Packed};
 use lucet_format::image::Image;
 use lucet_format::image::records::FunctionType;
@@ -108,6 +109,8 @@ pub enum Definition {
     },
     /// A global that does not change.
     Global(lucet_value),
+    /// A tag of exceptions.
+    Tag(Counted<HostTag>),
 }
 
 // SAFETY: the pointers are the host's, which has promised to make them usable from any thread that runs instances.
@@ -138,7 +141,18 @@ impl Definition {
 
     /// Whether it is a function.
     pub fn is_function(&self) -> bool {
-        !matches!(self, Definition::Global(_))
+        !matches!(self, Definition::Global(_) | Definition::Tag(_))
+    }
+
+    /// What it is, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Definition::Typed { .. } | Definition::Checked { .. } | Definition::Dynamic { .. } => {
+                "a function"
+            }
+            Definition::Global(_) => "a global",
+            Definition::Tag(_) => "a tag",
+        }
     }
 
     /// Whether it is a function of this type.
@@ -164,7 +178,7 @@ impl Definition {
                     .eq(image.parameters(function_type))
                     && results.iter().copied().eq(image.results(function_type))
             }
-            Definition::Global(_) => false,
+            Definition::Global(_) | Definition::Tag(_) => false,
         }
     }
 
@@ -214,7 +228,7 @@ impl Definition {
                 dynamic: *function as *const (),
                 ..ImportTarget::EMPTY
             },
-            Definition::Global(_) => ImportTarget::EMPTY,
+            Definition::Global(_) | Definition::Tag(_) => ImportTarget::EMPTY,
         }
     }
 
@@ -255,7 +269,7 @@ impl fmt::Display for TypeDisplay<'_> {
                 results,
                 ..
             } => signature::write_type(out, parameters.iter().copied(), results.iter().copied()),
-            Definition::Global(_) => out.write_str("a global"),
+            Definition::Global(_) | Definition::Tag(_) => out.write_str(self.0.kind()),
         }
     }
 }
@@ -348,7 +362,7 @@ fn check(definition: &Definition) -> Result<()> {
         Definition::Checked { plan, .. } if plan.function.is_null() => {
             Err(error!(Status::NullArgument, "the function is NULL"))
         }
-        Definition::Checked { .. } | Definition::Dynamic { .. } => Ok(()),
+        Definition::Checked { .. } | Definition::Dynamic { .. } | Definition::Tag(_) => Ok(()),
         Definition::Global(value) => check_global(value),
     }
 }
@@ -365,6 +379,10 @@ fn check_global(value: &lucet_value) -> Result<()> {
         Some(ValueType::Funcref) if value.bits() as u64 != 0 => Err(error!(
             Status::BadArgument,
             "a global of the host can only be a null funcref: functions belong to instances"
+        )),
+        Some(ValueType::Exnref) if value.bits() as u64 != 0 => Err(error!(
+            Status::BadArgument,
+            "a global of the host can only be a null exnref: exceptions belong to instances"
         )),
         Some(_) => Ok(()),
     }
@@ -400,7 +418,7 @@ mod tests {
     #[test]
     fn definitions_without_sense_are_refused() {
         let mut linker = Linker::new().expect("a linker");
-        assert!(linker.define(b"m", b"type", global(9, 0)).is_err());
+        assert!(linker.define(b"m", b"type", global(99, 0)).is_err());
         assert!(linker.define(b"m", b"reference", global(6, 1)).is_err());
         let function = Definition::Typed {
             function: std::ptr::null(),

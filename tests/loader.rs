@@ -14,7 +14,7 @@ use lucet_format::image::{ImageIndex, Integrity};
 use support::sentence;
 
 /// Modules that use every section of an image between them.
-const MODULES: [&str; 3] = [
+const MODULES: [&str; 4] = [
     r#"(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#,
     r#"(module
          (import "env" "out" (func $out (param i64 f64) (result f32)))
@@ -34,6 +34,17 @@ const MODULES: [&str; 3] = [
            (call_indirect (param i32) (result i32) (local.get 0) (global.get $limit))))"#,
     r#"(module (import "env" "at" (global $at i32)) (memory 1) (table 2 externref)
          (data (global.get $at) "dynamic") (func (export "f") (result i32 f32 i64) (i32.const 1) (f32.const 2) (i64.const 3)))"#,
+    r#"(module
+         (import "env" "tag" (tag $host (param i32)))
+         (import "env" "out" (func $out))
+         (tag $own (export "own"))
+         (func $throw (export "throw") (throw $own))
+         (func (export "try") (result i32)
+           (block $all (block $one (result i32)
+             (try_table (catch $host $one) (catch_all $all)
+               (call $out) (call $throw) (try_table (catch $own $all) (call $throw)))
+             (return (i32.const 1))) (return))
+           (i32.const 2)))"#,
 ];
 
 fn compiled(text: &str) -> Vec<u8> {
@@ -142,6 +153,9 @@ fn walk(code: &Counted<CodeImage>) -> u64 {
         sum += u64::from(image.trap_at(offset).is_some())
             + u64::from(image.wasm_offset_at(offset).is_some());
         sum += u64::from(image.code_at(offset).is_some());
+        sum += image
+            .handlers_at(offset)
+            .map_or(0, |(_, handlers)| handlers.count() as u64);
     }
     sum
 }

@@ -20,7 +20,7 @@ const SYSTEM_V_FLOATS: usize = 8;
 pub fn clif_type(value_type: ValueType) -> Type {
     match value_type {
         ValueType::I32 => I32,
-        ValueType::I64 | ValueType::Funcref | ValueType::Externref => I64,
+        ValueType::I64 | ValueType::Funcref | ValueType::Externref | ValueType::Exnref => I64,
         ValueType::F32 => F32,
         ValueType::F64 => F64,
         ValueType::V128 => I8X16,
@@ -87,7 +87,11 @@ fn signature(convention: CallConv, function_type: &FunctionType, results: Result
 
 /// The signature of a helper's stub.
 pub fn helper_signature(helper: Helper) -> Signature {
-    let mut signature = Signature::new(CallConv::SystemV);
+    let mut signature = Signature::new(if helper.throws() {
+        CallConv::Tail
+    } else {
+        CallConv::SystemV
+    });
     signature.params.push(vmctx_parameter());
     signature
         .params
@@ -198,7 +202,7 @@ mod tests {
         assert_eq!(
             target_named(&UserExternalName {
                 namespace: 2,
-                index: 10
+                index: Helper::ALL.len() as u32
             }),
             None
         );

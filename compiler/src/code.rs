@@ -40,6 +40,17 @@ pub struct Relocation {
     pub addend: i64,
 }
 
+/// A call that has handlers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallSite {
+    /// The offset of the instruction behind the call.
+    pub offset: u32,
+    /// How far below the frame pointer the stack pointer is there.
+    pub frame: u32,
+    /// In the order in which they are tried: the tag (`None`: every one), and the offset of the handler.
+    pub handlers: Vec<(Option<u32>, u32)>,
+}
+
 /// A piece of text.
 #[derive(Clone, Debug)]
 pub struct Code {
@@ -55,6 +66,8 @@ pub struct Code {
     pub relocations: Vec<Relocation>,
     /// Instructions that may trap: offset in the piece, ascending.
     pub traps: Vec<(u32, TrapCode)>,
+    /// Calls with handlers, ascending.
+    pub calls: Vec<CallSite>,
     /// Where instructions come from: offset in the piece, ascending, and offset in the wasm file (`None`: nowhere).
     pub positions: Vec<(u32, Option<u32>)>,
     /// How to unwind it; `None` for stubs, which have no frame.

@@ -5,7 +5,7 @@
 //! none refers to a library function.
 
 use crate::abi;
-use crate::code::{Code, Relocation, Target as CodeTarget};
+use crate::code::{CallSite, Code, Relocation, Target as CodeTarget};
 use crate::error::{Error, Result};
 use crate::module::{Function, Module};
 use crate::options::{Emit, Options};
@@ -17,7 +17,8 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use cranelift_codegen::{
-    CodegenError, Context, FinalizedMachReloc, FinalizedRelocTarget, MachTrap, ir,
+    CodegenError, Context, FinalizedMachCallSite, FinalizedMachExceptionHandler,
+    FinalizedMachReloc, FinalizedRelocTarget, MachTrap, ir,
 };
 use cranelift_frontend::FunctionBuilderContext;
 use lucet_format::contract::CpuFeatures;
@@ -67,6 +68,9 @@ pub fn compile_module(
     });
     // The first error in the order of the jobs, whichever thread met one first.
     let mut code = compiled.into_iter().collect::<Result<Vec<_>>>()?;
+    for job in missing_wrappers(module, &code) {
+        code.push(compiler.compile(job, &mut Scratch::default())?);
+    }
     let helpers = used_helpers(&code);
     append_stubs(module, &helpers, &mut code)?;
     Ok(code)
@@ -145,6 +149,27 @@ fn enterable(module: &Module) -> Vec<(u32, &Function)> {
         .collect()
 }
 
+/// The wrappers of imported functions that are needed because calls of them have handlers.
+fn missing_wrappers(module: &Module, code: &[Code]) -> impl Iterator<Item = Job> + use<> {
+    let targets = code.iter().flat_map(|piece| &piece.relocations);
+    let mut needed: BTreeSet<u32> = targets
+        .filter_map(|relocation| match relocation.target {
+            CodeTarget::Function(index) if index < module.imported_functions => Some(index),
+            _ => None,
+        })
+        .collect();
+    for piece in code
+        .iter()
+        .filter(|piece| piece.kind == CodeKind::ImportWrapper)
+    {
+        needed.remove(&piece.index);
+    }
+    needed.into_iter().map(|index| Job {
+        kind: CodeKind::ImportWrapper,
+        index,
+    })
+}
+
 fn used_helpers(code: &[Code]) -> Vec<Helper> {
     let used = |helper: &Helper| {
         code.iter()
@@ -217,6 +242,7 @@ impl Compiler<'_> {
                 .map(|at| relocation(at, names))
                 .collect::<Result<_>>()?,
             traps: traps(compiled.buffer.traps())?,
+            calls: calls(compiled.buffer.call_sites())?,
             positions: positions(compiled.buffer.get_srclocs_sorted()),
             unwind: self.unwind(compiled)?,
             listing: clif.or_else(|| compiled.vcode.clone()),
@@ -317,6 +343,28 @@ fn traps(found: &[MachTrap]) -> Result<Vec<(u32, TrapCode)>> {
     traps.sort_by_key(|(offset, _)| *offset);
     traps.dedup_by_key(|(offset, _)| *offset);
     Ok(traps)
+}
+
+/// The calls that have handlers.
+fn calls<'a>(found: impl Iterator<Item = FinalizedMachCallSite<'a>>) -> Result<Vec<CallSite>> {
+    let unexpected =
+        |what: &dyn std::fmt::Debug| Error::Internal(format!("unexpected {what:?} of a call"));
+    let mut calls = Vec::new();
+    for call in found.filter(|call| !call.exception_handlers.is_empty()) {
+        let frame = call.frame_offset.ok_or_else(|| unexpected(&call))?;
+        let handlers = call.exception_handlers.iter().map(|handler| match handler {
+            FinalizedMachExceptionHandler::Tag(tag, offset) => Ok((Some(tag.as_u32()), *offset)),
+            FinalizedMachExceptionHandler::Default(offset) => Ok((None, *offset)),
+            context @ FinalizedMachExceptionHandler::Context(_) => Err(unexpected(context)),
+        });
+        calls.push(CallSite {
+            offset: call.ret_addr,
+            frame,
+            handlers: handlers.collect::<Result<_>>()?,
+        });
+    }
+
+    Ok(calls)
 }
 
 /// Where instructions come from, without gaps: the first entry is at offset 0.

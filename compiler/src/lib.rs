@@ -43,8 +43,8 @@ use std::borrow::Cow;
 pub struct Compiled {
     /// What is known of the module.
     pub module: Module,
-    /// Its code: the defined functions in order, then import wrappers, adapters by type, import stubs, the
-    /// helper stubs that are used, and typed stubs by export.
+    /// Its code: the defined functions in order, then import wrappers, adapters by type, wrappers that only calls with handlers
+    /// need, import stubs, the helper stubs that are used, and typed stubs by export.
     pub code: Vec<Code>,
     /// The CPU features that the code may use.
     pub cpu_features: CpuFeatures,

@@ -193,6 +193,15 @@ impl Memory {
     }
 }
 
+/// A tag of exceptions, imported or defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Index into [`Module::types`]: the parameters are what an exception carries.
+    pub function_type: u32,
+    /// Whether it is imported.
+    pub imported: bool,
+}
+
 /// An element segment.
 #[derive(Clone, Debug)]
 pub struct ElementSegment {
@@ -257,6 +266,8 @@ pub struct Module {
     pub tables: Vec<Table>,
     /// Memories, imported ones first.
     pub memories: Vec<Memory>,
+    /// Tags, imported ones first.
+    pub tags: Vec<Tag>,
     /// Element segments.
     pub elements: Vec<ElementSegment>,
     /// Data segments.

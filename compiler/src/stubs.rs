@@ -66,7 +66,9 @@ fn fast_result(function_type: &FunctionType) -> Option<FastResult> {
     match function_type.results.as_slice() {
         [] => Some(FastResult::Nothing),
         [ValueType::I32] => Some(FastResult::Word32),
-        [ValueType::I64 | ValueType::Funcref | ValueType::Externref] => Some(FastResult::Word64),
+        [ValueType::I64 | ValueType::Funcref | ValueType::Externref | ValueType::Exnref] => {
+            Some(FastResult::Word64)
+        }
         [ValueType::F32] => Some(FastResult::Float32),
         [ValueType::F64] => Some(FastResult::Float64),
         _ => None,
@@ -159,6 +161,7 @@ impl Stub {
             align: STUB_ALIGN,
             relocations: self.relocations,
             traps: Vec::new(),
+            calls: Vec::new(),
             positions: vec![(0, None)],
             unwind: None,
             listing: None,

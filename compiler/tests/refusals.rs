@@ -21,7 +21,10 @@ fn unsupported_proposals_are_named() {
             "threads",
             r#"(module (import "env" "memory" (memory 1 1 shared)))"#,
         ),
-        ("exception-handling", "(module (tag) (func (throw 0)))"),
+        (
+            "legacy exception-handling",
+            "(module (tag) (func try (throw 0) catch 0 end))",
+        ),
         ("gc", "(module (type (struct (field i32))))"),
         // Several at once: one of them is named.
         ("gc", "(module (tag) (type (struct)))"),

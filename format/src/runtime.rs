@@ -113,6 +113,14 @@ pub enum Helper {
     /// `(address: i64, length: i64)`: makes a range, which lies in memory 0, writable for the host and the kernel, and says what else
     /// is, see [`crate::vmctx::WRITABLE_FIRST`].
     Open = 11,
+    /// `(tag: i32, values: i64)`: throws an exception; the values are cells of [`RESULT_STRIDE`] bytes at this address. Does not return:
+    /// guest code goes on in a handler, or the guest traps.
+    Throw = 12,
+    /// `(exception: i64)`: throws an exception again. As above.
+    ThrowRef = 13,
+    /// `(values: i64, keep: i32) -> i64`: at the start of a handler: stores the values of the exception that was thrown in cells at
+    /// this address, if it is not 0, and answers the exception, which is gone unless `keep` is 1.
+    Catch = 14,
 }
 
 /// A parameter or result of a [`Helper`].
@@ -126,7 +134,7 @@ pub enum Word {
 
 impl Helper {
     /// Every helper, in the order of its number.
-    pub const ALL: [Helper; 12] = [
+    pub const ALL: [Helper; 15] = [
         Helper::MemoryGrow,
         Helper::MemoryCopy,
         Helper::MemoryFill,
@@ -139,6 +147,9 @@ impl Helper {
         Helper::ElementDrop,
         Helper::IsText,
         Helper::Open,
+        Helper::Throw,
+        Helper::ThrowRef,
+        Helper::Catch,
     ];
 
     /// The parameters after vmctx: at most five, so all of them travel in registers.
@@ -154,6 +165,9 @@ impl Helper {
             Helper::DataDrop | Helper::ElementDrop => &[I32],
             Helper::TableGrow => &[I32, I64, I64],
             Helper::TableFill => &[I32, I64, I64, I64],
+            Helper::Throw => &[I32, I64],
+            Helper::ThrowRef => &[I64],
+            Helper::Catch => &[I64, I32],
         }
     }
 
@@ -161,8 +175,14 @@ impl Helper {
     pub const fn has_result(self) -> bool {
         matches!(
             self,
-            Helper::MemoryGrow | Helper::TableGrow | Helper::IsText
+            Helper::MemoryGrow | Helper::TableGrow | Helper::IsText | Helper::Catch
         )
+    }
+
+    /// Whether the helper never returns to its caller, so that a call of it can have handlers. To the code generator it is a guest
+    /// function then; with so few parameters that is the same.
+    pub const fn throws(self) -> bool {
+        matches!(self, Helper::Throw | Helper::ThrowRef)
     }
 
     /// The name of its stub in the symbol table.
@@ -180,6 +200,9 @@ impl Helper {
             Helper::ElementDrop => "elem.drop",
             Helper::IsText => "is_text",
             Helper::Open => "open",
+            Helper::Throw => "throw",
+            Helper::ThrowRef => "throw_ref",
+            Helper::Catch => "catch",
         }
     }
 }

@@ -43,11 +43,13 @@ pub enum TrapCode {
     Resource = 16,
     /// A guest waited for a notification, which on a memory that is not shared could never come.
     UnsharedWait = 17,
+    /// There is no room for another exception: see the limit.
+    Exceptions = 18,
 }
 
 impl TrapCode {
     /// Every trap, in the order of its number.
-    pub const ALL: [TrapCode; 17] = [
+    pub const ALL: [TrapCode; 18] = [
         TrapCode::Unreachable,
         TrapCode::Memory,
         TrapCode::Table,
@@ -65,6 +67,7 @@ impl TrapCode {
         TrapCode::Exception,
         TrapCode::Resource,
         TrapCode::UnsharedWait,
+        TrapCode::Exceptions,
     ];
 
     /// The trap with this number, if there is one.
@@ -100,6 +103,7 @@ impl TrapCode {
             TrapCode::Exception => c"uncaught exception",
             TrapCode::Resource => c"out of system resources",
             TrapCode::UnsharedWait => c"expected shared memory",
+            TrapCode::Exceptions => c"too many exceptions",
         }
     }
 
@@ -123,6 +127,6 @@ mod tests {
             assert_eq!(TrapCode::from_number(u32::from(trap.number())), Some(trap));
         }
         assert_eq!(TrapCode::from_number(0), None);
-        assert_eq!(TrapCode::from_number(18), None);
+        assert_eq!(TrapCode::from_number(19), None);
     }
 }

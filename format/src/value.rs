@@ -18,6 +18,8 @@ pub enum ValueType {
     Funcref = 6,
     /// A reference to an object of the host, or null.
     Externref = 7,
+    /// A reference to an exception of the instance, or null.
+    Exnref = 9,
 }
 
 impl ValueType {
@@ -31,6 +33,7 @@ impl ValueType {
             5 => ValueType::V128,
             6 => ValueType::Funcref,
             7 => ValueType::Externref,
+            9 => ValueType::Exnref,
             _ => return None,
         })
     }
@@ -50,6 +53,7 @@ impl ValueType {
             ValueType::V128 => "v128",
             ValueType::Funcref => "funcref",
             ValueType::Externref => "externref",
+            ValueType::Exnref => "exnref",
         }
     }
 
@@ -60,7 +64,10 @@ impl ValueType {
 
     /// Whether this is a reference type.
     pub const fn is_reference(self) -> bool {
-        matches!(self, ValueType::Funcref | ValueType::Externref)
+        matches!(
+            self,
+            ValueType::Funcref | ValueType::Externref | ValueType::Exnref
+        )
     }
 }
 

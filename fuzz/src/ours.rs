@@ -275,6 +275,7 @@ fn to_lucet(value: Value) -> lucet_value {
         Value::F64(bits) => (ValueType::F64, u128::from(bits)),
         Value::V128(bits) => (ValueType::V128, bits),
         Value::Func(_) => (ValueType::Funcref, 0),
+        Value::Exception(_) => (ValueType::Exnref, 0),
         Value::Extern(_) => (ValueType::Externref, value.bits()),
     };
     lucet_value::from_bits(of.number(), bits)
@@ -289,6 +290,7 @@ fn from_lucet(value: &lucet_value) -> Value {
         Some(ValueType::F64) => Value::F64(bits as u64),
         Some(ValueType::V128) => Value::V128(bits),
         Some(ValueType::Funcref) => Value::Func(bits as u64 != 0),
+        Some(ValueType::Exnref) => Value::Exception(bits as u64 != 0),
         Some(ValueType::Externref) => Value::Extern((bits as u64).checked_sub(1).map(|n| n as u32)),
     }
 }

@@ -239,7 +239,8 @@ fn to_wasmi(store: impl AsContextMut, value: Value) -> Val {
         Value::F64(bits) => Val::F64(wasmi::F64::from_bits(bits)),
         Value::V128(bits) => Val::V128(V128::from(bits)),
         Value::Func(_) => Val::FuncRef(Ref::Null),
-        Value::Extern(None) => Val::ExternRef(Ref::Null),
+        // The interpreter has no exceptions: nothing asks for one.
+        Value::Extern(None) | Value::Exception(_) => Val::ExternRef(Ref::Null),
         Value::Extern(Some(number)) => Val::ExternRef(Ref::Val(ExternRef::new(store, number))),
     }
 }
@@ -270,7 +271,7 @@ fn to_wasmi_type(of: ValueType) -> ValType {
         ValueType::F64 => ValType::F64,
         ValueType::V128 => ValType::V128,
         ValueType::Funcref => ValType::FuncRef,
-        ValueType::Externref => ValType::ExternRef,
+        ValueType::Externref | ValueType::Exnref => ValType::ExternRef,
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Value {
     Func(bool),
     /// `externref`: null, or the host's number.
     Extern(Option<u32>),
+    /// `exnref`: whether there is one.
+    Exception(bool),
 }
 
 const INTEGERS: [u64; 14] = [
@@ -71,6 +73,7 @@ impl Value {
                 Value::V128(u128::from(integer(random)) | u128::from(integer(random)) << 64)
             }
             ValueType::Funcref => Value::Func(false),
+            ValueType::Exnref => Value::Exception(false),
             ValueType::Externref => {
                 Value::Extern((random.below(3) > 0).then(|| random.below(1000) as u32))
             }
@@ -88,7 +91,7 @@ impl Value {
             Value::I32(bits) | Value::F32(bits) => u128::from(bits),
             Value::I64(bits) | Value::F64(bits) => u128::from(bits),
             Value::V128(bits) => bits,
-            Value::Func(some) => u128::from(some),
+            Value::Func(some) | Value::Exception(some) => u128::from(some),
             Value::Extern(number) => number.map_or(0, |number| 1 + u128::from(number)),
         }
     }

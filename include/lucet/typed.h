@@ -62,6 +62,7 @@ LUCET_VALUE_(double, f64, LUCET_F64)
 LUCET_VALUE_(lucet_v128, v128, LUCET_V128)
 LUCET_VALUE_(lucet_funcref, funcref, LUCET_FUNCREF)
 LUCET_VALUE_(lucet_externref, externref, LUCET_EXTERNREF)
+LUCET_VALUE_(lucet_exnref, exnref, LUCET_EXNREF)
 
 /* The bytes [address, address + length) of a guest's memory, or NULL when some of them are outside. Good
  * until the guest runs, grows its memory, is reset or released. The content is the guest's: read it once,

@@ -30,7 +30,7 @@ pub struct lucet_extern {
     pub kind: u32,
     /// LUCET_EXTERN_MUTABLE, LUCET_EXTERN_BOUNDED, LUCET_EXTERN_INDEX_64.
     pub flags: u32,
-    /// Functions: the types of the parameters.
+    /// Functions: the types of the parameters. Tags: of what exceptions carry.
     pub parameters: *const lucet_type,
     /// How many.
     pub parameter_count: usize,
@@ -56,6 +56,8 @@ pub const LUCET_EXTERN_TABLE: u32 = 1;
 pub const LUCET_EXTERN_MEMORY: u32 = 2;
 /// `lucet_extern.kind`: a global.
 pub const LUCET_EXTERN_GLOBAL: u32 = 3;
+/// `lucet_extern.kind`: a tag of exceptions.
+pub const LUCET_EXTERN_TAG: u32 = 4;
 /// `lucet_extern.flags`: a global that can be changed.
 pub const LUCET_EXTERN_MUTABLE: u32 = 1;
 /// `lucet_extern.flags`: `maximum` means something.
@@ -252,6 +254,7 @@ fn describe(
         Some(ExternKind::Table) => table(image, index, &mut described),
         Some(ExternKind::Memory) => memory(image, index, &mut described),
         Some(ExternKind::Global) => global(image, index, &mut described),
+        Some(ExternKind::Tag) => tag(image, index, &mut described),
         None => None,
     };
     // Parsing has checked the indices.
@@ -266,9 +269,15 @@ fn describe(
 
 fn function(image: &Image<'_>, index: u32, out: &mut lucet_extern) -> Option<()> {
     let function = image.functions().get(index as usize)?;
-    let function_type = image
-        .function_types()
-        .get(function.function_type as usize)?;
+    function_type(image, function.function_type, out)
+}
+
+fn tag(image: &Image<'_>, index: u32, out: &mut lucet_extern) -> Option<()> {
+    function_type(image, image.tags().get(index as usize)?.function_type, out)
+}
+
+fn function_type(image: &Image<'_>, index: u32, out: &mut lucet_extern) -> Option<()> {
+    let function_type = image.function_types().get(index as usize)?;
     let first = function_type.first as usize;
     let parameters = first + function_type.parameters as usize;
     let types = image.section(Section::ValueTypes);

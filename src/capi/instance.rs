@@ -41,15 +41,18 @@ pub struct lucet_limits {
     /// What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
     /// LUCET_STOP_NESTED. 0: as much as a slice.
     pub nested_ns: u64,
+    /// Bytes of the host's memory for the exceptions that exist at a time; the guest ends with LUCET_TRAP_EXCEPTIONS beyond. 0: 65536, which
+    /// is several hundred. One is kept until it is caught without a reference to it being asked for, or until nothing refers to it.
+    pub exception_bytes: u64,
     /// 0.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 3],
 }
 
 // SAFETY: a C struct with `struct_size` first, of integers.
 unsafe impl Extensible for lucet_limits {
     const NAME: &'static str = "lucet_limits";
     fn reserved_is_zero(&self) -> bool {
-        self.reserved == [0; 4]
+        self.reserved == [0; 3]
     }
 }
 
@@ -64,6 +67,7 @@ impl lucet_limits {
         Ok(Limits {
             memory_bytes: self.memory_bytes,
             table_elements: self.table_elements,
+            exception_bytes: self.exception_bytes,
             time: Allowance {
                 deadline: self.deadline_ns,
                 cpu: self.cpu_ns,

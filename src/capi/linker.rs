@@ -210,7 +210,7 @@ pub unsafe extern "C" fn lucet_linker_define_dynamic(
     })
 }
 
-fn value_types(numbers: &[lucet_type]) -> Result<Vec<ValueType>> {
+pub(super) fn value_types(numbers: &[lucet_type]) -> Result<Vec<ValueType>> {
     /// What the validator allows.
     const MOST: usize = 1000;
     if numbers.len() > MOST {

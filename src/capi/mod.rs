@@ -29,6 +29,8 @@ pub mod linker;
 
 pub mod call;
 
+pub mod exception;
+
 pub mod module;
 
 pub mod describe;

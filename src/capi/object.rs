@@ -5,6 +5,7 @@
 
 use crate::counted::{Counted, try_box};
 use crate::error::{Result, Status, error};
+use crate::exception::HostTag;
 use crate::linker::Linker;
 use crate::module::Module;
 use crate::region::Region;
@@ -29,6 +30,12 @@ impl Kind for super::module::lucet_module {
     type Inner = Counted<Module>;
     const TAG: u64 = 0x646f_4d74_6563_7502;
     const NAME: &'static str = "lucet_module";
+}
+
+impl Kind for super::exception::lucet_tag {
+    type Inner = Counted<HostTag>;
+    const TAG: u64 = 0x6761_5474_6563_7504;
+    const NAME: &'static str = "lucet_tag";
 }
 
 impl Kind for super::region::lucet_region {

@@ -22,6 +22,8 @@ pub const LUCET_V128: lucet_type = 5;
 pub const LUCET_FUNCREF: lucet_type = 6;
 /// A reference to an object of the host, or null.
 pub const LUCET_EXTERNREF: lucet_type = 7;
+/// A reference to an exception of the instance, or null. Not for typed functions.
+pub const LUCET_EXNREF: lucet_type = 9;
 
 /// A function pointer of any type, which C converts to and from without loss.
 pub type lucet_function = Option<unsafe extern "C" fn()>;
@@ -54,12 +56,14 @@ pub const LUCET_TRAP_HOST: u32 = 12;
 pub const LUCET_TRAP_UNALIGNED: u32 = 13;
 /// A null reference where none may be.
 pub const LUCET_TRAP_NULL_REFERENCE: u32 = 14;
-/// An exception that nobody caught.
+/// An exception that nobody caught: see lucet_instance_exception.
 pub const LUCET_TRAP_EXCEPTION: u32 = 15;
 /// A capped resource of the instance is used up.
 pub const LUCET_TRAP_RESOURCE: u32 = 16;
 /// The guest waited for a notification on a memory that is not shared, where none can come.
 pub const LUCET_TRAP_UNSHARED_WAIT: u32 = 17;
+/// No room for another exception: see lucet_limits.exception_bytes.
+pub const LUCET_TRAP_EXCEPTIONS: u32 = 18;
 
 /// What a trap means, for messages: "integer divide by zero"; "unknown trap" for other numbers. Static. Any thread. Since 0.1.
 #[unsafe(no_mangle)]

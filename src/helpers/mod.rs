@@ -9,6 +9,7 @@
 //!
 //! None of them can panic: every access is through `get` or checked ranges.
 
+mod exception;
 mod memory;
 mod pieces;
 mod table;
@@ -40,6 +41,9 @@ pub static TABLE: [Address; Helper::ALL.len()] = [
     Address(table::drop_elements as *const ()),
     Address(memory::is_text as *const ()),
     Address(memory::open as *const ()),
+    Address(exception::throw as *const ()),
+    Address(exception::throw_ref as *const ()),
+    Address(exception::catch as *const ()),
 ];
 
 /// Asks for the guest to be stopped with a trap when the helper returns.

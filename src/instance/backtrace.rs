@@ -7,7 +7,7 @@
 //! Valid until the next entry, since that reuses the stack.
 
 use super::outcome::{NO_IMPORT, Record, latest};
-use super::{Handle, Inner, live};
+use super::{Handle, Inner, live, uncaught};
 use crate::abi::{
     LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE,
     LUCET_STOP_EXIT, LUCET_STOP_HOST, LUCET_STOP_KILL, LUCET_STOP_NESTED, LUCET_SUSPENDED,
@@ -119,7 +119,12 @@ pub fn describe(handle: Handle, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Write) -> fmt::Result {
+fn line(
+    block: &ControlBlock,
+    inner: &'static Inner,
+    outcome: Record,
+    out: &mut dyn Write,
+) -> fmt::Result {
     match outcome.kind {
         LUCET_NOT_RUN => out.write_str("not run"),
         LUCET_RETURNED => write!(out, "returned {} values", outcome.values),
@@ -131,6 +136,7 @@ fn line(block: &ControlBlock, inner: &Inner, outcome: Record, out: &mut dyn Writ
                 trap.map_or("unknown trap", TrapCode::message)
             )?;
             address(block, inner, trap, out)?;
+            tag(block, inner, &outcome, out)?;
             places(block, inner, out)
         }
         LUCET_TERMINATED => {
@@ -180,6 +186,25 @@ fn address(
         );
     }
     Ok(())
+}
+
+/// The tag of the exception that nobody has caught.
+fn tag(
+    block: &ControlBlock,
+    inner: &'static Inner,
+    outcome: &Record,
+    out: &mut dyn Write,
+) -> fmt::Result {
+    let Some(index) = uncaught::tag_of(block, inner, outcome) else {
+        return Ok(());
+    };
+    match uncaught::name(inner, index) {
+        Some(name) => {
+            out.write_char(' ')?;
+            quoted(name, out)
+        }
+        None => write!(out, " with tag {index}"),
+    }
 }
 
 fn places(block: &ControlBlock, inner: &Inner, out: &mut dyn Write) -> fmt::Result {

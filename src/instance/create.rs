@@ -10,6 +10,7 @@ use crate::control::{ControlBlock, Request, Trap, state};
 use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
+use crate::exception::Arena;
 use crate::module::{Home, Link, Module, unlinked};
 use crate::region::Region;
 use crate::region::seal;
@@ -52,6 +53,8 @@ pub fn create(
         pending: RefCell::new(None),
         handles: super::handles::Handles::default(),
         tally: Tally::default(),
+        exceptions: RefCell::new(Arena::default()),
+        carried: UnsafeCell::new(Vec::new()),
     };
     let handle = slot::prepare(region, block)
         .and_then(|()| fill(block, &inner, link))

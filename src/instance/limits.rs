@@ -12,6 +12,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Elements of all tables. Growth beyond gives the guest -1.
     pub table_elements: u64,
+    /// Bytes of the exceptions that exist at a time; 0: `exception::DEFAULT_BYTES`. The guest traps beyond.
+    pub exception_bytes: u64,
     /// Time.
     pub time: Allowance,
 }

@@ -21,6 +21,7 @@ pub mod abandon;
 pub mod alloc;
 pub mod backtrace;
 pub mod create;
+pub mod exception;
 pub mod global;
 pub mod handles;
 pub mod kill;
@@ -31,6 +32,7 @@ pub mod run;
 pub mod short;
 pub mod stats;
 pub mod table;
+pub mod uncaught;
 mod verify;
 pub mod waiting;
 
@@ -44,11 +46,12 @@ pub use run::{call, call_funcref, run, start};
 pub use stats::{Stats, stats};
 pub use waiting::resume;
 
-use crate::abi::lucet_frame;
+use crate::abi::{lucet_frame, lucet_value};
 use crate::control::{ControlBlock, state};
 use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
+use crate::exception::Arena;
 use crate::module::{Link, Module, unlinked};
 use crate::region::Region;
 use lucet_format::image::Image;
@@ -89,6 +92,10 @@ pub struct Inner {
     pub handles: handles::Handles,
     /// What has happened since the instance is new.
     pub tally: Tally,
+    /// Its exceptions.
+    pub exceptions: RefCell<Arena>,
+    /// What the exception carries that the host is looking at; borrowed by C until the next entry.
+    pub carried: UnsafeCell<Vec<lucet_value>>,
 }
 
 impl Inner {

@@ -12,6 +12,7 @@ use crate::control::{Again, ControlBlock, Request, Trap, exit, state, stop};
 use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
 use lucet_format::image::records::FunctionType;
+use lucet_format::trap::TrapCode;
 use std::sync::atomic::Ordering;
 
 /// What is remembered of an outcome; the values are in the slot's array.
@@ -21,7 +22,7 @@ pub struct Record {
     pub kind: u32,
     /// The trap, or who ended the run.
     pub detail: u32,
-    /// The reason given for a termination.
+    /// The reason given for a termination, the token of a suspension, or the exception that nobody has caught.
     pub token: u64,
     /// How many values it returned.
     pub values: u32,
@@ -54,7 +55,11 @@ impl Record {
         lucet_outcome {
             kind: self.kind,
             detail: self.detail,
-            token: self.token,
+            token: if self.kind == LUCET_TRAPPED {
+                0
+            } else {
+                self.token
+            },
             values: if returned {
                 inner.region.values_of(block)
             } else {
@@ -102,6 +107,7 @@ pub(super) fn conclude(
         (_, Request::Unwind) => return latest(block, inner),
         _ if stops & stop::FINAL != 0 => place(block, left, over(block, stops)),
         (_, Request::Trap(code)) => place(block, left, trapped(code)),
+        (_, Request::Uncaught(exception)) => place(block, left, uncaught(exception)),
         (_, Request::Terminate(detail, token)) => place(block, left, terminated(detail, token)),
         (exit::PREEMPTED, _) => waiting(LUCET_PREEMPTED, 0),
         (_, Request::Suspend(token)) => place(block, left, waiting(LUCET_SUSPENDED, token)),
@@ -125,6 +131,13 @@ pub(super) fn conclude(
     }
     remember(block, inner, record);
     record
+}
+
+fn uncaught(exception: u64) -> Record {
+    Record {
+        token: exception,
+        ..trapped(u32::from(TrapCode::Exception.number()))
+    }
 }
 
 fn terminated(detail: u32, token: u64) -> Record {
@@ -181,7 +194,7 @@ pub(super) fn remember(block: &ControlBlock, inner: &Inner, record: Record) {
 }
 
 /// The record of the latest entry. Short typed entries that return leave only a mark: their result has been handed over.
-pub(super) fn latest(block: &ControlBlock, inner: &Inner) -> Record {
+pub(crate) fn latest(block: &ControlBlock, inner: &Inner) -> Record {
     if block.quiet.get() == 0 {
         return inner.outcome.get();
     }
@@ -269,16 +282,25 @@ pub fn keep(handle: Handle) -> Result<()> {
         block.trap.set(Trap::NONE);
         block.lower(stop::FINAL);
         inner.forget_waiting(block);
+        forget_thrown(inner);
         block.set_state(state::READY);
         return Ok(());
     }
     if block.state() == state::HOST && block.request.get() == Request::Unwind {
         block.take_request();
         block.trap.set(Trap::NONE);
+        forget_thrown(inner);
         return Ok(());
     }
     Err(error!(
         Status::BadState,
         "the instance has not been stopped by a trap or termination"
     ))
+}
+
+/// An exception that was on its way when the guest was ended never arrives.
+fn forget_thrown(inner: &Inner) {
+    if let Ok(mut exceptions) = inner.exceptions.try_borrow_mut() {
+        exceptions.throw(0);
+    }
 }

@@ -4,6 +4,7 @@
 //! happened, copy the arguments into the slot's value array, change stacks, and say how it ended. Nothing on
 //! the way allocates, locks or makes a system call once the thread is attached.
 
+use super::exception;
 use super::outcome::{NOT_RUN, Record, conclude, remember, trapped};
 use super::waiting::{Pending, Way, state_after};
 use super::{Handle, Inner, Live, live};
@@ -437,6 +438,9 @@ pub(crate) fn check_arguments(
 
 /// That a value the host gives is one that the guest may have.
 pub(crate) fn check_value(inner: &Inner, value_type: ValueType, value: &lucet_value) -> Result<()> {
+    if value_type == ValueType::Exnref {
+        return exception::check(inner, value.bits() as u64);
+    }
     let known = inner.image().funcrefs().len() as u128;
     if value_type == ValueType::Funcref && (value.bits() & u128::from(u64::MAX)) >= known {
         return Err(error!(

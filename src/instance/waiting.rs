@@ -72,8 +72,11 @@ impl Tally {
 }
 
 impl Inner {
-    /// Begins the tally again.
+    /// Begins the tally again, without exceptions.
     pub(super) fn renew(&self) {
+        if let Ok(mut exceptions) = self.exceptions.try_borrow_mut() {
+            exceptions.clear();
+        }
         self.tally.suspensions.set(0);
         self.tally.slices.set(0);
         self.tally.peak_memory.set(0);

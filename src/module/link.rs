@@ -10,6 +10,7 @@ use crate::context;
 use crate::control::ImportTarget;
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
+use crate::exception::HostTag;
 use crate::linker::{Definition, Kept, Linker};
 use crate::mapping::{Access, Mapping};
 use crate::text::Line;
@@ -34,6 +35,8 @@ pub struct Link {
     pub memories: Vec<MemoryTemplate>,
     /// Memory 0 at first.
     pub initial: InitialMemory,
+    /// The tags that are imported, by their index.
+    pub tags: Vec<Counted<HostTag>>,
     /// What instantiation traps with: some segment does not fit.
     pub trap: Option<TrapCode>,
     _table: Option<Mapping>,
@@ -62,6 +65,7 @@ impl Link {
             problems: 0,
             rows: Vec::new(),
             globals: Vec::new(),
+            tags: Vec::new(),
             kept: Vec::new(),
         };
         for import in image.imports().iter() {
@@ -80,6 +84,7 @@ impl Link {
             table_elements: template.table_elements,
             memories: template.memories,
             initial,
+            tags: resolver.tags,
             trap: template.trap,
             _table: table,
             _kept: resolver.kept,
@@ -137,6 +142,7 @@ struct Resolver<'a> {
     problems: usize,
     rows: Vec<ImportTarget>,
     globals: Vec<lucet_value>,
+    tags: Vec<Counted<HostTag>>,
     kept: Vec<Kept>,
 }
 
@@ -160,6 +166,7 @@ impl Resolver<'_> {
         match ExternKind::from_number(import.kind) {
             Some(ExternKind::Function) => self.function(import),
             Some(ExternKind::Global) => self.global(import),
+            Some(ExternKind::Tag) => self.tag(import),
             _ => {
                 let kind = super::kind_name(import.kind);
                 self.report(
@@ -238,7 +245,10 @@ impl Resolver<'_> {
                 self.report(
                     Status::TypeMismatch,
                     import,
-                    format_args!("is a function {wanted}, the host defines a global"),
+                    format_args!(
+                        "is a function {wanted}, the host defines {}",
+                        definition.kind()
+                    ),
                 );
             }
             Some(definition) if definition.has_type(image, function_type) => {
@@ -325,10 +335,13 @@ impl Resolver<'_> {
                         ),
                     );
                 }
-                Some(_) => self.report(
+                Some(definition) => self.report(
                     Status::TypeMismatch,
                     import,
-                    format_args!("is a global of type {wanted}, the host defines a function"),
+                    format_args!(
+                        "is a global of type {wanted}, the host defines {}",
+                        definition.kind()
+                    ),
                 ),
                 None => self.report(
                     Status::NotFound,
@@ -341,6 +354,56 @@ impl Resolver<'_> {
             .try_reserve(1)
             .map_err(|_| Error::no_memory("imported globals"))?;
         self.globals.push(value);
+        Ok(())
+    }
+}
+
+impl Resolver<'_> {
+    fn tag(&mut self, import: &Import) -> Result<()> {
+        let image = self.image;
+        let tag = image.tags().get(import.index as usize);
+        let function_type =
+            tag.and_then(|tag| image.function_types().get(tag.function_type as usize));
+        let function_type = function_type.ok_or_else(|| {
+            error!(
+                Status::BadModule,
+                "damaged module: an imported tag without a type"
+            )
+        })?;
+        let wanted = signature::Display::new(image, &function_type);
+        let found = self
+            .linker
+            .lookup(image.bytes(import.module), image.bytes(import.name))?;
+        match found {
+            Some(Definition::Tag(tag))
+                if image
+                    .parameters(&function_type)
+                    .eq(tag.parameters().iter().copied()) =>
+            {
+                self.tags
+                    .try_reserve(1)
+                    .map_err(|_| Error::no_memory("imported tags"))?;
+                self.tags.push(tag.clone());
+            }
+            Some(Definition::Tag(tag)) => self.report(
+                Status::TypeMismatch,
+                import,
+                format_args!(
+                    "is a tag {wanted}, the host defines {}",
+                    signature::Parameters(tag.parameters())
+                ),
+            ),
+            Some(definition) => self.report(
+                Status::TypeMismatch,
+                import,
+                format_args!("is a tag {wanted}, the host defines {}", definition.kind()),
+            ),
+            None => self.report(
+                Status::NotFound,
+                import,
+                format_args!("is a tag {wanted} that the host does not define"),
+            ),
+        }
         Ok(())
     }
 }

@@ -49,6 +49,15 @@ pub fn write_type(
     write_list(out, results)
 }
 
+/// The parameters of a tag, for messages.
+pub struct Parameters<'a>(pub &'a [ValueType]);
+
+impl fmt::Display for Parameters<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_type(out, self.0.iter().copied(), std::iter::empty())
+    }
+}
+
 fn write_list(out: &mut fmt::Formatter<'_>, types: impl Iterator<Item = ValueType>) -> fmt::Result {
     out.write_str("(")?;
     for (index, value_type) in types.enumerate() {
@@ -80,7 +89,8 @@ pub fn unpack(types: u64) -> Result<Packed> {
     let digit = |place: usize| (types >> (4 * place)) as u8 & 15;
     let value_type = |digit: u8| match ValueType::from_number(digit) {
         None if digit != 0 => Err(bad()),
-        Some(ValueType::V128) => Err(bad()),
+        // A reference to an exception is nothing that C code could do something with.
+        Some(ValueType::V128 | ValueType::Exnref) => Err(bad()),
         known => Ok(known),
     };
     let mut packed = Packed {

@@ -4,7 +4,8 @@ use crate::library::Failure;
 use crate::script::Script;
 use crate::verdict::{ANOTHER_INSTANCE, Made, Reason, Trouble};
 use lucet::capi::describe::{
-    LUCET_EXTERN_FUNCTION, LUCET_EXTERN_GLOBAL, LUCET_EXTERN_MUTABLE, lucet_extern,
+    LUCET_EXTERN_FUNCTION, LUCET_EXTERN_GLOBAL, LUCET_EXTERN_MUTABLE, LUCET_EXTERN_TAG,
+    lucet_extern,
 };
 use lucet::capi::instance::lucet_instance;
 use lucet::capi::module::{lucet_func, lucet_module};
@@ -141,7 +142,10 @@ impl Script<'_> {
             }
             let mutable =
                 import.kind == LUCET_EXTERN_GLOBAL && import.flags & LUCET_EXTERN_MUTABLE != 0;
-            let plain = matches!(import.kind, LUCET_EXTERN_FUNCTION | LUCET_EXTERN_GLOBAL);
+            let plain = matches!(
+                import.kind,
+                LUCET_EXTERN_FUNCTION | LUCET_EXTERN_GLOBAL | LUCET_EXTERN_TAG
+            );
             let of_spectest = from == "spectest" && (name == "table" || name == "memory");
             needs |= owner.is_some() || mutable || !plain || of_spectest;
         }

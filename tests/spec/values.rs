@@ -18,14 +18,19 @@ fn external(number: u32) -> u64 {
     u64::from(number) + 1
 }
 
-fn is_extern(heap: &HeapType<'_>) -> bool {
-    matches!(
-        heap,
+/// The type that a null reference is of.
+fn reference(heap: &HeapType<'_>) -> ValueType {
+    match heap {
         HeapType::Abstract {
             ty: AbstractHeapType::Extern | AbstractHeapType::NoExtern,
             ..
-        }
-    )
+        } => ValueType::Externref,
+        HeapType::Abstract {
+            ty: AbstractHeapType::Exn | AbstractHeapType::NoExn,
+            ..
+        } => ValueType::Exnref,
+        _ => ValueType::Funcref,
+    }
 }
 
 /// An argument of the suite.
@@ -42,8 +47,7 @@ pub fn argument(argument: &WastArg<'_>) -> Option<lucet_value> {
             ValueType::V128.number(),
             u128::from_le_bytes(vector.to_le_bytes()),
         ),
-        WastArgCore::RefNull(heap) if is_extern(heap) => value(ValueType::Externref, 0),
-        WastArgCore::RefNull(_) => value(ValueType::Funcref, 0),
+        WastArgCore::RefNull(heap) => value(reference(heap), 0),
         WastArgCore::RefExtern(number) => value(ValueType::Externref, external(*number)),
         _ => return None,
     })
@@ -69,13 +73,7 @@ fn matches_core(actual: &lucet_value, expected: &WastRetCore<'_>) -> bool {
         WastRetCore::Either(expected) => expected
             .iter()
             .any(|expected| matches_core(actual, expected)),
-        WastRetCore::RefNull(Some(heap)) => {
-            of(if is_extern(heap) {
-                ValueType::Externref
-            } else {
-                ValueType::Funcref
-            }) && bits == 0
-        }
+        WastRetCore::RefNull(Some(heap)) => of(reference(heap)) && bits == 0,
         WastRetCore::RefNull(None) => bits == 0,
         WastRetCore::RefExtern(Some(number)) => {
             of(ValueType::Externref) && bits == external(*number)

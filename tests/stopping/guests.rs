@@ -1,6 +1,6 @@
 //! The guest of these tests, and its host functions.
 
-use crate::support::{Guest, i32, module, region, sentence};
+use crate::support::{Guest, i32, i64, module, region, sentence};
 use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_outcome, lucet_value};
 use lucet::counted::Counted;
 use lucet::error::Status;
@@ -21,6 +21,8 @@ pub const GUEST: &str = r#"(module
   (import "env" "pair" (func $pair (param i32) (result i32 i64)))
   (import "env" "callback" (func $callback (param i32) (result i32)))
   (import "env" "wait" (func $wait))
+  (import "env" "throws" (func $throws (param i32)))
+  (tag $thrown (export "thrown") (param i32 i64))
   (memory (export "memory") 1 4)
   (table (export "table") 2 funcref)
   (global (export "g") (mut i32) (i32.const 7))
@@ -72,7 +74,29 @@ pub const GUEST: &str = r#"(module
       (local.set $s (i32.add (i32.mul (local.get $s) (i32.const 31)) (call $word (local.get 0))))
       (local.set $s (i32.xor (local.get $s) (i32.trunc_sat_f64_s (call $double (f64.convert_i32_s (local.get 0))))))
       (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
-    (local.get $s)))"#;
+    (local.get $s))
+  ;; exceptions, thrown here and by the host, through a function that keeps values meanwhile
+  (func $raise (param i32) (result i32)
+    (if (i32.and (local.get 0) (i32.const 1)) (then (call $throws (local.get 0))))
+    (throw $thrown (local.get 0) (i64.const 11)))
+  (func $through (param i32) (result i32)
+    (local $x i32)
+    (local.set $x (call $word (local.get 0)))
+    (i32.add (call $raise (local.get $x)) (local.get $x)))
+  (func (export "throw") (param i32) (result i32)
+    (local $s i64) (local $e exnref)
+    (loop $l
+      (block $caught (result i32 i64)
+        (block $again (result i32 i64 exnref)
+          (try_table (catch_ref $thrown $again) (drop (call $through (local.get 0))))
+          (unreachable))
+        (local.set $e) (drop) (drop)
+        (try_table (catch $thrown $caught) (throw_ref (local.get $e)))
+        (unreachable))
+      (local.set $s (i64.add (i64.mul (local.get $s) (i64.const 31))))
+      (local.set $s (i64.add (i64.extend_i32_s) (local.get $s)))
+      (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i32.wrap_i64 (local.get $s))))"#;
 
 /// What the host functions do, and what they have seen. One for each guest: tests run at the same time.
 #[derive(Default)]
@@ -122,6 +146,11 @@ unsafe extern "C" fn word(call: *mut lucet_call, argument: i32) -> i32 {
         return 0x5555_5555;
     }
     argument.wrapping_mul(3)
+}
+
+unsafe extern "C" fn throws(call: *mut lucet_call, argument: i32) {
+    let carried = [i32(argument), i64(7)];
+    assert_eq!(call::throw::throw_export(call, b"thrown", &carried), Ok(()));
 }
 
 unsafe extern "C" fn double(call: *mut lucet_call, argument: f64) -> f64 {
@@ -182,12 +211,13 @@ unsafe extern "C" fn callback(call: *mut lucet_call, what: i32) -> i32 {
 
 fn linker() -> Linker {
     let mut linker = Linker::new().expect("a linker");
-    let typed: [(&str, *const (), u64); 5] = [
+    let typed: [(&str, *const (), u64); 6] = [
         ("nothing", nothing as *const (), 0),
         ("word", word as *const (), 0x11),
         ("double", double as *const (), 0x44),
         ("callback", callback as *const (), 0x11),
         ("wait", wait as *const (), 0),
+        ("throws", throws as *const (), 0x10),
     ];
     for (name, function, types) in typed {
         let definition = Definition::Typed {

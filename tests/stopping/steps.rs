@@ -134,10 +134,11 @@ fn prepared() -> Setting {
 fn a_slice_may_end_at_every_instruction() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let guest = prepared();
-    let cases: [(&str, &[lucet_value]); 3] = [
+    let cases: [(&str, &[lucet_value]); 4] = [
         ("work", &[i32(130)]),
         ("talk", &[i32(40)]),
         ("pair", &[i32(3)]),
+        ("throw", &[i32(5)]),
     ];
     let mut places = 0;
     for (name, arguments) in cases {
@@ -173,19 +174,23 @@ fn a_slice_may_end_at_every_instruction() {
 fn a_kill_may_come_at_every_instruction() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let guest = prepared();
+    kill_at_every_step(&guest, "talk", 2, 11);
+    kill_at_every_step(&guest, "throw", 1, 61);
+}
+
+/// LUCET_SOAK: at every step; else at some, which takes a second or two.
+fn kill_at_every_step(guest: &Setting, name: &str, argument: i32, stride: usize) {
     let (mut ended, mut returned) = (0, 0);
-    // LUCET_SOAK: at each one; else at every eleventh, which takes a second or two.
-    let stride = if std::env::var_os("LUCET_SOAK").is_some() {
-        1
-    } else {
-        11
+    let stride = match std::env::var_os("LUCET_SOAK") {
+        Some(_) => 1,
+        None => stride,
     };
     for at in (0..).step_by(stride) {
         guest.reset();
-        aim(&guest);
+        aim(guest);
         AT.store(at, Ordering::Relaxed);
         step(2);
-        let outcome = instance::run(guest.handle, b"talk", &[i32(2)]);
+        let outcome = instance::run(guest.handle, name.as_bytes(), &[i32(argument)]);
         step(0);
         let outcome = outcome.expect("a run");
         if STEPS.load(Ordering::Relaxed) <= at {

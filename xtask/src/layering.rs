@@ -40,16 +40,33 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("running", &["control", "error", "mapping", "process"]),
     ("timing", &["control", "running"]),
     ("arguments", &["context"]),
+    ("exception", &["counted", "error"]),
     (
         "linker",
         &[
-            "abi", "checks", "context", "control", "counted", "error", "module",
+            "abi",
+            "checks",
+            "context",
+            "control",
+            "counted",
+            "error",
+            "exception",
+            "module",
         ],
     ),
     (
         "module",
         &[
-            "hot", "abi", "checks", "context", "control", "counted", "error", "linker", "mapping",
+            "exception",
+            "hot",
+            "abi",
+            "checks",
+            "context",
+            "control",
+            "counted",
+            "error",
+            "linker",
+            "mapping",
             "text",
         ],
     ),
@@ -91,6 +108,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "instance",
         &[
+            "exception",
             "running",
             "signal",
             "timing",
@@ -116,6 +134,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "call",
         &[
+            "exception",
             "timing",
             "abi",
             "arguments",

@@ -8,9 +8,11 @@ use super::names;
 use super::segments;
 use super::text::Text;
 use crate::Compiled;
+use crate::code::Code;
 use crate::module::{Constant, MemoryPlace, Module};
 use lucet_format::PAGE_SIZE;
 use lucet_format::contract::{GUARD, MemoryContract, RESERVATION};
+use lucet_format::image::exceptions::{CallSite, Handler, Tag};
 use lucet_format::image::records::{self, CodeKind, ExternKind, InitialKind, Span};
 use lucet_format::image::writer::{ImageLayout, ImageWriter};
 use lucet_format::image::{NONE, Section};
@@ -48,6 +50,7 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
         strings: HashMap::new(),
         module,
         text,
+        handlers: 0,
     };
     let producer = assembler.string(PRODUCER);
     let types = assembler.function_types();
@@ -139,6 +142,8 @@ struct Assembler<'a> {
     strings: HashMap<String, Span>,
     module: &'a Module,
     text: &'a Text<'a>,
+    /// How many handlers there are so far.
+    handlers: u32,
 }
 
 struct Types {
@@ -216,6 +221,13 @@ impl Assembler<'_> {
                 operand: step.operand,
             };
             self.writer.push(Section::Expressions, &record);
+        }
+        for tag in &self.module.tags {
+            let record = Tag {
+                function_type: tag.function_type,
+                flags: limits_flags(tag.imported, None, false),
+            };
+            self.writer.push(Section::Tags, &record);
         }
         self.imports_and_exports();
         self.checked_imports();
@@ -402,6 +414,33 @@ impl Assembler<'_> {
                 };
                 self.writer.push(Section::SourceMap, &position);
             }
+            self.calls(start, piece);
+        }
+    }
+
+    /// The calls of a piece that have handlers. Lists that are equal are stored once.
+    fn calls(&mut self, start: u32, piece: &Code) {
+        let mut known: HashMap<&[(Option<u32>, u32)], u32> = HashMap::new();
+        for call in &piece.calls {
+            let first = *known.entry(&call.handlers).or_insert_with(|| {
+                let first = self.handlers;
+                for (tag, offset) in &call.handlers {
+                    let handler = Handler {
+                        function: piece.index,
+                        tag: tag.unwrap_or(NONE),
+                        code: start + offset,
+                    };
+                    self.handlers = self.writer.push(Section::Handlers, &handler) + 1;
+                }
+                first
+            });
+            let site = CallSite {
+                text: start + call.offset,
+                frame: call.frame,
+                first,
+                count: call.handlers.len() as u32,
+            };
+            self.writer.push(Section::CallSites, &site);
         }
     }
 }

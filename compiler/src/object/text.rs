@@ -145,6 +145,7 @@ mod tests {
             align: 16,
             relocations,
             traps: Vec::new(),
+            calls: Vec::new(),
             positions: Vec::new(),
             unwind: None,
             listing: None,

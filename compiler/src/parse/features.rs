@@ -23,15 +23,15 @@ pub const SUPPORTED: WasmFeatures = WasmFeatures::WASM1
     .union(WasmFeatures::THREADS)
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::MEMORY64)
-    .union(WasmFeatures::CUSTOM_PAGE_SIZES);
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES)
+    .union(WasmFeatures::EXCEPTIONS);
 
 /// Every proposal that a module may need and that we refuse, by the name its repository has. One that builds on others
 /// comes after them.
-const PROPOSALS: [(&str, WasmFeatures); 8] = [
+const PROPOSALS: [(&str, WasmFeatures); 7] = [
     ("compact-import-section", WasmFeatures::COMPACT_IMPORTS),
     ("memory-control", WasmFeatures::MEMORY_CONTROL),
     ("legacy exception-handling", WasmFeatures::LEGACY_EXCEPTIONS),
-    ("exception-handling", WasmFeatures::EXCEPTIONS),
     ("gc", WasmFeatures::GC),
     ("stack-switching", WasmFeatures::STACK_SWITCHING),
     (

@@ -7,7 +7,7 @@ use super::{features, layout, range, unchanging};
 use crate::error::{Error, Result};
 use crate::module::{
     Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory,
-    MemoryPlace, Module, Table,
+    MemoryPlace, Module, Table, Tag,
 };
 use lucet_format::WASM_PAGE_SIZE;
 use lucet_format::image::records::{ExternKind, SegmentMode};
@@ -15,8 +15,8 @@ use lucet_format::value::ValueType;
 use std::collections::{BTreeMap, HashMap};
 use wasmparser::types::{CoreTypeId, TypesRef};
 use wasmparser::{
-    Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FuncType, HeapType, Payload,
-    TableInit, TypeRef, ValType,
+    AbstractHeapType, Data, DataKind, Element, ElementItems, ElementKind, ExternalKind, FuncType,
+    HeapType, Payload, TableInit, TagType, TypeRef, ValType,
 };
 
 /// A module that is being collected.
@@ -85,6 +85,11 @@ impl ModuleBuilder {
                     let (offset, memory) = memory?;
                     result = result.and(features::unshared(&memory, offset));
                     self.memory(&memory, false);
+                }
+            }
+            Payload::TagSection(reader) => {
+                for tag in reader {
+                    result = result.and(self.tag(tag?, false));
                 }
             }
             Payload::GlobalSection(reader) => {
@@ -164,7 +169,11 @@ impl ModuleBuilder {
                 self.global(global, None)?;
                 (ExternKind::Global, self.module.globals.len())
             }
-            TypeRef::Tag(_) | TypeRef::FuncExact(_) => return Err(unexpected("import")),
+            TypeRef::Tag(tag) => {
+                self.tag(tag, true)?;
+                (ExternKind::Tag, self.module.tags.len())
+            }
+            TypeRef::FuncExact(_) => return Err(unexpected("import")),
         };
         let (module, name) = (import.module.to_owned(), import.name.to_owned());
         // What was just added is the last one.
@@ -235,13 +244,23 @@ impl ModuleBuilder {
         Ok(())
     }
 
+    fn tag(&mut self, tag: TagType, imported: bool) -> Result<()> {
+        let index = self.module.type_indices.get(tag.func_type_idx as usize);
+        self.module.tags.push(Tag {
+            function_type: *index.ok_or_else(|| unexpected("type"))?,
+            imported,
+        });
+        Ok(())
+    }
+
     fn export(&mut self, export: &wasmparser::Export<'_>) -> Result<()> {
         let kind = match export.kind {
             ExternalKind::Func => ExternKind::Function,
             ExternalKind::Table => ExternKind::Table,
             ExternalKind::Memory => ExternKind::Memory,
             ExternalKind::Global => ExternKind::Global,
-            ExternalKind::Tag | ExternalKind::FuncExact => return Err(unexpected("export")),
+            ExternalKind::Tag => ExternKind::Tag,
+            ExternalKind::FuncExact => return Err(unexpected("export")),
         };
         self.module.exports.push(Export {
             name: export.name.to_owned(),
@@ -388,6 +407,10 @@ pub(crate) fn value_type(kind: ValType) -> Result<ValueType> {
             // All types that can be declared are those of functions.
             HeapType::FUNC | HeapType::Concrete(_) => ValueType::Funcref,
             HeapType::EXTERN => ValueType::Externref,
+            HeapType::Abstract {
+                shared: false,
+                ty: AbstractHeapType::Exn,
+            } => ValueType::Exnref,
             _ => return Err(unexpected("reference type")),
         },
     })

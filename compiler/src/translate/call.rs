@@ -18,6 +18,7 @@ use lucet_format::image::NONE;
 use lucet_format::image::records::Funcref;
 use lucet_format::runtime::RESULT_STRIDE;
 use lucet_format::trap::TrapCode;
+use lucet_format::value::ValueType;
 use wasmparser::Operator;
 
 /// Log2 of the alignment of result cells.
@@ -73,15 +74,16 @@ impl<'a> Translator<'a> {
 
     fn call(&mut self, function: u32) -> Result<()> {
         let function_type = self.type_of_function(function)?;
-        let imported = function < self.module.imported_functions;
-        if let Some(checked) = self.module.checked_imports.get(&function) {
+        // A stub has not the convention that a call with handlers needs; a wrapper has.
+        let stub = function < self.module.imported_functions && self.clauses.is_empty();
+        if stub && let Some(checked) = self.module.checked_imports.get(&function) {
             let arguments = self.pop_many(function_type.parameters.len())?;
             let values =
                 self.call_checking_arguments(function, function_type, checked, &arguments)?;
             self.stack.extend(values);
             return Ok(());
         }
-        let (callee, results) = if imported {
+        let (callee, results) = if stub {
             let signature = || abi::import_signature(function_type);
             (
                 self.callee(Target::ImportStub(function), signature),
@@ -104,7 +106,10 @@ impl<'a> Translator<'a> {
     /// makes no difference: it calls nothing back into the frame's place.
     fn return_call(&mut self, function: u32) -> Result<()> {
         if function < self.module.imported_functions {
+            // This function's handlers are not those of what replaces it.
+            let clauses = std::mem::take(&mut self.clauses);
             self.call(function)?;
+            self.clauses = clauses;
             let results = self.pop_many(self.function_type.results.len())?;
             return self.return_values(&results);
         }
@@ -280,26 +285,32 @@ impl<'a> Translator<'a> {
         };
         all.extend(cells);
         all.extend_from_slice(arguments);
-        let call = match callee {
-            Callee::Direct(function) => self.ins().call(*function, &all),
-            Callee::Indirect(signature, code) => self.ins().call_indirect(*signature, *code, &all),
-        };
-        let Some(cells) = cells else {
-            return Ok(self.builder.inst_results(call).to_vec());
-        };
+        let returned = self.call_in_clauses(callee, &all);
+        Ok(match cells {
+            Some(cells) => self.load_cells(cells, &function_type.results),
+            None => returned,
+        })
+    }
+
+    /// The values of cells.
+    pub(super) fn load_cells(&mut self, cells: Value, types: &[ValueType]) -> Vec<Value> {
         let flags = self.flags.stack;
-        let mut values = Vec::new();
-        for (index, value_type) in function_type.results.iter().enumerate() {
-            values.push(
-                self.ins()
-                    .load(clif_type(*value_type), flags, cells, cell_offset(index)),
-            );
+        let load = |(index, kind): (usize, &ValueType)| {
+            self.ins()
+                .load(clif_type(*kind), flags, cells, cell_offset(index))
+        };
+        types.iter().enumerate().map(load).collect()
+    }
+
+    pub(super) fn store_cells(&mut self, cells: Value, values: &[Value]) {
+        let flags = self.flags.stack;
+        for (index, value) in values.iter().enumerate() {
+            self.ins().store(flags, *value, cells, cell_offset(index));
         }
-        Ok(values)
     }
 
     /// Cells for so many results. Every call of the function uses the same ones: they are read right after.
-    fn result_cells(&mut self, count: usize) -> Value {
+    pub(super) fn result_cells(&mut self, count: usize) -> Value {
         let bytes = count as u32 * RESULT_STRIDE;
         let slot = match self.result_cells {
             Some(slot) => slot,
@@ -323,10 +334,7 @@ impl<'a> Translator<'a> {
                 self.ins().return_(values);
             }
             Some(pointer) => {
-                let flags = self.flags.stack;
-                for (index, value) in values.iter().enumerate() {
-                    self.ins().store(flags, *value, pointer, cell_offset(index));
-                }
+                self.store_cells(pointer, values);
                 self.ins().return_(&[]);
             }
         }

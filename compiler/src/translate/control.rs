@@ -13,7 +13,7 @@ use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Value};
 use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
 use std::collections::BTreeMap;
-use wasmparser::{BlockType, BrTable, Operator};
+use wasmparser::{BlockType, BrTable, Operator, TryTable};
 
 /// The most targets of one `br_table`.
 const MAX_BRANCH_TARGETS: u64 = 65_520;
@@ -32,6 +32,10 @@ pub(super) struct Frame {
 
 enum FrameKind {
     Block,
+    /// How many clauses were open before it.
+    Try {
+        clauses: usize,
+    },
     /// Branches go back to the header.
     Loop {
         header: Block,
@@ -64,6 +68,7 @@ impl Translator<'_> {
         match operator {
             Operator::Block { blockty } => self.block(*blockty)?,
             Operator::Loop { blockty } => self.loop_(*blockty)?,
+            Operator::TryTable { try_table } => self.try_table(try_table)?,
             Operator::If { blockty } => self.if_(*blockty)?,
             Operator::Else => self.else_()?,
             Operator::End => self.end()?,
@@ -85,9 +90,10 @@ impl Translator<'_> {
     /// Follows the nesting of code that cannot be reached.
     pub(super) fn unreachable_operator(&mut self, operator: &Operator<'_>) -> Result<()> {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
-                self.unreachable_depth += 1
-            }
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. } => self.unreachable_depth += 1,
             Operator::Else if self.unreachable_depth == 0 => self.else_()?,
             Operator::End if self.unreachable_depth == 0 => self.end()?,
             Operator::End => self.unreachable_depth -= 1,
@@ -100,6 +106,14 @@ impl Translator<'_> {
         let (parameters, results) = self.block_types(block_type)?;
         let exit = self.block_with(&results);
         self.open(FrameKind::Block, exit, parameters.len(), results.len())
+    }
+
+    fn try_table(&mut self, table: &TryTable) -> Result<()> {
+        let (parameters, results) = self.block_types(table.ty)?;
+        let exit = self.block_with(&results);
+        let clauses = self.open_clauses(table)?;
+        let kind = FrameKind::Try { clauses };
+        self.open(kind, exit, parameters.len(), results.len())
     }
 
     fn loop_(&mut self, block_type: BlockType) -> Result<()> {
@@ -175,8 +189,10 @@ impl Translator<'_> {
         let frame = self.frames.pop().ok_or_else(|| missing("frame"))?;
         self.checks.close();
         let mut exit_used = frame.exit_used;
+        self.stack.truncate(frame.height);
         match frame.kind {
             FrameKind::Block => {}
+            FrameKind::Try { clauses } => self.close_clauses(clauses)?,
             FrameKind::Loop { header, .. } => self.builder.seal_block(header),
             FrameKind::If { other, parameters } => {
                 // No `else`: the other side hands its parameters on.
@@ -184,9 +200,9 @@ impl Translator<'_> {
                 let arguments = self.arguments(frame.results)?;
                 self.ins().jump(frame.exit, &arguments);
                 exit_used = true;
+                self.stack.truncate(frame.height);
             }
         }
-        self.stack.truncate(frame.height);
         self.reachable = exit_used;
         if exit_used {
             self.builder.switch_to_block(frame.exit);
@@ -202,7 +218,13 @@ impl Translator<'_> {
     }
 
     fn branch(&mut self, depth: u32) -> Result<()> {
-        let (target, count) = self.target(depth)?;
+        let position = self.position_of(depth)?;
+        self.branch_to(position)
+    }
+
+    /// Branches to the label of the frame with this number.
+    pub(super) fn branch_to(&mut self, position: usize) -> Result<()> {
+        let (target, count) = self.target_of(position)?;
         let arguments = self.arguments(count)?;
         self.ins().jump(target, &arguments);
         self.reachable = false;
@@ -296,11 +318,17 @@ impl Translator<'_> {
 
     /// Where a branch to the block at this depth goes, and how many values it takes along.
     fn target(&mut self, depth: u32) -> Result<(Block, usize)> {
-        let position = self
-            .frames
-            .len()
-            .checked_sub(depth as usize + 1)
-            .ok_or_else(|| missing("label"))?;
+        let position = self.position_of(depth)?;
+        self.target_of(position)
+    }
+
+    /// The number of the frame at this depth.
+    fn position_of(&self, depth: u32) -> Result<usize> {
+        let position = self.frames.len().checked_sub(depth as usize + 1);
+        position.ok_or_else(|| missing("label"))
+    }
+
+    fn target_of(&mut self, position: usize) -> Result<(Block, usize)> {
         let frame = self
             .frames
             .get_mut(position)

@@ -3,6 +3,7 @@
 
 use super::checks::Checks;
 use super::control::Frame;
+use super::exceptions::Clause;
 use super::variable::below;
 use crate::abi::{self, Results, clif_type};
 use crate::code::Target;
@@ -56,6 +57,8 @@ pub(super) struct Translator<'a> {
     pub(super) stack: Vec<Value>,
     pub(super) frames: Vec<Frame>,
     pub(super) checks: Checks,
+    /// The clauses of the `try_table`s around the current operator, innermost last.
+    pub(super) clauses: Vec<Clause>,
     /// Whether code is being generated. Operators that cannot be reached are skipped.
     pub(super) reachable: bool,
     /// Blocks opened since code became unreachable.
@@ -201,6 +204,7 @@ impl<'a> Translator<'a> {
             stack: Vec::new(),
             frames: Vec::new(),
             checks: Checks::default(),
+            clauses: Vec::new(),
             reachable: true,
             unreachable_depth: 0,
             hints: None,

@@ -5,6 +5,7 @@
 //!
 //! * [`operators`]: the loop over a body, and which family an operator belongs to;
 //! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning; [`arguments`]: calls of imports with checks;
+//!   [`exceptions`];
 //! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`atomic`], [`bulk`], [`table`], [`variable`]: on state;
 //! * [`function`]: what all of them share; [`checks`]: which accesses have been compared with the length of their memory.
 //!
@@ -24,6 +25,7 @@ mod call;
 mod checks;
 mod control;
 mod convert;
+mod exceptions;
 mod function;
 mod glue;
 mod memory;

@@ -80,6 +80,7 @@ impl Translator<'_> {
             || self.conversion(operator)?
             || self.vector(operator)?
             || self.call_operator(operator)?
+            || self.exception(operator)?
             || self.bulk(operator)?
             || self.atomic(operator)?
             || self.table(operator)?

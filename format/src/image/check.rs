@@ -3,7 +3,7 @@
 use super::records::{
     self, CodeKind, ExternKind, Initial, InitialKind, Operation, SegmentMode, Span,
 };
-use super::{Image, ImageError, Integrity, NONE, Section};
+use super::{Image, ImageError, Integrity, NONE, Section, exceptions};
 use crate::contract::MemoryContract;
 use crate::trap::TrapCode;
 use crate::value::ValueType;
@@ -70,6 +70,7 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
     checker.initial_runs()?;
     checker.code_ranges()?;
     checker.funcrefs()?;
+    exceptions::check(image)?;
     if integrity == Integrity::Trust {
         // The two longest lists. Searching one that is out of order finds nothing, and does no harm.
         return Ok(());
@@ -280,6 +281,7 @@ impl Checker<'_> {
             Some(ExternKind::Function) => self.image.functions().len(),
             Some(ExternKind::Table) => self.image.tables().len(),
             Some(ExternKind::Memory) => self.image.memories().len(),
+            Some(ExternKind::Tag) => self.image.tags().len(),
             _ => self.image.globals().len(),
         })
     }

@@ -7,6 +7,7 @@
 mod check;
 pub mod elf;
 pub mod error;
+pub mod exceptions;
 pub mod reader;
 pub mod records;
 pub mod writer;
@@ -76,11 +77,17 @@ pub enum Section {
     CheckedImports = 19,
     /// [`records::Check`]: what it checks.
     Checks = 20,
+    /// [`exceptions::Tag`], imported ones first.
+    Tags = 21,
+    /// [`exceptions::CallSite`], ascending.
+    CallSites = 22,
+    /// [`exceptions::Handler`], grouped by function.
+    Handlers = 23,
 }
 
 impl Section {
     /// Sections in an image.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 24;
 
     /// Every section in order.
     pub const ALL: [Section; Section::COUNT] = [
@@ -105,6 +112,9 @@ impl Section {
         Section::Expressions,
         Section::CheckedImports,
         Section::Checks,
+        Section::Tags,
+        Section::CallSites,
+        Section::Handlers,
     ];
 
     /// The name in error messages.
@@ -131,6 +141,9 @@ impl Section {
             Section::Expressions => "expressions",
             Section::CheckedImports => "checked imports",
             Section::Checks => "checks",
+            Section::Tags => "tags",
+            Section::CallSites => "calls with handlers",
+            Section::Handlers => "handlers",
         }
     }
 }

@@ -2,7 +2,7 @@
 //! returns can be walked without another check, and still every access goes through a slice.
 
 use super::records::{self, Span, record_bytes};
-use super::{ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, check, elf};
+use super::{ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, check, elf, exceptions};
 use crate::bytes::{Record, Records};
 use crate::trap::TrapCode;
 use crate::value::ValueType;
@@ -193,7 +193,11 @@ fn read_sections(
 /// Trap sites, positions and items follow the size of the code, not the number of entities.
 fn section_limit(section: Section) -> usize {
     match section {
-        Section::TrapOffsets | Section::SourceMap | Section::ElementItems => usize::MAX,
+        Section::TrapOffsets
+        | Section::SourceMap
+        | Section::ElementItems
+        | Section::CallSites
+        | Section::Handlers => usize::MAX,
         Section::CodeRanges => 4 * MAX_ENTRIES as usize,
         _ => 2 * MAX_ENTRIES as usize,
     }
@@ -272,6 +276,12 @@ impl<'a> Image<'a> {
         checked_imports: CheckedImports of records::CheckedImport;
         /// What it checks.
         checks: Checks of records::Check;
+        /// The tags.
+        tags: Tags of exceptions::Tag;
+        /// Calls that have handlers, ascending.
+        call_sites: CallSites of exceptions::CallSite;
+        /// Handlers of exceptions.
+        handlers: Handlers of exceptions::Handler;
         /// Text offsets of instructions that may trap.
         trap_offsets: TrapOffsets of u32;
     }

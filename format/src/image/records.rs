@@ -1,6 +1,6 @@
 //! The records of an image. Every field is little-endian, without padding, in the order given here.
 
-use super::Section;
+use super::{Section, exceptions};
 use crate::contract::MemoryContract;
 use crate::record;
 
@@ -81,6 +81,8 @@ pub enum ExternKind {
     Memory = 2,
     /// A global.
     Global = 3,
+    /// A tag of exceptions.
+    Tag = 4,
 }
 
 impl ExternKind {
@@ -91,6 +93,7 @@ impl ExternKind {
             1 => ExternKind::Table,
             2 => ExternKind::Memory,
             3 => ExternKind::Global,
+            4 => ExternKind::Tag,
             _ => return None,
         })
     }
@@ -102,6 +105,7 @@ impl ExternKind {
             ExternKind::Table => "table",
             ExternKind::Memory => "memory",
             ExternKind::Global => "global",
+            ExternKind::Tag => "tag",
         }
     }
 }
@@ -288,7 +292,7 @@ pub const FLAG_INDEX_64: u32 = 8;
 record! {
     /// A table.
     pub struct Table {
-        /// A value type number: funcref or externref.
+        /// A value type number: of a reference.
         pub element_type: u32,
         /// [`FLAG_IMPORTED`], [`FLAG_HAS_MAXIMUM`]; [`FLAG_MUTABLE`] when code or host may change it.
         pub flags: u32,
@@ -553,5 +557,8 @@ pub(crate) fn record_bytes(section: Section) -> usize {
         Section::Expressions => ExpressionStep::SIZE,
         Section::CheckedImports => CheckedImport::SIZE,
         Section::Checks => Check::SIZE,
+        Section::Tags => exceptions::Tag::SIZE,
+        Section::CallSites => exceptions::CallSite::SIZE,
+        Section::Handlers => exceptions::Handler::SIZE,
     }
 }

@@ -66,7 +66,7 @@ static int32_t act(lucet_call *call, int32_t number) {
     break;
   case BAD_TRAP:
     STATUS(LUCET_BAD_ARGUMENT, lucet_call_trap(call, 0));
-    STATUS(LUCET_BAD_ARGUMENT, lucet_call_trap(call, 17));
+    STATUS(LUCET_BAD_ARGUMENT, lucet_call_trap(call, 99));
     break;
   case MEMORY:
     use_memory(guest);

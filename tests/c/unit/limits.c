@@ -52,7 +52,7 @@ static void refusals(lucet_region *region, lucet_module *module) {
   bad.struct_size = 8;
   STATUS(LUCET_BAD_STRUCT, lucet_instance_new(region, module, NULL, &bad, &guest));
   bad = lucet_limits_default();
-  bad.reserved[3] = 1;
+  bad.reserved[2] = 1;
   STATUS(LUCET_BAD_STRUCT, lucet_instance_new(region, module, NULL, &bad, &guest));
   bad = lucet_limits_default();
   bad.nested_ns = 1;
