@@ -7,16 +7,17 @@
 
 use crate::memory::kernel_writes;
 use crate::random::Random;
-use crate::support::{create, i32, i64, module, region, sentence};
+use crate::support::{create, i32, i64, region, sentence};
 use lucet::abi::{
     LUCET_PREEMPTED, LUCET_RETURNED, LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome, lucet_value,
 };
 use lucet::counted::Counted;
 use lucet::instance::{self, Handle, Limits, global, memory, table};
 use lucet::linker::Linker;
-use lucet::module::Module;
+use lucet::module::{Module, load};
 use lucet::region::{Region, RegionConfig};
 use lucet::timing::{Allowance, now};
+use lucetc::options::{MemoryMode, Options};
 use std::fmt::Write;
 
 const PAGE: usize = 65536;
@@ -41,7 +42,7 @@ fn data(random: &mut Random) -> String {
         .collect()
 }
 
-fn shape(random: &mut Random, linker: &Linker) -> Shape {
+fn shape(random: &mut Random, linker: &Linker, mode: MemoryMode) -> Shape {
     let pages = random.below(6);
     let most_pages = pages + 1 + random.below(6);
     let elements = random.below(20) as u64;
@@ -121,13 +122,23 @@ fn shape(random: &mut Random, linker: &Linker) -> Shape {
     )
     .expect("text");
     Shape {
-        module: module(&text, linker),
+        module: compiled(&text, linker, mode),
         memory,
         most_pages,
         globals,
         elements,
         has_passive,
     }
+}
+
+fn compiled(text: &str, linker: &Linker, memory: MemoryMode) -> Counted<Module> {
+    let options = Options {
+        memory,
+        ..Options::default()
+    };
+    let file = lucetc::compile_module(text.as_bytes(), &options).expect("the guest compiles");
+    let code = load::bytes(&file).unwrap_or_else(|_| panic!("{}", sentence()));
+    Module::link(&code, linker, &mut |_| {}).unwrap_or_else(|_| panic!("{}", sentence()))
 }
 
 fn object(tag: u64) -> lucet_value {
@@ -328,7 +339,12 @@ fn cycles() -> u64 {
 fn tenants(seed: u64, config: RegionConfig, count: u64) {
     let linker = Linker::new().expect("a linker");
     let mut random = Random(seed);
-    let shapes: Vec<Shape> = (0..12).map(|_| shape(&mut random, &linker)).collect();
+    let mode = if config.compact {
+        MemoryMode::Bounds
+    } else {
+        MemoryMode::Guarded
+    };
+    let shapes: Vec<Shape> = (0..12).map(|_| shape(&mut random, &linker, mode)).collect();
     let region = region(&config);
     for tag in 1..=count {
         let which = random.below(shapes.len());
@@ -390,12 +406,27 @@ fn and_the_library_sees_none() {
     tenants(5, config, cycles() / 2);
 }
 
+/// Slots without guards, next to each other.
+#[test]
+fn nor_in_compact_regions() {
+    for (seed, verify, count) in [(7, false, cycles()), (8, true, cycles() / 4)] {
+        let config = RegionConfig {
+            compact: true,
+            verify,
+            memory_bytes: 12 * PAGE as u64,
+            ..few(1 << 20)
+        };
+        tenants(seed, config, count);
+    }
+}
+
 /// Several threads at once, with the same slots.
 #[test]
 fn nor_with_threads_at_the_same_time() {
     let linker = Linker::new().expect("a linker");
     let mut random = Random(6);
-    let shapes: Vec<Shape> = (0..4).map(|_| shape(&mut random, &linker)).collect();
+    let mode = MemoryMode::Guarded;
+    let shapes: Vec<Shape> = (0..4).map(|_| shape(&mut random, &linker, mode)).collect();
     let region = region(&RegionConfig {
         instances: 4,
         ..few(1 << 20)

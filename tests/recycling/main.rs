@@ -10,6 +10,7 @@ mod support;
 #[path = "../support/syscalls.rs"]
 mod syscalls;
 
+mod advisories;
 mod canaries;
 mod conditions;
 mod memory;
