@@ -108,6 +108,7 @@ headers() {
   done
 }
 package() {
+  put 644 testing/testing.c share/lucet/testing.c
   rendered=$(mktemp)
   trap 'rm -f "$rendered"' EXIT
   put 644 cmake/LucetConfig.cmake "$libdir/cmake/Lucet/LucetConfig.cmake"

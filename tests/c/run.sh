@@ -166,6 +166,7 @@ step "headers" "$here/headers/matrix.sh" "$include" "$build"
 step "wrong uses do not compile" "$here/compile_fail/run.sh" "$include" "$build"
 step "guests" guests
 step "bindings" "$here/bindings/run.sh" "$build"
+step "testing without a guest" "$here/testing/run.sh" "$build"
 step "every function" every_function_is_tested
 step "every status" every_status_is_tested
 
