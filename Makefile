@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo nginx-demo nginx-test bench bench-readme fuzz soak package-check clean
+.PHONY: help build install check test spec demo nginx-demo nginx-test nginx-bench bench bench-readme fuzz soak package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -54,6 +54,12 @@ nginx-test: ## the tests of the nginx module; ONLY="words" runs those whose name
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" examples/nginx/test.sh "$(CURDIR)/build/nginx" $(ONLY)
+
+nginx-bench: ## guests in nginx against C, Lua, njs and wasmtime; writes bench/out/nginx.txt; OPTIONS="--only hello"
+	@scripts/setup.sh rust cc cmake nginx nginx-peers
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" bench/nginx/run.sh $(OPTIONS)
 
 bench: ## against wasmtime and wasm2c; writes bench/out/report.json, a table and plots
 	@scripts/setup.sh rust cc

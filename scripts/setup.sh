@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh WHAT...: makes sure that the tools of a make target are there.
 #
-#   WHAT is one of: cc c++ cmake pkg-config guests binutils nginx rust rustfmt clippy
+#   WHAT is one of: cc c++ cmake pkg-config guests binutils nginx nginx-peers rust rustfmt clippy
 #
 # With everything in place it does nothing, quickly and without the network. Otherwise it installs what is missing: Debian
 # packages when it runs as root, rustup components when there is rustup. When it cannot, it prints the command to run and
@@ -36,6 +36,13 @@ nginx_tools() {
   have python3 || want python3
 }
 
+# What bench/nginx measures with, and what it compares with.
+nginx_peers() {
+  have wrk || want wrk
+  [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || want libnginx-mod-http-lua
+  [ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || want libnginx-mod-http-js
+}
+
 # The linker of Rust programs is cc as well.
 rust() {
   have cc || want gcc libc6-dev
@@ -55,6 +62,7 @@ for what in "$@"; do
   binutils) { have readelf && have nm; } || want binutils ;;
   guests) guest_tools ;;
   nginx) nginx_tools ;;
+  nginx-peers) nginx_peers ;;
   rust) rust ;;
   rustfmt) cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt) ;;
   clippy) cargo clippy --version >/dev/null 2>&1 || components+=(clippy) ;;

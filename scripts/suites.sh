@@ -133,6 +133,7 @@ everything() {
   suite summary c-server examples/c-server/test.sh "$top/build/c-server"
   suite one demo examples/c-server/demo.sh "$top/build/c-server"
   suite one guests examples/http/guests/check-prebuilt.sh
+  suite one bindings examples/http/check-bindings.sh
   suite summary nginx examples/nginx/test.sh "$top/build/nginx"
   suite one nginx-demo examples/nginx/demo.sh "$top/build/nginx"
 }

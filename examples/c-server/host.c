@@ -10,6 +10,7 @@
 #include "headers.h"
 #include "log.h"
 #include "lucet_http_errors.h"
+#include "lucet_http_host.h"
 #include "rules.h"
 #include "wasi.h"
 
@@ -19,21 +20,22 @@ static struct exchange *exchange_of(lucet_call *call) { return lucet_call_instan
 
 /* ---- the request ---- */
 
-static int32_t req_method(lucet_call *call, lucet_bytes_out out) {
+int32_t lucet_http_req_method(lucet_call *call, lucet_bytes_out out) {
   return host_fill(out, exchange_of(call)->request->method);
 }
 
-static int32_t req_uri(lucet_call *call, lucet_bytes_out out) {
+int32_t lucet_http_req_uri(lucet_call *call, lucet_bytes_out out) {
   return host_fill(out, exchange_of(call)->request->target);
 }
 
-static int32_t req_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_req_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
   const struct http_header *header =
       http_find(&exchange_of(call)->request->headers, (const char *)name.data, name.size);
   return header ? host_fill(out, header->value) : LUCET_HTTP_NOT_FOUND;
 }
 
-static int64_t req_header_at(lucet_call *call, uint32_t index, lucet_bytes_out name, lucet_bytes_out value) {
+int64_t lucet_http_req_header_at(lucet_call *call, uint32_t index, lucet_bytes_out name,
+                                 lucet_bytes_out value) {
   const struct http_headers *headers = &exchange_of(call)->request->headers;
   if (index >= headers->count) return LUCET_HTTP_NOT_FOUND;
   int64_t length = host_fill(name, headers->all[index].name);
@@ -41,15 +43,15 @@ static int64_t req_header_at(lucet_call *call, uint32_t index, lucet_bytes_out n
 }
 
 /* The body has arrived before the guest begins, so these do not wait. */
-static int64_t req_body_len(lucet_call *call) { return (int64_t)exchange_of(call)->body.length; }
+int64_t lucet_http_req_body_len(lucet_call *call) { return (int64_t)exchange_of(call)->body.length; }
 
-static int32_t req_body_read(lucet_call *call, uint64_t offset, lucet_bytes_out out) {
+int32_t lucet_http_req_body_read(lucet_call *call, uint64_t offset, lucet_bytes_out out) {
   return host_copy(out, exchange_of(call)->body, offset);
 }
 
 /* ---- the response ---- */
 
-static int32_t resp_status(lucet_call *call, int32_t status) {
+int32_t lucet_http_resp_status(lucet_call *call, int32_t status) {
   struct exchange *exchange = exchange_of(call);
   if (!rules_is_status(status)) return LUCET_HTTP_INVALID;
   if (exchange->committed) return LUCET_HTTP_TOO_LATE;
@@ -57,7 +59,7 @@ static int32_t resp_status(lucet_call *call, int32_t status) {
   return 0;
 }
 
-static int32_t resp_get_status(lucet_call *call) { return exchange_of(call)->status; }
+int32_t lucet_http_resp_get_status(lucet_call *call) { return exchange_of(call)->status; }
 
 static int32_t add_header(struct exchange *exchange, struct text name, struct text value, bool replace) {
   if (exchange->headers.length + name.length + value.length + 4 > RULES_MAX_HEADERS)
@@ -69,22 +71,22 @@ static int32_t add_header(struct exchange *exchange, struct text name, struct te
   return headers_add(&exchange->headers, name, value) ? 0 : LUCET_HTTP_TOO_LARGE;
 }
 
-static int32_t resp_header(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+int32_t lucet_http_resp_header(lucet_call *call, lucet_bytes name, lucet_bytes value) {
   return add_header(exchange_of(call), host_text(name), host_text(value), false);
 }
 
-static int32_t resp_header_set(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+int32_t lucet_http_resp_header_set(lucet_call *call, lucet_bytes name, lucet_bytes value) {
   return add_header(exchange_of(call), host_text(name), host_text(value), true);
 }
 
-static int32_t resp_header_remove(lucet_call *call, lucet_bytes name) {
+int32_t lucet_http_resp_header_remove(lucet_call *call, lucet_bytes name) {
   struct exchange *exchange = exchange_of(call);
   int32_t error = rules_check_header((const char *)name.data, name.size, "", 0);
   if (error) return error;
   return exchange->committed ? LUCET_HTTP_TOO_LATE : headers_remove(&exchange->headers, host_text(name));
 }
 
-static int32_t resp_get_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_resp_get_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
   struct text value = headers_find(&exchange_of(call)->headers, host_text(name));
   return value.data ? host_fill(out, value) : LUCET_HTTP_NOT_FOUND;
 }
@@ -95,12 +97,12 @@ bool host_write_body(struct exchange *exchange, const char *bytes, size_t length
          buffer_append(&exchange->out, bytes, length);
 }
 
-static int32_t resp_write(lucet_call *call, lucet_bytes bytes) {
+int32_t lucet_http_resp_write(lucet_call *call, lucet_bytes bytes) {
   return host_write_body(exchange_of(call), (const char *)bytes.data, bytes.size) ? 0 : LUCET_HTTP_TOO_LARGE;
 }
 
 /* This server collects responses. */
-static int32_t resp_flush(lucet_call *call) {
+int32_t lucet_http_resp_flush(lucet_call *call) {
   exchange_of(call)->committed = true;
   return 0;
 }
@@ -117,7 +119,7 @@ bool host_log(struct exchange *exchange, const char *level, const char *text, si
   return true;
 }
 
-static int32_t guest_log(lucet_call *call, int32_t level, lucet_bytes text) {
+int32_t lucet_http_log(lucet_call *call, int32_t level, lucet_bytes text) {
   static const char *const levels[] = {"error", "warning", "info"};
   if (level < 0 || level > 2) return LUCET_HTTP_INVALID;
   return host_log(exchange_of(call), levels[level], (const char *)text.data, text.size)
@@ -125,7 +127,7 @@ static int32_t guest_log(lucet_call *call, int32_t level, lucet_bytes text) {
              : LUCET_HTTP_TOO_LARGE;
 }
 
-static int64_t now_ms(lucet_call *call) {
+int64_t lucet_http_now_ms(lucet_call *call) {
   struct timespec now;
   (void)call;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -139,20 +141,20 @@ void host_random(char *out, size_t length) {
   }
 }
 
-static int32_t random_bytes(lucet_call *call, lucet_bytes_out out) {
+int32_t lucet_http_random(lucet_call *call, lucet_bytes_out out) {
   (void)call;
   if (out.size > RULES_MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
   host_random((char *)out.data, out.size);
   return 0;
 }
 
-static int32_t config(lucet_call *call, lucet_bytes_out out) {
+int32_t lucet_http_config(lucet_call *call, lucet_bytes_out out) {
   const char *text = exchange_of(call)->run.guest->route->config;
   return host_fill(out, (struct text){text, strlen(text)});
 }
 
 /* The client's address, and the route; others are not for guests to know. */
-static int32_t variable(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_variable_get(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
   const struct exchange *exchange = exchange_of(call);
   if (text_is(host_text(name), "remote_addr"))
     return host_fill(out, (struct text){exchange->peer, strcspn(exchange->peer, ":")});
@@ -161,58 +163,15 @@ static int32_t variable(lucet_call *call, lucet_bytes name, lucet_bytes_out out)
   return LUCET_HTTP_FORBIDDEN;
 }
 
-/* ---- demo: a host function that calls the guest back ---- */
-
-static int32_t call_back(lucet_call *call, int32_t function, int32_t argument) {
-  lucet_value callee, parameter = lucet_value_i32(argument);
-  lucet_outcome outcome;
-  if (lucet_instance_table_get(lucet_call_instance(call), "__indirect_function_table", (uint32_t)function,
-                               &callee) ||
-      callee.type != LUCET_FUNCREF) {
-    lucet_call_trap(call, LUCET_TRAP_HOST_ARGUMENT);
-    return 0;
-  }
-  /* A refusal (too deep, wrong type) or a trap inside ends the guest when this function returns. */
-  lucet_status status = lucet_call_funcref(call, callee.of.funcref, &parameter, 1, &outcome);
-  if (status == LUCET_OK && outcome.kind == LUCET_RETURNED && outcome.value_count == 1)
-    return outcome.values[0].of.i32;
-  if (outcome.kind == LUCET_NOT_RUN)
-    lucet_call_trap(call, status == LUCET_DEPTH ? LUCET_TRAP_DEPTH : LUCET_TRAP_HOST_ARGUMENT);
-  return 0;
+/* This server has no filters, so there is no piece of a body. */
+int32_t lucet_http_chunk_len(lucet_call *call) { return (void)call, LUCET_HTTP_NOT_FOUND; }
+int32_t lucet_http_chunk_is_last(lucet_call *call) { return (void)call, LUCET_HTTP_NOT_FOUND; }
+int32_t lucet_http_chunk_read(lucet_call *call, uint32_t offset, lucet_bytes_out out) {
+  return (void)call, (void)offset, (void)out, LUCET_HTTP_NOT_FOUND;
 }
 
-static const lucet_host_function http_functions[] = {
-    LUCET_HOST("req_method", req_method, int32_t, lucet_bytes_out),
-    LUCET_HOST("req_uri", req_uri, int32_t, lucet_bytes_out),
-    LUCET_HOST("req_header", req_header, int32_t, lucet_bytes, lucet_bytes_out),
-    LUCET_HOST("req_header_at", req_header_at, int64_t, uint32_t, lucet_bytes_out, lucet_bytes_out),
-    LUCET_HOST("req_body_len", req_body_len, int64_t),
-    LUCET_HOST("req_body_read", req_body_read, int32_t, uint64_t, lucet_bytes_out),
-    LUCET_HOST("resp_status", resp_status, int32_t, int32_t),
-    LUCET_HOST("resp_get_status", resp_get_status, int32_t),
-    LUCET_HOST("resp_header", resp_header, int32_t, lucet_bytes, lucet_bytes),
-    LUCET_HOST("resp_header_set", resp_header_set, int32_t, lucet_bytes, lucet_bytes),
-    LUCET_HOST("resp_header_remove", resp_header_remove, int32_t, lucet_bytes),
-    LUCET_HOST("resp_get_header", resp_get_header, int32_t, lucet_bytes, lucet_bytes_out),
-    LUCET_HOST("resp_write", resp_write, int32_t, lucet_bytes),
-    LUCET_HOST("resp_flush", resp_flush, int32_t),
-    LUCET_HOST("log", guest_log, int32_t, int32_t, lucet_bytes),
-    LUCET_HOST("now_ms", now_ms, int64_t),
-    LUCET_HOST("random", random_bytes, int32_t, lucet_bytes_out),
-    LUCET_HOST("config", config, int32_t, lucet_bytes_out),
-    LUCET_HOST("variable", variable, int32_t, lucet_bytes, lucet_bytes_out),
-};
-
-static const lucet_host_function demo_functions[] = {
-    LUCET_HOST("call_back", call_back, int32_t, int32_t, int32_t),
-};
-
 lucet_status host_define(lucet_linker *linker) {
-  lucet_status status = lucet_linker_define(linker, "lucet_http_v0", http_functions,
-                                            sizeof http_functions / sizeof http_functions[0], NULL);
-  if (!status)
-    status = lucet_linker_define(linker, "lucet_http_v0", host_wait_functions, host_wait_count, NULL);
-  if (!status) status = lucet_linker_define(linker, "demo", demo_functions, 1, NULL);
+  lucet_status status = http_define(linker, NULL);
   return status ? status : wasi_define(linker);
 }
 

@@ -1,4 +1,5 @@
-/* host.h: the functions that guests import: lucet_http_v0 (docs/guest-abi.md), the demo module of examples,
+/* host.h: the functions that guests import: lucet_http_v0 (docs/guest-abi.md), which
+ * lucet_http_host.h declares, made by lucetc of lucet_http.wit,
  * and WASI (wasi.h).
  *
  * Invariants of all of them: the ranges that a guest names are checked before a function is called, and a bad
@@ -19,10 +20,6 @@ struct exchange;
 lucet_status host_define(lucet_linker *linker);
 /* The log of the region: the library's own lines. */
 void host_region_log(void *data, int level, const char *text, size_t length);
-
-/* The functions that wait, of host_wait.c. */
-extern const lucet_host_function host_wait_functions[];
-extern const size_t host_wait_count;
 
 /* What the guest interfaces have in common. */
 bool host_write_body(struct exchange *exchange, const char *bytes,

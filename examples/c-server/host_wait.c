@@ -6,6 +6,7 @@
 #include "exchange.h"
 #include "fetch.h"
 #include "lucet_http_errors.h"
+#include "lucet_http_host.h"
 #include "memory.h"
 #include "rules.h"
 
@@ -15,12 +16,12 @@ static struct run *run_of(lucet_call *call) {
 
 static lucet_value answer_slept(struct run *run) { return (void)run, lucet_value_i32(0); }
 
-static int32_t guest_sleep(lucet_call *call, uint32_t milliseconds) {
+int32_t lucet_http_sleep(lucet_call *call, uint32_t milliseconds) {
   if (milliseconds > RULES_MAX_SLEEP_MS) return LUCET_HTTP_TOO_LARGE;
   return run_sleep(call, run_of(call), milliseconds, answer_slept) ? 0 : LUCET_HTTP_CANNOT_WAIT;
 }
 
-static int32_t begin(lucet_call *call, lucet_bytes target) {
+int32_t lucet_http_fetch(lucet_call *call, lucet_bytes target) {
   struct text text = host_text(target);
   if (!rules_is_target(text.data, text.length) || !rules_stays_inside(text.data, text.length))
     return LUCET_HTTP_INVALID;
@@ -73,21 +74,21 @@ static lucet_value answer_read(struct run *run) {
   return lucet_value_i32(host_copy(kept(run), body_of(run->wait.fetch), run->wait.offset));
 }
 
-static int32_t status(lucet_call *call, int32_t number) {
+int32_t lucet_http_fetch_status(lucet_call *call, int32_t number) {
   int32_t error;
   const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
   return waits(call, fetch, answer_status, &error) ? error : status_of(fetch);
 }
 
-static int64_t body_len(lucet_call *call, int32_t number) {
+int64_t lucet_http_fetch_body_len(lucet_call *call, int32_t number) {
   int32_t error;
   const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
   return waits(call, fetch, answer_length, &error) ? error : (int64_t)fetch->body.length;
 }
 
-static int32_t body_read(lucet_call *call, int32_t number, uint64_t offset, lucet_bytes_out out) {
+int32_t lucet_http_fetch_body_read(lucet_call *call, int32_t number, uint64_t offset, lucet_bytes_out out) {
   int32_t error;
   const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
@@ -111,7 +112,7 @@ static lucet_value answer_header(struct run *run) {
   return lucet_value_i32(fill_header(run->wait.fetch, host_text(name), kept(run)));
 }
 
-static int32_t header(lucet_call *call, int32_t number, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_fetch_header(lucet_call *call, int32_t number, lucet_bytes name, lucet_bytes_out out) {
   int32_t error;
   const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
@@ -121,18 +122,7 @@ static int32_t header(lucet_call *call, int32_t number, lucet_bytes name, lucet_
   return waits(call, fetch, answer_header, &error) ? error : fill_header(fetch, host_text(name), out);
 }
 
-static int32_t give_up(lucet_call *call, int32_t number) {
+int32_t lucet_http_fetch_close(lucet_call *call, int32_t number) {
   fetch_free(find(call, number));
   return 0;
 }
-
-const lucet_host_function host_wait_functions[] = {
-    LUCET_HOST("sleep", guest_sleep, int32_t, uint32_t),
-    LUCET_HOST("fetch", begin, int32_t, lucet_bytes),
-    LUCET_HOST("fetch_status", status, int32_t, int32_t),
-    LUCET_HOST("fetch_header", header, int32_t, int32_t, lucet_bytes, lucet_bytes_out),
-    LUCET_HOST("fetch_body_len", body_len, int64_t, int32_t),
-    LUCET_HOST("fetch_body_read", body_read, int32_t, int32_t, uint64_t, lucet_bytes_out),
-    LUCET_HOST("fetch_close", give_up, int32_t, int32_t),
-};
-const size_t host_wait_count = sizeof host_wait_functions / sizeof host_wait_functions[0];

@@ -27,22 +27,22 @@ extern "C" {
 
 /* Copies what fits of the method and answers its length. */
 __attribute__((import_module("lucet_http_v0"), import_name("req_method")))
-extern int32_t http_req_method(uint8_t *buf, size_t buf_count);
+extern int32_t http_req_method(void *buf, size_t buf_count);
 
 __attribute__((import_module("lucet_http_v0"), import_name("req_header")))
-extern int32_t http_req_header(const char *name, size_t name_count, uint8_t *buf, size_t buf_count);
+extern int32_t http_req_header(const char *name, size_t name_count, void *buf, size_t buf_count);
 
 __attribute__((import_module("lucet_http_v0"), import_name("req_header_at")))
-extern int64_t http_req_header_at(uint32_t index, uint8_t *nbuf, size_t nbuf_count, uint8_t *vbuf, size_t vbuf_count);
+extern int64_t http_req_header_at(uint32_t index, void *nbuf, size_t nbuf_count, void *vbuf, size_t vbuf_count);
 
 __attribute__((import_module("lucet_http_v0"), import_name("resp_write")))
-extern int32_t http_resp_write(const uint8_t *data, size_t data_count);
+extern int32_t http_resp_write(const void *data, size_t data_count);
 
 __attribute__((import_module("lucet_http_v0"), import_name("now_ms")))
 extern int64_t http_now_ms(void);
 
 __attribute__((import_module("lucet_http_v0"), import_name("random")))
-extern int32_t http_random_bytes(uint8_t *buf, size_t buf_count);
+extern int32_t http_random_bytes(void *buf, size_t buf_count);
 
 __attribute__((import_module("lucet_http_v0"), import_name("scale")))
 extern void http_scale(float *buf, size_t buf_count, float by);

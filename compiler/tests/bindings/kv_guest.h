@@ -69,10 +69,10 @@ static inline void store_cursor_drop(store_cursor store_cursor) {
 
 /* Copies what fits of a value and answers its length, or -1. */
 __attribute__((import_module("example:kv/store@0.1.0"), import_name("get")))
-extern int64_t store_get(const char *key, size_t key_count, uint8_t *value, size_t value_count);
+extern int64_t store_get(const char *key, size_t key_count, void *value, size_t value_count);
 
 __attribute__((import_module("example:kv/store@0.1.0"), import_name("set")))
-extern void store_set(const char *key, size_t key_count, const uint8_t *value, size_t value_count, store_durability how, store_rights may);
+extern void store_set(const char *key, size_t key_count, const void *value, size_t value_count, store_durability how, store_rights may);
 
 __attribute__((import_module("example:kv/store@0.1.0"), import_name("fetch")))
 extern void import_store_fetch(const char *key, size_t key_count, void *ret);

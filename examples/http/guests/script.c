@@ -201,7 +201,7 @@ static int response_step(struct text name, struct text value) {
     int32_t answer = lucet_http_resp_status((int32_t)number(first));
     if (answer != 0) report(name, answer);
   } else if (is(name, "header") || is(name, "set")) {
-    int32_t (*add)(const char *, size_t, const char *, size_t) =
+    int32_t (*add)(const void *, size_t, const void *, size_t) =
         is(name, "set") ? lucet_http_resp_header_set : lucet_http_resp_header;
     int32_t answer = add(first.data, first.length, value.data, value.length);
     if (answer != 0) report(name, answer);

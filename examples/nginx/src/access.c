@@ -4,6 +4,7 @@
 
 #include "content.h"
 #include "response.h"
+#include "wait.h"
 
 enum { GOES_ON = 0, NO_OPINION = 1, FIRST_STATUS = 300, LAST_STATUS = 599 };
 
@@ -52,7 +53,7 @@ ngx_int_t access_handler(ngx_http_request_t *r) {
     rc = run_start(run);
   } else if (run->state == RUN_DONE) {
     rc = NGX_OK;
-  } else if (run->state == RUN_WAITING && run_is_ready(run)) {
+  } else if (run->state == RUN_WAITING && wait_is_over(run)) {
     rc = run_go(run);
   } else {
     rc = NGX_AGAIN;

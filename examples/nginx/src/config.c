@@ -4,7 +4,7 @@
 
 #include "content.h"
 #include "counters.h"
-#include "host.h"
+#include "lucet_http_host.h"
 #include "status.h"
 #include "variables.h"
 
@@ -275,7 +275,7 @@ void *config_create_main(ngx_conf_t *cf) {
   if (ngx_array_init(&main->variables, cf->pool, 4, sizeof(struct set_variable *)) != NGX_OK) return NULL;
   cleanup->handler = release;
   cleanup->data = main;
-  if (host_linker(&main->linker) == LUCET_OK) return main;
+  if (lucet_linker_new(&main->linker) == LUCET_OK && http_define(main->linker, NULL) == LUCET_OK) return main;
   ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "lucet: %s", lucet_last_error());
   return NULL;
 }

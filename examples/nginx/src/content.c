@@ -3,6 +3,7 @@
 #include "content.h"
 
 #include "response.h"
+#include "wait.h"
 
 ngx_int_t content_fail(struct run *run, ngx_int_t status) {
   ngx_http_request_t *r = run->r;
@@ -33,7 +34,7 @@ static ngx_int_t finish(struct run *run) {
 
 void content_on_write(ngx_http_request_t *r) {
   struct run *run = run_of_request(r);
-  if (run && run->state == RUN_WAITING && run_is_ready(run) && run_go(run) != NGX_AGAIN) content_settle(run);
+  if (run && run->state == RUN_WAITING && wait_is_over(run) && run_go(run) != NGX_AGAIN) content_settle(run);
 }
 
 ngx_int_t content_handler(ngx_http_request_t *r) {

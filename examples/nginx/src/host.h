@@ -1,4 +1,5 @@
-/* host.h: the functions that guests import: lucet_http_v0 and lucet_http_filter_v0 (docs/guest-abi.md), and
+/* host.h: what the functions have in common that guests import: lucet_http_v0 and lucet_http_filter_v0
+ * (docs/guest-abi.md), which lucet_http_host.h declares, made by lucetc of lucet_http.wit, and
  * demo. The instance's data is its struct run.
  *
  * Invariants of all of them: the ranges that a guest names are checked by the library before a function is
@@ -9,18 +10,10 @@
 #define LUCET_NGINX_HOST_H
 
 #include "lucet_http_errors.h"
+#include "lucet_http_host.h"
 #include "memory.h"
 #include "rules.h"
 #include "run.h"
-
-/* A linker with everything. */
-lucet_status host_linker(lucet_linker **linker);
-
-/* The tables of host_request.c, host_response.c, host_other.c and host_fetch.c. */
-extern const lucet_host_function host_request_functions[], host_response_functions[], host_other_functions[],
-    host_fetch_functions[], host_filter_functions[];
-extern const size_t host_request_count, host_response_count, host_other_count, host_fetch_count,
-    host_filter_count;
 
 static inline struct run *run_of(lucet_call *call) { return lucet_call_instance_data(call); }
 static inline ngx_str_t text_of(lucet_bytes bytes) { return (ngx_str_t){bytes.size, (u_char *)bytes.data}; }

@@ -6,7 +6,7 @@
 #include "fetch.h"
 #include "response.h"
 
-static int32_t begin(lucet_call *call, lucet_bytes target) {
+int32_t lucet_http_fetch(lucet_call *call, lucet_bytes target) {
   struct run *run = run_of(call);
   const char *data = (const char *)target.data;
   if (!rules_is_target(data, target.size) || !rules_stays_inside(data, target.size))
@@ -41,7 +41,7 @@ static lucet_value answer_status(struct run *run) {
   return lucet_value_i32(status_of(fetch_find(run, run->wait.fetch)));
 }
 
-static int32_t status(lucet_call *call, int32_t number) {
+int32_t lucet_http_fetch_status(lucet_call *call, int32_t number) {
   int32_t error;
   const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
@@ -52,7 +52,7 @@ static lucet_value answer_length(struct run *run) {
   return lucet_value_i64((int64_t)fetch_find(run, run->wait.fetch)->length);
 }
 
-static int64_t body_len(lucet_call *call, int32_t number) {
+int64_t lucet_http_fetch_body_len(lucet_call *call, int32_t number) {
   int32_t error;
   const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
@@ -71,7 +71,7 @@ static lucet_value answer_read(struct run *run) {
   return lucet_value_i32(copy(fetch_find(run, run->wait.fetch), run->wait.offset, kept_range(run)));
 }
 
-static int32_t body_read(lucet_call *call, int32_t number, uint64_t offset, lucet_bytes_out out) {
+int32_t lucet_http_fetch_body_read(lucet_call *call, int32_t number, uint64_t offset, lucet_bytes_out out) {
   int32_t error;
   const struct fetch *fetch = find(call, number);
   if (!fetch) return 0;
@@ -94,7 +94,7 @@ static lucet_value answer_header(struct run *run) {
   return lucet_value_i32(fill_header(fetch_find(run, run->wait.fetch), name, kept_range(run)));
 }
 
-static int32_t header(lucet_call *call, int32_t number, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_fetch_header(lucet_call *call, int32_t number, lucet_bytes name, lucet_bytes_out out) {
   struct run *run = run_of(call);
   int32_t error;
   const struct fetch *fetch = find(call, number);
@@ -105,18 +105,8 @@ static int32_t header(lucet_call *call, int32_t number, lucet_bytes name, lucet_
   return waits(call, fetch, number, answer_header, &error) ? error : fill_header(fetch, name, out);
 }
 
-static int32_t give_up(lucet_call *call, int32_t number) {
+int32_t lucet_http_fetch_close(lucet_call *call, int32_t number) {
   struct fetch *fetch = find(call, number);
   if (fetch) fetch_close(fetch);
   return 0;
 }
-
-const lucet_host_function host_fetch_functions[] = {
-    LUCET_HOST("fetch", begin, int32_t, lucet_bytes),
-    LUCET_HOST("fetch_status", status, int32_t, int32_t),
-    LUCET_HOST("fetch_header", header, int32_t, int32_t, lucet_bytes, lucet_bytes_out),
-    LUCET_HOST("fetch_body_len", body_len, int64_t, int32_t),
-    LUCET_HOST("fetch_body_read", body_read, int32_t, int32_t, uint64_t, lucet_bytes_out),
-    LUCET_HOST("fetch_close", give_up, int32_t, int32_t),
-};
-const size_t host_fetch_count = sizeof host_fetch_functions / sizeof host_fetch_functions[0];

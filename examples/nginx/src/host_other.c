@@ -7,7 +7,7 @@
 
 #include <sys/random.h>
 
-static int32_t guest_log(lucet_call *call, int32_t level, lucet_bytes text) {
+int32_t lucet_http_log(lucet_call *call, int32_t level, lucet_bytes text) {
   static const ngx_uint_t levels[] = {NGX_LOG_ERR, NGX_LOG_WARN, NGX_LOG_INFO};
   struct run *run = run_of(call);
   char escaped[4 * RULES_MAX_LOG_LINE];
@@ -22,13 +22,13 @@ static int32_t guest_log(lucet_call *call, int32_t level, lucet_bytes text) {
   return 0;
 }
 
-static int64_t now_ms(lucet_call *call) {
+int64_t lucet_http_now_ms(lucet_call *call) {
   ngx_time_t *now = ngx_timeofday(); /* of this pass of the event loop */
   (void)call;
   return (int64_t)now->sec * 1000 + (int64_t)now->msec;
 }
 
-static int32_t random_bytes(lucet_call *call, lucet_bytes_out out) {
+int32_t lucet_http_random(lucet_call *call, lucet_bytes_out out) {
   (void)call;
   if (out.size > RULES_MAX_RANDOM) return LUCET_HTTP_TOO_LARGE;
   for (size_t done = 0; done < out.size;) {
@@ -38,11 +38,11 @@ static int32_t random_bytes(lucet_call *call, lucet_bytes_out out) {
   return 0;
 }
 
-static int32_t config(lucet_call *call, lucet_bytes_out out) {
+int32_t lucet_http_config(lucet_call *call, lucet_bytes_out out) {
   return fill(out, run_of(call)->use->guest->config);
 }
 
-static int32_t variable(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_variable_get(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
   struct run *run = run_of(call);
   const ngx_array_t *shown = run->conf->variables;
   for (ngx_uint_t i = 0; shown && i < shown->nelts; i++) {
@@ -60,36 +60,19 @@ static lucet_value answer_slept(struct run *run) {
   return lucet_value_i32(0);
 }
 
-static int32_t guest_sleep(lucet_call *call, uint32_t milliseconds) {
+int32_t lucet_http_sleep(lucet_call *call, uint32_t milliseconds) {
   struct run *run = run_of(call);
   if (milliseconds > RULES_MAX_SLEEP_MS) return LUCET_HTTP_TOO_LARGE;
   run->wait.length = milliseconds;
   return run_wait(call, run, WAIT_SLEEP, answer_slept) == NGX_OK ? 0 : LUCET_HTTP_CANNOT_WAIT;
 }
 
-const lucet_host_function host_other_functions[] = {
-    LUCET_HOST("log", guest_log, int32_t, int32_t, lucet_bytes),
-    LUCET_HOST("now_ms", now_ms, int64_t),
-    LUCET_HOST("random", random_bytes, int32_t, lucet_bytes_out),
-    LUCET_HOST("config", config, int32_t, lucet_bytes_out),
-    LUCET_HOST("variable", variable, int32_t, lucet_bytes, lucet_bytes_out),
-    LUCET_HOST("sleep", guest_sleep, int32_t, uint32_t),
-};
-const size_t host_other_count = sizeof host_other_functions / sizeof host_other_functions[0];
-
 /* ---- lucet_http_filter_v0 ---- */
 
-static int32_t chunk_len(lucet_call *call) { return (int32_t)filter_chunk_length(run_of(call)); }
+int32_t lucet_http_chunk_len(lucet_call *call) { return (int32_t)filter_chunk_length(run_of(call)); }
 
-static int32_t chunk_read(lucet_call *call, uint32_t offset, lucet_bytes_out out) {
+int32_t lucet_http_chunk_read(lucet_call *call, uint32_t offset, lucet_bytes_out out) {
   return (int32_t)filter_chunk_copy(run_of(call), offset, out.data, out.size);
 }
 
-static int32_t chunk_is_last(lucet_call *call) { return run_of(call)->chunk_is_last; }
-
-const lucet_host_function host_filter_functions[] = {
-    LUCET_HOST("chunk_len", chunk_len, int32_t),
-    LUCET_HOST("chunk_read", chunk_read, int32_t, uint32_t, lucet_bytes_out),
-    LUCET_HOST("chunk_is_last", chunk_is_last, int32_t),
-};
-const size_t host_filter_count = sizeof host_filter_functions / sizeof host_filter_functions[0];
+int32_t lucet_http_chunk_is_last(lucet_call *call) { return run_of(call)->chunk_is_last; }

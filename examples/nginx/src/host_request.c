@@ -14,11 +14,13 @@ static ngx_str_t target_of(const struct run *run) {
   return target;
 }
 
-static int32_t req_method(lucet_call *call, lucet_bytes_out out) {
+int32_t lucet_http_req_method(lucet_call *call, lucet_bytes_out out) {
   return fill(out, run_of(call)->r->method_name);
 }
 
-static int32_t req_uri(lucet_call *call, lucet_bytes_out out) { return fill(out, target_of(run_of(call))); }
+int32_t lucet_http_req_uri(lucet_call *call, lucet_bytes_out out) {
+  return fill(out, target_of(run_of(call)));
+}
 
 /* The first header of a name, or with no name the one of a number. */
 static const ngx_table_elt_t *find(const ngx_http_request_t *r, const ngx_str_t *name, uint32_t index) {
@@ -36,13 +38,14 @@ static const ngx_table_elt_t *find(const ngx_http_request_t *r, const ngx_str_t 
   return NULL;
 }
 
-static int32_t req_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_req_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
   ngx_str_t wanted = text_of(name);
   const ngx_table_elt_t *header = find(run_of(call)->r, &wanted, 0);
   return header ? fill(out, header->value) : LUCET_HTTP_NOT_FOUND;
 }
 
-static int64_t req_header_at(lucet_call *call, uint32_t index, lucet_bytes_out name, lucet_bytes_out value) {
+int64_t lucet_http_req_header_at(lucet_call *call, uint32_t index, lucet_bytes_out name,
+                                 lucet_bytes_out value) {
   const ngx_table_elt_t *header = find(run_of(call)->r, NULL, index);
   if (!header) return LUCET_HTTP_NOT_FOUND;
   int64_t length = fill(name, header->key);
@@ -53,7 +56,7 @@ static int64_t req_header_at(lucet_call *call, uint32_t index, lucet_bytes_out n
 
 static lucet_value answer_length(struct run *run) { return lucet_value_i64((int64_t)body_length(run)); }
 
-static int64_t req_body_len(lucet_call *call) {
+int64_t lucet_http_req_body_len(lucet_call *call) {
   struct run *run = run_of(call);
   if (body_is_there(run)) return (int64_t)body_length(run);
   return run_wait(call, run, WAIT_BODY, answer_length) == NGX_OK ? 0 : LUCET_HTTP_CANNOT_WAIT;
@@ -69,20 +72,10 @@ static lucet_value answer_read(struct run *run) {
   return lucet_value_i32(copy_body(run, run->wait.offset, kept_range(run)));
 }
 
-static int32_t req_body_read(lucet_call *call, uint64_t offset, lucet_bytes_out out) {
+int32_t lucet_http_req_body_read(lucet_call *call, uint64_t offset, lucet_bytes_out out) {
   struct run *run = run_of(call);
   if (body_is_there(run)) return copy_body(run, offset, out);
   keep_range(call, out);
   run->wait.offset = offset;
   return run_wait(call, run, WAIT_BODY, answer_read) == NGX_OK ? 0 : LUCET_HTTP_CANNOT_WAIT;
 }
-
-const lucet_host_function host_request_functions[] = {
-    LUCET_HOST("req_method", req_method, int32_t, lucet_bytes_out),
-    LUCET_HOST("req_uri", req_uri, int32_t, lucet_bytes_out),
-    LUCET_HOST("req_header", req_header, int32_t, lucet_bytes, lucet_bytes_out),
-    LUCET_HOST("req_header_at", req_header_at, int64_t, uint32_t, lucet_bytes_out, lucet_bytes_out),
-    LUCET_HOST("req_body_len", req_body_len, int64_t),
-    LUCET_HOST("req_body_read", req_body_read, int32_t, uint64_t, lucet_bytes_out),
-};
-const size_t host_request_count = sizeof host_request_functions / sizeof host_request_functions[0];

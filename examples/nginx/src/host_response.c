@@ -9,7 +9,7 @@ static ngx_flag_t is_open(const struct run *run) {
   return run->kind <= RUN_HEADER_FILTER && !run->committed && !run->header_sent;
 }
 
-static int32_t resp_status(lucet_call *call, int32_t status) {
+int32_t lucet_http_resp_status(lucet_call *call, int32_t status) {
   struct run *run = run_of(call);
   if (!rules_is_status(status)) return LUCET_HTTP_INVALID;
   if (!is_open(run)) return LUCET_HTTP_TOO_LATE;
@@ -17,7 +17,7 @@ static int32_t resp_status(lucet_call *call, int32_t status) {
   return 0;
 }
 
-static int32_t resp_get_status(lucet_call *call) {
+int32_t lucet_http_resp_get_status(lucet_call *call) {
   struct run *run = run_of(call);
   return run->kind <= RUN_ACCESS ? run->status : (int32_t)run->r->headers_out.status;
 }
@@ -33,22 +33,22 @@ static int32_t add_header(struct run *run, ngx_str_t name, ngx_str_t value, ngx_
   return response_add_header(run->r, name, value) == NGX_OK ? 0 : LUCET_HTTP_TOO_LARGE;
 }
 
-static int32_t resp_header(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+int32_t lucet_http_resp_header(lucet_call *call, lucet_bytes name, lucet_bytes value) {
   return add_header(run_of(call), text_of(name), text_of(value), 0);
 }
 
-static int32_t resp_header_set(lucet_call *call, lucet_bytes name, lucet_bytes value) {
+int32_t lucet_http_resp_header_set(lucet_call *call, lucet_bytes name, lucet_bytes value) {
   return add_header(run_of(call), text_of(name), text_of(value), 1);
 }
 
-static int32_t resp_header_remove(lucet_call *call, lucet_bytes name) {
+int32_t lucet_http_resp_header_remove(lucet_call *call, lucet_bytes name) {
   struct run *run = run_of(call);
   int32_t error = rules_check_header((const char *)name.data, name.size, "", 0);
   if (error) return error;
   return is_open(run) ? (int32_t)response_remove_header(run->r, text_of(name)) : LUCET_HTTP_TOO_LATE;
 }
 
-static int32_t resp_get_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
+int32_t lucet_http_resp_get_header(lucet_call *call, lucet_bytes name, lucet_bytes_out out) {
   ngx_str_t value = response_find_header(run_of(call)->r, text_of(name));
   return value.data ? fill(out, value) : LUCET_HTTP_NOT_FOUND;
 }
@@ -66,7 +66,7 @@ static int32_t push(lucet_call *call, struct run *run) {
   return 0;
 }
 
-static int32_t resp_write(lucet_call *call, lucet_bytes bytes) {
+int32_t lucet_http_resp_write(lucet_call *call, lucet_bytes bytes) {
   struct run *run = run_of(call);
   if (run->kind == RUN_HEADER_FILTER) return LUCET_HTTP_FORBIDDEN;
   run->committed = 1;
@@ -79,20 +79,8 @@ static int32_t resp_write(lucet_call *call, lucet_bytes bytes) {
   return 0;
 }
 
-static int32_t resp_flush(lucet_call *call) {
+int32_t lucet_http_resp_flush(lucet_call *call) {
   struct run *run = run_of(call);
   run->committed = 1;
   return run->kind == RUN_CONTENT ? push(call, run) : 0;
 }
-
-const lucet_host_function host_response_functions[] = {
-    LUCET_HOST("resp_status", resp_status, int32_t, int32_t),
-    LUCET_HOST("resp_get_status", resp_get_status, int32_t),
-    LUCET_HOST("resp_header", resp_header, int32_t, lucet_bytes, lucet_bytes),
-    LUCET_HOST("resp_header_set", resp_header_set, int32_t, lucet_bytes, lucet_bytes),
-    LUCET_HOST("resp_header_remove", resp_header_remove, int32_t, lucet_bytes),
-    LUCET_HOST("resp_get_header", resp_get_header, int32_t, lucet_bytes, lucet_bytes_out),
-    LUCET_HOST("resp_write", resp_write, int32_t, lucet_bytes),
-    LUCET_HOST("resp_flush", resp_flush, int32_t),
-};
-const size_t host_response_count = sizeof host_response_functions / sizeof host_response_functions[0];

@@ -65,12 +65,14 @@ struct run {
   int32_t result;
   uint32_t trap;
 
+  uint64_t entered_ns, spent_ns; /* of a trusted run, see limits.h */
+
   struct wait wait;
   ngx_event_t timer;
   ngx_msec_t started, deadline;
   ngx_queue_t queue; /* QUEUED: among its guest's; FOR_SLOT: among those without a slot */
   unsigned guarded : 1, reading_body : 1, body_read : 1, header_sent : 1, committed : 1, suspended : 1,
-      sliced : 1;
+      sliced : 1, trusted : 1;
   unsigned access_known : 1;
   ngx_int_t access_rc;
 
@@ -89,6 +91,9 @@ struct run {
   lucet_instance_stats used;
 };
 
+/* Whether it can be suspended and cut into slices: not inside of nginx's filters. */
+static inline ngx_flag_t run_may_wait(const struct run *run) { return run->kind <= RUN_ACCESS; }
+
 /* NULL: no memory. */
 struct run *run_make(ngx_http_request_t *r, const struct use *use, enum run_kind kind);
 
@@ -100,8 +105,6 @@ ngx_int_t run_prepare(struct run *run);
 ngx_int_t run_again(struct run *run);
 /* Goes on with a run that waits and whose wait is over, or that was preempted. As run_start. */
 ngx_int_t run_go(struct run *run);
-/* Whether a WAITING run can go on now. */
-ngx_flag_t run_is_ready(struct run *run);
 /* Whether a guest is at work, that is, whether this is one of its host functions. */
 ngx_flag_t run_is_active(void);
 /* From an event: goes on, and gives the result to whom it belongs. The request may be gone afterwards. */

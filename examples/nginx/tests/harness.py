@@ -192,7 +192,7 @@ class Server:
 
     def __init__(self, server, http="", main="", events="", workers=1, guests=(), pool="lucet_pool 64;", user=None,
                  preload="", level="info", listen="", environment=None, name="nginx", shutdown="", program=None,
-                 daemon=False):
+                 daemon=False, lucet=True):
         Server.number = getattr(Server, "number", 0) + 1
         self.directory = f"{WORK}/{name}-{Server.number}"
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -203,6 +203,7 @@ class Server:
                           user=user, preload=preload, level=level, listen=listen, shutdown=shutdown)
         self.environment = environment
         self.daemon = daemon
+        self.lucet = lucet  # False: an nginx without the module
         self.program = program or [NGINX]
         self.master = None
         self.process = None
@@ -215,13 +216,14 @@ class Server:
         temporary = "".join(f"  {kind}_temp_path {directory}/{kind};\n"
                             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         user = p["user"] or ("user root;" if os.getuid() == 0 else "")
-        return (f"{p['preload']}\nload_module {module()};\n{user}\nworker_processes {p['workers']};\npid {directory}/pid;\n"
+        load, status = (f"load_module {module()};", "lucet_access off; location = /-/status { lucet_status; } "
+                        "location = /-/metrics { lucet_status prometheus; }") if self.lucet else ("", "")
+        return (f"{p['preload']}\n{load}\n{user}\nworker_processes {p['workers']};\npid {directory}/pid;\n"
                 f"error_log {directory}/error.log {p['level']};\n{p['shutdown']}\n{p['main']}\n"
                 f"events {{ worker_connections 4096; {p['events']} }}\n"
                 f"http {{\n{temporary}{'' if 'access_log' in p['http'] else '  access_log off;'}\n  {p['pool']}\n{modules}{p['http']}\n"
                 f"  server {{\n    listen 127.0.0.1:{self.port} {p['listen']};\n{p['server']}\n"
-                f"  }}\n  server {{\n    listen 127.0.0.1:{self.control};\n    lucet_access off;\n"
-                f"    location = /-/status {{ lucet_status; }}\n    location = /-/metrics {{ lucet_status prometheus; }}\n"
+                f"  }}\n  server {{\n    listen 127.0.0.1:{self.control};\n    {status}\n"
                 f"    location = /-/plain {{ return 200 plain; }}\n  }}\n}}\n")
 
     def write(self, **changes):

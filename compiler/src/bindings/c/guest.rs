@@ -142,10 +142,14 @@ impl Bindings {
             },
             SlotType::Result(_) => vec![format!("void *{name}")],
             SlotType::List { element, text } => {
-                let element = if *text {
-                    "char".to_owned()
-                } else {
-                    self.c_element(element)
+                let element = match self.resolve(element) {
+                    _ if *text => "char".to_owned(),
+                    // Bytes of whatever type the guest has them in.
+                    Type::Integer {
+                        bits: 8,
+                        signed: false,
+                    } => "void".to_owned(),
+                    _ => self.c_element(element),
                 };
                 let written = slot
                     .check

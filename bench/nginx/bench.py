@@ -1,0 +1,306 @@
+"""bench.py [--rounds N] [--seconds S] [--only PART]... [--out DIRECTORY]: guests in nginx against other ways to answer, on loopback.
+
+Every way has an nginx of its own, with one worker on processor 0; wrk is on processor 1. In each round every row is measured once, one after the other, so
+that what disturbs the machine disturbs all. Reported are the least CPU time of the worker for a request (from the scheduler's own account), the median of
+requests for each second, and medians of p50 and p99. Rows are judged against the C module of the same run; nothing is judged when
+that itself varies by more than 15 %.
+
+Needs wrk, nginx, and what CMakeLists.txt builds. Environment: see run.sh."""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+TOP = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../..")
+sys.path.insert(0, f"{TOP}/examples/nginx/tests")
+import harness  # noqa: E402
+from harness import Server  # noqa: E402
+
+BENCH, MODULE = os.environ["BENCH_BUILD"], os.environ["MODULE_BUILD"]
+NOISE = 1.15
+HELLO = "lucet_pool 64;"
+
+
+def server(name, body, **options):
+    """An nginx whose worker has processor 0 to itself."""
+    main = "worker_cpu_affinity 01;\n" + options.pop("main", "")
+    http = "keepalive_requests 100000000; keepalive_timeout 600s; lingering_close off; tcp_nodelay on;\n" + options.pop("http", "")
+    s = Server(body, main=main, http=http, level="crit", name=name, pool=options.pop("pool", ""), **options)
+    s.bench_name = name
+    return s
+
+
+def module(path):
+    return f"load_module {path};"
+
+
+def debian(name):
+    return module(f"/usr/lib/nginx/modules/{name}.so")
+
+
+def lua(code):
+    return f"content_by_lua_block {{ ngx.header.content_type = 'text/plain' {code} }}"
+
+
+LUA_PLAIN = r'ngx.print("hello, world\n")'
+LUA_NAME = r'ngx.print("hello, ", ngx.var.http_x_name, "\n")'
+LUA_COMPUTE = r"""local bit = require "bit"
+  local x = bit.tobit(2463534242)
+  for i = 1, 100000 do
+    x = bit.bxor(x, bit.lshift(x, 13)) x = bit.bxor(x, bit.rshift(x, 17)) x = bit.bxor(x, bit.lshift(x, 5))
+  end
+  if x < 0 then x = x + 4294967296 end
+  ngx.print(x, "\n")"""
+
+
+def servers():
+    guest = {name: f"{BENCH}/guests/{name}.so" for name in ("plain", "name", "dirty", "compute", "nap")}
+    hostile = ["oob", "recurse", "bomb", "spin", "spin_start", "spin_callback"]
+    script = f"{harness.WORK}/bench.js"
+    with open(script, "w") as file:
+        file.write("""
+function plain(r) { r.headersOut['Content-Type'] = 'text/plain'; r.return(200, 'hello, world\\n'); }
+function name(r) { r.headersOut['Content-Type'] = 'text/plain'; r.return(200, 'hello, ' + r.headersIn['X-Name'] + '\\n'); }
+function compute(r) { var x = 2463534242 | 0; for (var i = 0; i < 100000; i++) { x ^= x << 13; x ^= x >>> 17; x ^= x << 5; }
+  r.headersOut['Content-Type'] = 'text/plain'; r.return(200, (x >>> 0) + '\\n'); }
+export default {plain, name, compute};
+""")
+    wasmtime = "".join(f"location /{g}{n} {{ wasmtime_content {BENCH}/{g}.wasm keep={keep}; }}\n"
+                       for g in ("plain", "name", "dirty", "compute") for n, keep in (("", "256k"), ("0", "0")))
+    lucet = "".join(f"location /{g} {{ lucet_content {g}; }}\n" for g in guest)
+    lucet += "".join(f"location /{g} {{ lucet_content {g}; lucet_cpu 50ms; lucet_memory 4m; lucet_trap_log emerg; }}\n" for g in hostile)
+    return {
+        "c": server("c", "location /plain { bare; } location /return { default_type text/plain; return 200 'hello, world\\n'; }",
+                    preload=module(f"{BENCH}/ngx_http_bare_module.so"), lucet=False),
+        "lua": server("lua", f"location /plain {{ {lua(LUA_PLAIN)} }}\nlocation /name {{ {lua(LUA_NAME)} }}\n"
+                      f"location /compute {{ {lua(LUA_COMPUTE)} }}\nlocation /nap {{ {lua('ngx.sleep(0.001) ' + LUA_PLAIN)} }}\n",
+                      preload=debian("ndk_http_module") + debian("ngx_http_lua_module"), lucet=False),
+        "lua_fresh": server("lua_fresh", f"location /plain {{ lua_code_cache off; {lua(LUA_PLAIN)} }}",
+                            preload=debian("ndk_http_module") + debian("ngx_http_lua_module"), lucet=False),
+        "njs": server("njs", "".join(f"location /{n} {{ js_content b.{n}; }}\n" for n in ("plain", "name", "compute")),
+                      http=f"js_import b from {script};", preload=debian("ngx_http_js_module"), lucet=False),
+        "wasmtime": server("wasmtime", wasmtime, preload=module(f"{BENCH}/ngx_http_wasmtime_module.so"), lucet=False),
+        "lucet": server("lucet", lucet, guests=[(n, p) for n, p in guest.items()] + hostile, pool="lucet_pool 300;",
+                        http="lucet_allow log random sleep demo; lucet_timeout 10s;"),
+    }
+
+
+# scenario: (what, connections, [(row, server, path)])
+HEADER = ["-H", "X-Name: benchmark"]
+SCENARIOS = {
+    "hello": (64, [("C module", "c", "/plain"), ("return 200", "c", "/return"), ("Lua, shared VM", "lua", "/plain"),
+                   ("Lua, fresh VM", "lua_fresh", "/plain"), ("njs", "njs", "/plain"), ("wasmtime", "wasmtime", "/plain"),
+                   ("wasmtime, nothing resident", "wasmtime", "/plain0"), ("Lucet", "lucet", "/plain")]),
+    "header": (64, [("C module", "c", "/plain"), ("Lua, shared VM", "lua", "/name"), ("njs", "njs", "/name"), ("wasmtime", "wasmtime", "/name"),
+                    ("Lucet", "lucet", "/name")]),
+    "dirty": (64, [("C module", "c", "/plain"), ("wasmtime", "wasmtime", "/dirty"), ("wasmtime, nothing resident", "wasmtime", "/dirty0"),
+                   ("Lucet", "lucet", "/dirty")]),
+    "compute": (8, [("C module", "c", "/plain"), ("LuaJIT", "lua", "/compute"), ("njs", "njs", "/compute"), ("wasmtime", "wasmtime", "/compute"),
+                    ("Lucet", "lucet", "/compute")]),
+    "sleep": (256, [("C module", "c", "/plain"), ("Lua, shared VM", "lua", "/nap"), ("Lucet", "lucet", "/nap")]),
+    "trap": (64, [("C module", "c", "/plain"), ("Lucet, out of bounds", "lucet", "/oob"), ("Lucet, stack overflow", "lucet", "/recurse")]),
+}
+
+
+def cpu_ns(s):
+    with open(f"/proc/{s.workers()[0]}/schedstat") as file:
+        return int(file.read().split()[0])
+
+
+def in_us(text):
+    number, unit = re.match(r"([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * {"us": 1, "ms": 1000, "s": 1000000}[unit]
+
+
+def wrk(port, path, connections, seconds, *more):
+    done = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *more,
+                           f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True)
+    text = done.stdout
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    return {"requests": int(re.search(r"(\d+) requests in", text)[1]), "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+            "p50": in_us(re.search(r"(?m)^\s+50%\s+(\S+)", text)[1]), "p99": in_us(re.search(r"(?m)^\s+99%\s+(\S+)", text)[1]),
+            "max": in_us(re.search(r"Latency\s+\S+\s+\S+\s+(\S+)", text)[1]),
+            "errors": sum(map(int, errors.groups())) if errors else 0,
+            "not_2xx": int((re.search(r"Non-2xx or 3xx responses: (\d+)", text) or [0, 0])[1])}
+
+
+def measure(s, path, connections, seconds, *more):
+    before = cpu_ns(s)
+    result = wrk(s.port, path, connections, seconds, *more)
+    result["cpu_us"] = (cpu_ns(s) - before) / 1000 / max(result["requests"], 1)
+    return result
+
+
+def combine(rounds):
+    median = lambda key: statistics.median(r[key] for r in rounds)  # noqa: E731
+    return {"cpu_us": min(r["cpu_us"] for r in rounds), "cpu_us_max": max(r["cpu_us"] for r in rounds), "rps": median("rps"), "p50": median("p50"),
+            "p99": median("p99"), "max": median("max"), "errors": sum(r["errors"] for r in rounds), "not_2xx": sum(r["not_2xx"] for r in rounds)}
+
+
+def compare(all_servers, scenario, rounds, seconds):
+    connections, rows = SCENARIOS[scenario]
+    got = {row: [] for row, _, _ in rows}
+    for _ in range(rounds):
+        for row, name, path in rows:
+            got[row].append(measure(all_servers[name], path, connections, seconds, *HEADER))
+    return {row: combine(results) for row, results in got.items()}
+
+
+def background(s, loads):
+    """wrk on others' paths meanwhile, from processor 1 as well."""
+    return [subprocess.Popen(["taskset", "-c", "1", "wrk", "-t1", f"-c{c}", "-d600s", "--timeout", "30s", f"http://127.0.0.1:{s.port}{path}"],
+                             stdout=subprocess.DEVNULL) for path, c in loads]
+
+
+def with_background(s, loads, path, connections, seconds, rounds):
+    results = []
+    for _ in range(rounds):
+        processes = background(s, loads)
+        try:
+            time.sleep(0.7)
+            results.append(wrk(s.port, path, connections, seconds))
+        finally:
+            for p in processes:
+                p.kill()
+                p.wait()
+            time.sleep(0.3)
+    return {key: statistics.median(r[key] for r in results) for key in ("rps", "p50", "p99", "max")}
+
+
+def spinning(all_servers, rounds, seconds):
+    s = all_servers["lucet"]
+    alone = with_background(s, [], "/plain", 1, seconds, rounds)
+    # 32 connections, of which some spin in callbacks and start functions.
+    loads = [("/spin", 16), ("/spin_start", 8), ("/spin_callback", 8)]
+    return {"alone, c=1": alone, "32 guests spin, c=1": with_background(s, loads, "/plain", 1, seconds, rounds),
+            "32 guests spin, c=8": with_background(s, loads, "/plain", 8, seconds, rounds)}
+
+
+def hostile(all_servers, rounds, seconds):
+    s, rows = all_servers["lucet"], {}
+    for name, loads in (("alone", []), ("another tenant traps", [("/oob", 8)]), ("another overflows its stack", [("/recurse", 8)]),
+                        ("another takes all memory", [("/bomb", 4)]), ("another is good, as fast", [("/name", 8)])):
+        rows[name] = with_background(s, loads, "/plain", 32, seconds, rounds)
+    return rows
+
+
+def stopping(all_servers, rounds, _):
+    """How late a guest is stopped that spins, beyond its 50 ms of CPU time, with the server to itself."""
+    s, late = all_servers["lucet"], []
+    for _ in range(4 * rounds):
+        before = cpu_ns(s)
+        status = s.get("/spin").status
+        if status == 504:
+            late.append((cpu_ns(s) - before) / 1e6 - 50)
+    return {"spin": {"stopped": len(late), "late_ms_min": min(late), "late_ms_median": statistics.median(late), "late_ms_max": max(late)}}
+
+
+OTHERS = {"spinning": spinning, "hostile": hostile, "stopping": stopping}
+
+
+def judge(report):
+    """(target, what it is, what was reached, whether)."""
+    lines = []
+    hello = report.get("hello")
+    if hello:
+        c, lucet = hello["C module"], hello["Lucet"]
+        lines += [("hello: CPU above C", "<= 1.5 us", lucet["cpu_us"] - c["cpu_us"], lucet["cpu_us"] - c["cpu_us"] <= 1.5),
+                  ("hello: requests/s of C", ">= 0.8", lucet["rps"] / c["rps"], lucet["rps"] >= 0.8 * c["rps"]),
+                  ("hello: requests/s of njs", ">= 1", lucet["rps"] / hello["njs"]["rps"], lucet["rps"] >= hello["njs"]["rps"]),
+                  ("hello: requests/s of Lua", ">= 0.9", lucet["rps"] / hello["Lua, shared VM"]["rps"],
+                   lucet["rps"] >= 0.9 * hello["Lua, shared VM"]["rps"]),
+                  ("hello: requests/s of wasmtime", ">= 1.5", lucet["rps"] / hello["wasmtime"]["rps"],
+                   lucet["rps"] >= 1.5 * hello["wasmtime"]["rps"])]
+    if dirty := report.get("dirty"):
+        above = dirty["Lucet"]["cpu_us"] - dirty["C module"]["cpu_us"]
+        lines.append(("64 KiB dirtied: CPU above C", "<= 4 us", above, above <= 4))
+    if sleep := report.get("sleep"):
+        ratio = sleep["Lucet"]["rps"] / sleep["Lua, shared VM"]["rps"]
+        lines.append(("1 ms sleeps: requests/s of Lua", ">= 1", ratio, ratio >= 1))
+    if spin := report.get("spinning"):
+        p50 = max(spin["32 guests spin, c=1"]["p50"], spin["32 guests spin, c=8"]["p50"]) / 1000
+        lines.append(("hello while 32 guests spin: p50", "<= 6 ms", p50, p50 <= 6))
+    if bad := report.get("hostile"):
+        worst = max(row["p99"] for name, row in bad.items() if name != "alone" and "good" not in name) / bad["alone"]["p99"]
+        lines.append(("hello beside a hostile tenant: p99 of alone", "<= 1.5", worst, worst <= 1.5))
+    if stop := report.get("stopping"):
+        lines.append(("spin stopped beyond its CPU limit of 50 ms", "<= 6.25 ms", stop["spin"]["late_ms_median"],
+                      stop["spin"]["late_ms_median"] <= 6.25))
+    return lines
+
+
+def shown(report):
+    text = []
+    for part, rows in report.items():
+        if part == "machine":
+            continue
+        text.append(f"{part}")
+        base = rows.get("C module")
+        for row, r in rows.items():
+            if "cpu_us" in r:
+                above = f"{r['cpu_us'] - base['cpu_us']:+7.2f}" if base else ""
+                text.append(f"  {row:28} {r['rps']:>9.0f} req/s {r['rps'] / base['rps']:>6.2f} of C  CPU {r['cpu_us']:>8.2f} us {above}  "
+                            f"p50 {r['p50']:>7.0f} p99 {r['p99']:>7.0f} us" + (f"  {r['errors']} errors" if r["errors"] else ""))
+            elif "rps" in r:
+                text.append(f"  {row:28} {r['rps']:>9.0f} req/s  p50 {r['p50']:>7.0f} p99 {r['p99']:>7.0f} max {r['max']:>8.0f} us")
+            else:
+                text.append(f"  {row:28} " + "  ".join(f"{k} {v:.2f}" for k, v in r.items()))
+    return "\n".join(text)
+
+
+def noise(report):
+    worst = 1.0
+    for rows in report.values():
+        if isinstance(rows, dict) and "C module" in rows:
+            worst = max(worst, rows["C module"]["cpu_us_max"] / rows["C module"]["cpu_us"])
+    return worst
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--only", action="append")
+    parser.add_argument("--out")
+    options = parser.parse_args()
+    harness.BUILD, harness.WORK = MODULE, f"{BENCH}/servers"
+    os.makedirs(harness.WORK, exist_ok=True)
+    parts = options.only or [*SCENARIOS, *OTHERS]
+    path = f"{options.out}/nginx.json" if options.out else None
+    report = {}
+    if path and options.only and os.path.exists(path):
+        with open(path) as file:
+            report = json.load(file)
+    all_servers = servers()
+    try:
+        for s in all_servers.values():
+            s.start()
+        for part in parts:
+            report[part] = compare(all_servers, part, options.rounds, options.seconds) if part in SCENARIOS else \
+                OTHERS[part](all_servers, options.rounds, options.seconds)
+            print(shown({part: report[part]}), flush=True)
+    finally:
+        for s in all_servers.values():
+            s.stop()
+    spread = noise(report)
+    text = [shown(report), "", f"CPU time of the C module varies by {(spread - 1) * 100:.0f} % within this run."]
+    if spread > NOISE:
+        text.append("That is too much to judge anything.")
+    else:
+        text += [f"{'ok  ' if good else 'MISS'} {what}: {got:.2f} (target {target})" for what, target, got, good in judge(report)]
+    print("\n".join(text[2:]))
+    if options.out:
+        os.makedirs(options.out, exist_ok=True)
+        with open(path, "w") as file:
+            json.dump(report, file, indent=1)
+        with open(f"{options.out}/nginx.txt", "w") as file:
+            file.write("\n".join(text) + "\n")
+    return 0 if spread <= NOISE else 3
+
+
+sys.exit(main())

@@ -1,0 +1,7 @@
+/* plain: the smallest answer: a type and a text, nothing looked at. */
+#include "lucet_http.h"
+
+int32_t lucet_http_handle(void) {
+  if (lucet_http_resp_header("Content-Type", 12, "text/plain", 10) != 0) return 1;
+  return lucet_http_resp_write("hello, world\n", 13);
+}
