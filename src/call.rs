@@ -51,12 +51,6 @@ fn block_of(call: *const lucet_call) -> Result<&'static ControlBlock> {
     }
 }
 
-fn row(block: &ControlBlock) -> Option<ImportTarget> {
-    let index = block.call_index.get();
-    // SAFETY: `host_call` has stored the index of the row that it called through.
-    (index != u32::MAX).then(|| unsafe { *block.imports.get().add(index as usize) })
-}
-
 /// The instance that calls.
 ///
 /// # Errors
@@ -72,7 +66,9 @@ pub fn instance(call: *const lucet_call) -> Result<Handle> {
 ///
 /// As [`instance`].
 pub fn data(call: *const lucet_call) -> Result<*mut c_void> {
-    Ok(row(block_of(call)?).map_or(std::ptr::null_mut(), |row| row.data.cast()))
+    Ok(block_of(call)?
+        .called()
+        .map_or(std::ptr::null_mut(), |row| row.data.cast()))
 }
 
 /// What the instance was given.
@@ -107,7 +103,7 @@ fn request(call: *const lucet_call, wanted: Request) -> Result<()> {
 /// As [`instance`]; `BadState` in a leaf, in a callback, whose caller could not be left, and after the guest's end was asked for.
 pub fn suspend(call: *const lucet_call, token: u64) -> Result<()> {
     let block = block_of(call)?;
-    if block.depth.get() > 1 {
+    if block.nested.get() > 0 {
         return Err(error!(
             Status::BadState,
             "a guest cannot be suspended in a callback: the host function that called it has not returned"
@@ -219,7 +215,7 @@ fn check_depth(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let here = std::ptr::from_ref(&config) as usize;
     let low = thread::host_stack_low();
     let left = here.saturating_sub(low) as u64;
-    let failure = if block.depth.get() > config.callback_depth {
+    let failure = if block.nested.get() >= config.callback_depth {
         error!(
             Status::Depth,
             "{} callbacks into the guest are nested already", config.callback_depth
@@ -242,25 +238,26 @@ fn enter_nested(
     target: &Target,
     arguments: &[lucet_value],
 ) -> Result<Record> {
-    let (guest_sp, call_index) = (block.guest_sp.get(), block.call_index.get());
-    let call_results = block.call_results.get();
+    let (host_sp, guest_sp) = (block.host_sp.get(), block.guest_sp.get());
+    let (call_row, call_results) = (block.call_row.get(), block.call_results.get());
     let (entry_sp, entry_frame) = (block.entry_sp.get(), block.entry_frame.get());
     block.entry_sp.set((guest_sp - RED_ZONE) & !15);
     // `host_call` has pushed rbp, then rbx, below the return address into the guest.
     block.entry_frame.set(guest_sp + 8);
-    block.depth.set(block.depth.get() + 1);
+    block.nested.set(block.nested.get() + 1);
     if let Some(runner) = thread::runner().filter(|_| block.timed.get()) {
         timing::begin_nested(block, runner);
     }
     let entered = enter(block, inner, target, arguments);
-    block.depth.set(block.depth.get() - 1);
+    block.nested.set(block.nested.get() - 1);
     block.entry_sp.set(entry_sp);
     block.entry_frame.set(entry_frame);
+    block.host_sp.set(host_sp);
     block.guest_sp.set(guest_sp);
-    block.call_index.set(call_index);
+    block.call_row.set(call_row);
     block.call_results.set(call_results);
     block.set_state(state::HOST);
-    if block.timed.get() && block.depth.get() == 1 {
+    if block.timed.get() && block.nested.get() == 0 {
         timing::end_nested(block);
     }
     if matches!(&entered, Ok(record) if record.kind != LUCET_RETURNED) {
@@ -307,7 +304,9 @@ unsafe fn dynamic_call(call: *mut lucet_call, spill: &mut Spill, stack: *const u
     let block = block_of(call)?;
     let inner = Live { block }.inner()?;
     let image = inner.image();
-    let row = row(block).ok_or_else(|| error!(Status::BadState, "no import is being called"))?;
+    let row = block
+        .called()
+        .ok_or_else(|| error!(Status::BadState, "no import is being called"))?;
     let function = image.functions().get(row.index as usize);
     let function_type = function
         .and_then(|function| image.function_types().get(function.function_type as usize))

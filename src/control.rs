@@ -16,6 +16,7 @@ mod stopping;
 pub use stopping::{Again, FLAGS_ALWAYS_SET, Registers, Times, stop};
 
 use crate::hot::{HotSet, Sampling};
+use lucet_format::runtime::IMPORT_ROW_BYTES;
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -24,7 +25,7 @@ pub mod state {
     /// No instance.
     pub const FREE: u32 = 0;
     /// An instance that can be entered.
-    pub const READY: u32 = 1;
+    pub const READY: u32 = lucet_format::runtime::READY;
     /// Between the host's call and the guest's first instruction, or the other way round.
     pub const ENTERING: u32 = 2;
     /// Guest code runs.
@@ -142,11 +143,21 @@ pub enum Request {
     Unwind,
 }
 
+/// In place of a process's token: short ways are closed.
+pub const NO_SHORT_WAY: u64 = u64::MAX;
+
+/// The bits of `ControlBlock::state` that are the state.
+const STATE_MASK: u64 = 0xff;
+const _: () = assert!(lucet_format::PAGE_SIZE > STATE_MASK);
+
+/// The bits of `ControlBlock::values_at` that are a number of values.
+const VALUE_COUNT_BITS: u32 = 3;
+
 /// The control block. See the file's header.
 #[repr(C, align(128))]
 pub struct ControlBlock {
     // -- read and written by the trampolines --
-    /// The host's stack pointer at the innermost entry; 0 outside of runs.
+    /// The host's stack pointer at the innermost entry.
     pub host_sp: Cell<usize>,
     /// The guest's stack pointer in the trampoline of the innermost call out.
     pub guest_sp: Cell<usize>,
@@ -156,33 +167,40 @@ pub struct ControlBlock {
     pub vmctx: Cell<usize>,
     /// The linked module's import table.
     pub imports: Cell<*const ImportTarget>,
-    /// See [`state`].
-    pub state: AtomicU32,
-    /// Index of the import that is being called; `u32::MAX` for helpers.
-    pub call_index: Cell<u32>,
-    /// How many entries are nested: 1 in a plain run.
-    pub depth: Cell<u32>,
+    /// The low byte is the [`state`]; the rest is `image`, so that one comparison tells that the instance can be entered and of
+    /// which module it is.
+    pub(crate) state: AtomicU64,
+    /// What that is in state `READY`.
+    pub(crate) ready_state: Cell<u64>,
+    /// The handle of the current instance; 0 when free.
+    pub handle: AtomicU64,
+    /// The token of the region's process while the instance may be entered the short way, that is, has been instantiated and
+    /// has no limits of time; else [`NO_SHORT_WAY`].
+    pub token: Cell<u64>,
+    /// Who runs or ran the guest: `*const crate::running::Runner`. Read by killers.
+    pub runner: AtomicUsize,
+    /// Entries from outside since the instance is new, the one that goes on included.
+    pub entries: Cell<u64>,
     /// See [`stop`]: the low byte says why the guest is to be left, 0 for not at all.
     pub word: AtomicU64,
-    /// The third argument register of the innermost call out: where two or more results go.
-    pub call_results: Cell<usize>,
-    /// Calls of host functions and helpers since the instance is new.
+    /// Calls of host functions since the instance is new, but for leaves.
     pub host_calls: Cell<u64>,
-    /// See [`Registers`].
-    pub registers: Cell<Registers>,
-    /// The token of the region's process while the instance may be entered the short way, that is, has been instantiated;
-    /// else 0, which is no process's.
-    pub token: Cell<u64>,
-    /// Where the module's file is mapped.
-    pub image: Cell<usize>,
-    /// Entries from outside since the instance is new.
-    pub entries: Cell<u64>,
-    /// 1: the latest entry was a short one, and returned; the two below say what.
-    pub quiet: Cell<u32>,
-    /// How many values it has left in the array below.
-    pub quiet_values: Cell<usize>,
+    /// Where the import that is being called is in the import table, in bytes; `u32::MAX` for helpers.
+    pub call_row: Cell<u32>,
+    /// How many entries are nested in the outermost one: 0 in a plain run.
+    pub nested: Cell<u32>,
+    /// The third argument register of the innermost call out that has several results: where they go.
+    pub call_results: Cell<usize>,
     /// The array through which values go in and out.
     pub values: Cell<*mut crate::abi::lucet_value>,
+    /// See [`Registers`].
+    pub registers: Cell<Registers>,
+
+    // -- what short entries leave to be known of the latest outcome, see `instance::outcome` --
+    /// `entries` when the latest outcome was written down: short entries that return write none.
+    pub outcome_at: Cell<u64>,
+    /// `entries` when a short entry left values in the array, and how many, see [`ControlBlock::note_values`].
+    values_at: Cell<u64>,
 
     // -- read by the signal handler --
     /// The module's text: first address and length.
@@ -212,8 +230,6 @@ pub struct ControlBlock {
     pub timed: Cell<bool>,
     /// The run that this thread was in when it entered this guest, if any: in a host function of another instance.
     pub outer: Cell<*const ControlBlock>,
-    /// Who runs or ran the guest: `*const crate::running::Runner`. Read by killers.
-    pub runner: AtomicUsize,
     /// The reason of the latest kill.
     pub kill_reason: AtomicU64,
     /// The process that made the instance.
@@ -224,8 +240,8 @@ pub struct ControlBlock {
     pub again: Cell<Option<Again>>,
 
     // -- the rest of the host's bookkeeping --
-    /// The handle of the current instance; 0 when free.
-    pub handle: AtomicU64,
+    /// Where the module's file is mapped.
+    image: Cell<usize>,
     /// Instances that this block has had.
     pub generation: Cell<u64>,
     /// What a host function has asked for.
@@ -275,19 +291,21 @@ impl ControlBlock {
             entry_sp: Cell::new(0),
             vmctx: Cell::new(0),
             imports: Cell::new(std::ptr::null()),
-            state: AtomicU32::new(state::FREE),
-            call_index: Cell::new(u32::MAX),
-            depth: Cell::new(0),
-            word: AtomicU64::new(0),
-            call_results: Cell::new(0),
-            host_calls: Cell::new(0),
+            state: AtomicU64::new(state::FREE as u64),
+            ready_state: Cell::new(0),
+            handle: AtomicU64::new(0),
+            token: Cell::new(NO_SHORT_WAY),
+            runner: AtomicUsize::new(0),
             entries: Cell::new(0),
-            registers: Cell::new(Registers::NONE),
-            token: Cell::new(0),
-            image: Cell::new(0),
-            quiet: Cell::new(0),
-            quiet_values: Cell::new(0),
+            word: AtomicU64::new(0),
+            host_calls: Cell::new(0),
+            call_row: Cell::new(u32::MAX),
+            nested: Cell::new(0),
+            call_results: Cell::new(0),
             values: Cell::new(std::ptr::null_mut()),
+            registers: Cell::new(Registers::NONE),
+            outcome_at: Cell::new(0),
+            values_at: Cell::new(0),
             text: Cell::new(0),
             text_length: Cell::new(0),
             code: Cell::new(std::ptr::null()),
@@ -301,12 +319,11 @@ impl ControlBlock {
             times: Times::new(),
             timed: Cell::new(false),
             outer: Cell::new(std::ptr::null()),
-            runner: AtomicUsize::new(0),
             kill_reason: AtomicU64::new(0),
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
             again: Cell::new(None),
-            handle: AtomicU64::new(0),
+            image: Cell::new(0),
             generation: Cell::new(0),
             request: Cell::new(Request::None),
             entry_frame: Cell::new(0),
@@ -328,20 +345,68 @@ impl ControlBlock {
 
     /// The state.
     pub fn state(&self) -> u32 {
-        self.state.load(Ordering::Acquire)
-    }
-
-    /// Notes that there is no trap, and so no backtrace.
-    #[inline]
-    pub fn forget_trap(&self) {
-        let trap = self.trap.as_ptr();
-        // SAFETY: the cell is this thread's while the guest does not run; only one field of it is written.
-        unsafe { (&raw mut (*trap).pc).write(0) };
+        (self.state.load(Ordering::Acquire) & STATE_MASK) as u32
     }
 
     /// Changes the state.
     pub fn set_state(&self, to: u32) {
-        self.state.store(to, Ordering::Release);
+        self.state.store(self.with_image(to), Ordering::Release);
+    }
+
+    /// Changes the state if it is the one expected.
+    pub fn exchange_state(&self, from: u32, to: u32) -> bool {
+        let (from, to) = (self.with_image(from), self.with_image(to));
+        self.state
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn with_image(&self, state: u32) -> u64 {
+        self.image.get() as u64 | u64::from(state)
+    }
+
+    /// Says of which module the instance is. The owner does that, while the instance cannot be entered.
+    pub fn set_image(&self, base: usize) {
+        self.image.set(base);
+        self.ready_state.set(self.with_image(state::READY));
+        self.set_state(self.state());
+    }
+
+    /// Whether an instance of the module that is mapped at `base` can be entered.
+    pub fn is_ready(&self, base: usize) -> bool {
+        self.state.load(Ordering::Acquire) == base as u64 | u64::from(state::READY)
+    }
+
+    /// The index of the import that is being called, among the functions; `None`: a helper.
+    pub fn called_index(&self) -> Option<u32> {
+        let place = self.call_row.get();
+        (place != u32::MAX).then_some(place / IMPORT_ROW_BYTES)
+    }
+
+    /// Its row.
+    pub fn called(&self) -> Option<ImportTarget> {
+        let index = self.called_index()?;
+        // SAFETY: the place is that of the row which the trampoline has called through, in the table that lives as long as the
+        // instance.
+        Some(unsafe { *self.imports.get().add(index as usize) })
+    }
+
+    /// Says how many values the short entry that has just returned has left in the array.
+    #[inline]
+    pub fn note_values(&self, count: usize) {
+        self.values_at
+            .set(self.entries.get() << VALUE_COUNT_BITS | count as u64);
+    }
+
+    /// How many values the latest entry has left, which was a short one and returned.
+    pub fn noted_values(&self) -> usize {
+        let noted = self.values_at.get();
+        let current = noted >> VALUE_COUNT_BITS == self.entries.get();
+        if current {
+            (noted & ((1 << VALUE_COUNT_BITS) - 1)) as usize
+        } else {
+            0
+        }
     }
 
     /// The bits of the stop word.

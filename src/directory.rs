@@ -146,10 +146,15 @@ pub fn block(number: u32) -> Option<&'static ControlBlock> {
     Some(unsafe { &*at })
 }
 
+/// The block that a value would be about if it were a handle.
+#[inline]
+pub fn block_of(handle: u64) -> Option<&'static ControlBlock> {
+    block((handle & u64::from(CAPACITY - 1)) as u32)
+}
+
 /// The block of a live instance's handle; `None` for any other value.
 pub fn resolve(handle: u64) -> Option<&'static ControlBlock> {
-    let number = (handle & u64::from(CAPACITY - 1)) as u32;
-    let block = block(number)?;
+    let block = block_of(handle)?;
     (handle != 0 && block.handle.load(Ordering::Acquire) == handle).then_some(block)
 }
 

@@ -3,7 +3,7 @@
 //! A page with `MADV_WIPEONFORK` holds a token: after a fork the child reads zeros there, so everything that
 //! remembers the parent's token is recognisably the parent's. Looking costs one load and no system call.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::mapping::{Access, Mapping};
 use lucet_format::PAGE_SIZE;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -50,10 +50,7 @@ fn make_page() -> Result<&'static AtomicU64> {
     let page = PAGE_SIZE as usize;
     let mapping = Mapping::reserve(page, page)?;
     mapping.protect(0, page, Access::ReadWrite)?;
-    // SAFETY: advice on a page of ours.
-    if unsafe { libc::madvise(mapping.base() as *mut _, page, libc::MADV_WIPEONFORK) } != 0 {
-        return Err(Error::system("madvise(MADV_WIPEONFORK)"));
-    }
+    mapping.wipe_on_fork()?;
     PAGE.store(mapping.base(), Ordering::Release);
     std::mem::forget(mapping);
     // SAFETY: the page was just made, is writable, and stays for the life of the process.

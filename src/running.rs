@@ -27,7 +27,9 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Runner {
-    /// The process in which the other fields are true: after a fork they are not.
+    /// The process in which the other fields are true. After a fork the child finds zeros in all of them: so an entry compares
+    /// this with its region's process, and nothing else, to know that it is in neither another process nor on a thread that is
+    /// not prepared in this one.
     pub process: AtomicU64,
     /// The kernel's number of the thread; 0: nobody's.
     pub tid: AtomicI32,
@@ -115,6 +117,7 @@ fn extend(pool: &mut Pool) -> Result<usize> {
         Some(mapping) => mapping,
         None => {
             let mapping = Mapping::reserve(CAPACITY * size_of::<Runner>(), PAGE_SIZE as usize)?;
+            mapping.wipe_on_fork()?;
             BASE.store(mapping.base(), Ordering::Release);
             pool.mapping.insert(mapping)
         }
@@ -132,7 +135,8 @@ fn extend(pool: &mut Pool) -> Result<usize> {
 
 /// Gives a runner back: its thread runs no guests any more.
 pub fn give_back(runner: &'static Runner) {
-    let created_here = runner.process.load(Ordering::Relaxed) == process::current();
+    let process = runner.process.load(Ordering::Relaxed);
+    let created_here = process != 0 && process == process::current();
     runner.alarm.delete(created_here);
     runner.tid.store(0, Ordering::Release);
     let number = runner.number();

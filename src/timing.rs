@@ -206,7 +206,7 @@ pub fn look(block: &ControlBlock, now: u64) {
     }
     if now >= times.slice.get().min(times.own_slice.get()) {
         times.own_slice.set(Times::NEVER);
-        let nested = block.depth.get() > 1;
+        let nested = block.nested.get() > 0;
         let state = block.state();
         // On the way in, which may not even have begun: entries do not look for the end of a slice, so it comes a little later.
         if state == state::ENTERING || !state::is_running(state) {
@@ -222,7 +222,7 @@ pub fn look(block: &ControlBlock, now: u64) {
     }
     if now >= times.nested.get() {
         times.nested.set(Times::NEVER);
-        if block.depth.get() > 1 {
+        if block.nested.get() > 0 {
             block.raise(stop::NESTED);
         }
     }

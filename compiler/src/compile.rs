@@ -192,7 +192,8 @@ fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Re
             Some(import) => import.stack_bytes(),
             None => abi::import_stack_argument_bytes(type_of(index)?),
         };
-        code.push(stubs::import_stub(index, stack_bytes));
+        let results = type_of(index)?.results.len();
+        code.push(stubs::import_stub(index, stack_bytes, results));
     }
     code.extend(helpers.iter().map(|helper| stubs::helper_stub(*helper)));
     for (index, export) in (0u32..).zip(&module.exports) {

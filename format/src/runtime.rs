@@ -13,8 +13,9 @@
 //! array of [`RESULT_STRIDE`]-byte cells on the guest's stack, and nothing is returned.
 //!
 //! ```text
-//!   stub of import i:   mov r10d, i ; mov r11d, bytes of stack arguments ; jmp [rip + HOST_CALL]
-//!   stub of a helper:   mov r10d, helper ; mov r11d, 0                   ; jmp [rip + HELPER_CALL]
+//!   stub of import i:   mov r10d, i * IMPORT_ROW_BYTES ; mov r11d, bytes of stack arguments ; jmp [rip + HOST_CALL]
+//!     without stack arguments and with at most one result:   mov r10d, ... ; jmp [rip + HOST_CALL_SHORT]
+//!   stub of a helper:   mov r10d, helper ; jmp [rip + HELPER_CALL]
 //! ```
 //!
 //! The targets come from the *runtime table*: a page right behind the module's text that the loader fills
@@ -33,13 +34,17 @@
 //! ```
 //!
 //! Where all parameters travel in registers (at most [`FAST_INTEGERS`] and [`FAST_FLOATS`]) and there is at most one result,
-//! no v128 among them, the stub clears the parameter registers that are not used and jumps to a shorter way in:
+//! no v128 among them, the stub moves the parameters to where the guest function wants them, and the place of the result to
+//! r9, clears the parameter registers that are not used, and jumps to a shorter way in, one for each [`FastResult`]:
 //!
 //! ```text
-//!   pxor xmmN, xmmN ... ; xor edx, edx ...     for unused parameter registers
-//!   mov r10d, e | FastResult << 24 ; lea r11, [rip - start of the image] ; lea rax, [rip - the function's code]
-//!   jmp [rip + TYPED_FAST]
+//!   mov r9, rsi ; mov rsi, rdx ; mov rdx, rcx ...            for parameters that are there
+//!   xor esi, esi ... ; pxor xmmN, xmmN ...                   for those that are not
+//!   mov r10d, e ; lea r11, [rip - start of the image + READY] ; lea rax, [rip - the function's code]
+//!   jmp [rip + TYPED_FAST + FastResult]
 //! ```
+
+use crate::value::ValueType;
 
 /// Bytes between two values of the array an adapter reads and writes (`lucet_value`).
 pub const VALUE_STRIDE: u32 = 24;
@@ -48,23 +53,30 @@ pub const VALUE_PAYLOAD: u32 = 8;
 /// Bytes between two results that travel through a pointer.
 pub const RESULT_STRIDE: u32 = 16;
 
+/// Bytes between two imports in the table that the runtime calls them through.
+pub const IMPORT_ROW_BYTES: u32 = 32;
+
 /// Runtime table: the trampoline that takes a guest to a host function.
 pub const HOST_CALL: u32 = 0;
 /// Runtime table: the trampoline that takes a guest to one of the [`Helper`]s.
 pub const HELPER_CALL: u32 = 1;
 /// Runtime table: the entry that typed stubs jump to.
 pub const TYPED_ENTRY: u32 = 2;
-/// Runtime table: the entry of typed stubs whose parameters all travel in registers.
-pub const TYPED_FAST: u32 = 3;
+/// Runtime table: as [`HOST_CALL`], for imports without stack arguments and with at most one result.
+pub const HOST_CALL_SHORT: u32 = 3;
+/// Runtime table: the entries of typed stubs whose parameters all travel in registers, one for each [`FastResult`].
+pub const TYPED_FAST: u32 = 4;
 /// Entries of the runtime table, 8 bytes each.
-pub const RUNTIME_TABLE_ENTRIES: u32 = 4;
+pub const RUNTIME_TABLE_ENTRIES: u32 = TYPED_FAST + FastResult::ALL.len() as u32;
 
 /// The most integer parameters of a function that [`TYPED_FAST`] enters: what is left of C's registers after instance and result.
 pub const FAST_INTEGERS: usize = 4;
 /// The most float parameters of such a function.
 pub const FAST_FLOATS: usize = 8;
+/// What [`TYPED_FAST`] is told above the start of the image: the number of the state in which an instance can be entered.
+pub const READY: u32 = 1;
 
-/// What a function that [`TYPED_FAST`] enters returns, in bits 24 and up of r10; the export is in the bits below.
+/// What a function that [`TYPED_FAST`] enters returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum FastResult {
@@ -80,8 +92,50 @@ pub enum FastResult {
     Float64 = 4,
 }
 
-/// Where a [`FastResult`] begins.
-pub const FAST_RESULT_SHIFT: u32 = 24;
+impl FastResult {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [FastResult; 5] = [
+        FastResult::Nothing,
+        FastResult::Word32,
+        FastResult::Word64,
+        FastResult::Float32,
+        FastResult::Float64,
+    ];
+
+    /// How a function returns that [`TYPED_FAST`] enters; `None`: it enters no function of this type.
+    pub fn of(
+        parameters: impl Iterator<Item = ValueType>,
+        mut results: impl Iterator<Item = ValueType>,
+    ) -> Option<FastResult> {
+        let (mut integers, mut floats) = (0, 0);
+        for parameter in parameters {
+            match parameter {
+                ValueType::V128 => return None,
+                ValueType::F32 | ValueType::F64 => floats += 1,
+                _ => integers += 1,
+            }
+        }
+        let first = results.next();
+        if integers > FAST_INTEGERS || floats > FAST_FLOATS || results.next().is_some() {
+            return None;
+        }
+        Some(match first {
+            None => FastResult::Nothing,
+            Some(ValueType::I32) => FastResult::Word32,
+            Some(
+                ValueType::I64 | ValueType::Funcref | ValueType::Externref | ValueType::Exnref,
+            ) => FastResult::Word64,
+            Some(ValueType::F32) => FastResult::Float32,
+            Some(ValueType::F64) => FastResult::Float64,
+            Some(ValueType::V128) => return None,
+        })
+    }
+
+    /// Runtime table: its entry.
+    pub const fn entry(self) -> u32 {
+        TYPED_FAST + self as u32
+    }
+}
 
 /// Operations that guest code leaves to the runtime. They run on the host's stack; the parameters and the
 /// result are listed here as System V sees them, after vmctx.

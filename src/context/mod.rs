@@ -2,16 +2,17 @@
 //! the crate needs to know of it.
 
 mod attached;
+mod callee;
 mod checked;
 mod x86_64;
 
 use crate::control::{ControlBlock, exit, state};
 use lucet_format::runtime::{
-    FAST_RESULT_SHIFT, FastResult, HELPER_CALL, HOST_CALL, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY,
-    TYPED_FAST,
+    FastResult, HELPER_CALL, HOST_CALL, HOST_CALL_SHORT, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY,
 };
 
 pub use attached::{runner, set_runner};
+pub use callee::{Callee, INTEGERS};
 pub use checked::{Prepared, checked_thunk};
 pub use x86_64::{Spill, dynamic_thunk, missing_import};
 
@@ -29,22 +30,15 @@ pub unsafe fn enter(block: &ControlBlock, adapter: usize, code: usize, values: u
 }
 
 /// Goes on with a guest from `block.registers`: with all of them at the very instruction (`exact`), or at the return of the call out
-/// in which it was left. Returns as [`enter`]. A guest that was entered the short way stores its result, of this kind, in `result`.
+/// in which it was left. Returns as [`enter`]. A guest that was entered the short way stores its result in `result`.
 ///
 /// # Safety
 ///
 /// As [`enter`], and the guest was left so that it can go on in this way, and has not run since.
-pub unsafe fn resume(block: &ControlBlock, exact: bool, kind: FastResult, result: &mut u64) -> u32 {
-    let kind = (kind as u32) << FAST_RESULT_SHIFT;
+pub unsafe fn resume(block: &ControlBlock, exact: bool, result: &mut u64) -> u32 {
     // SAFETY: the caller's promises are the assembly's requirements.
-    let left = unsafe {
-        x86_64::resume(
-            std::ptr::from_ref(block).cast(),
-            result,
-            u32::from(exact),
-            kind,
-        )
-    };
+    let left =
+        unsafe { x86_64::resume(std::ptr::from_ref(block).cast(), result, u32::from(exact)) };
     // The end of a short entry answers something else, and says by the state that it was this end.
     if block.state() == state::READY {
         exit::RETURNED
@@ -73,9 +67,19 @@ pub fn restoring() -> (usize, usize) {
 pub fn runtime_table() -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
     let mut table = [0; RUNTIME_TABLE_ENTRIES as usize];
     table[HOST_CALL as usize] = x86_64::host_call as *const () as usize;
+    table[HOST_CALL_SHORT as usize] = x86_64::host_call_short as *const () as usize;
     table[HELPER_CALL as usize] = x86_64::helper_call as *const () as usize;
     table[TYPED_ENTRY as usize] = x86_64::typed_entry as *const () as usize;
-    table[TYPED_FAST as usize] = x86_64::typed_fast as *const () as usize;
+    for result in FastResult::ALL {
+        let entry = match result {
+            FastResult::Nothing => x86_64::typed_nothing as *const (),
+            FastResult::Word32 => x86_64::typed_word32 as *const (),
+            FastResult::Word64 => x86_64::typed_word64 as *const (),
+            FastResult::Float32 => x86_64::typed_float32 as *const (),
+            FastResult::Float64 => x86_64::typed_float64 as *const (),
+        };
+        table[result.entry() as usize] = entry as usize;
+    }
     table
 }
 

@@ -31,10 +31,9 @@ pub fn abandon(handle: Handle) -> Result<()> {
     block.lower(stop::TIMES);
     block.take_request();
     block.again.set(None);
-    block.host_sp.set(0);
     block.entry_sp.set(block.stack_high.get());
     block.entry_frame.set(0);
-    block.depth.set(0);
+    block.nested.set(0);
     block.trap.set(Trap::NONE);
     inner.forget_waiting(block);
     Counters::count(&inner.region.counters.terminated);

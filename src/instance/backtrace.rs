@@ -33,7 +33,8 @@ struct Place {
 /// Calls `visit` for each guest frame, innermost first, until it says no.
 fn walk(block: &ControlBlock, inner: &Inner, mut visit: impl FnMut(Place) -> bool) {
     let trap = block.trap.get();
-    if trap.pc == 0 {
+    let stopped = !matches!(latest(block, inner).kind, LUCET_NOT_RUN | LUCET_RETURNED);
+    if trap.pc == 0 || !stopped {
         return;
     }
     // A return address is behind the call; the instruction that trapped is where it is.

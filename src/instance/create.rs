@@ -130,13 +130,11 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     block.text.set(text);
     block.text_length.set(length);
     block.code.set(Counted::as_ptr(&inner.module.code).cast());
-    block.image.set(inner.module.code.base());
+    block.set_image(inner.module.code.base());
     block.values.set(inner.region.values_of(block));
     block.imports.set(link.imports);
-    block.host_sp.set(0);
-    block.guest_sp.set(0);
-    block.call_index.set(u32::MAX);
-    block.depth.set(0);
+    block.call_row.set(u32::MAX);
+    block.nested.set(0);
     block.request.set(Request::None);
     block.trap.set(Trap::NONE);
     block.reincarnate();

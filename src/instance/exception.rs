@@ -170,7 +170,7 @@ pub(crate) fn catch(
     let mut arena = inner.exceptions.try_borrow_mut().ok()?;
     let reference = arena.catch(keep, take)?;
     // At the start of a handler no register holds a reference. In a callback, the host function around it may have saved some.
-    if arena.is_due(bytes(inner)) && block.depth.get() == 1 {
+    if arena.is_due(bytes(inner)) && block.nested.get() == 0 {
         let stored = stack_words(block).chain(references(block, inner));
         arena.collect(stored.chain([reference]));
     }

@@ -190,18 +190,18 @@ fn place(block: &ControlBlock, left: u32, record: Record) -> Record {
 /// Makes a record the latest.
 pub(super) fn remember(block: &ControlBlock, inner: &Inner, record: Record) {
     inner.outcome.set(record);
-    block.quiet.set(0);
+    block.outcome_at.set(block.entries.get());
 }
 
-/// The record of the latest entry. Short typed entries that return leave only a mark: their result has been handed over.
+/// The record of the latest entry that is over. Short entries that return write none: their result has been handed over.
 pub(crate) fn latest(block: &ControlBlock, inner: &Inner) -> Record {
-    if block.quiet.get() == 0 {
+    let going_on = u64::from(state::is_running(block.state()));
+    if block.outcome_at.get() + going_on >= block.entries.get() {
         return inner.outcome.get();
     }
-    let values = block.quiet_values.get() as u32;
     Record {
         kind: LUCET_RETURNED,
-        values,
+        values: block.noted_values() as u32,
         ..Record::default()
     }
 }
@@ -229,7 +229,7 @@ fn stopped(block: &ControlBlock, record: Record) -> Record {
         ..Trap::NONE
     });
     Record {
-        import: block.call_index.get(),
+        import: block.called_index().unwrap_or(NO_IMPORT),
         ..record
     }
 }

@@ -288,9 +288,7 @@ pub(super) fn enter_outermost(
     check_timer(inner, runner)?;
     block.entries.set(block.entries.get() + 1);
     begin(block, inner, runner);
-    block.depth.set(1);
     let entered = enter(block, inner, target, arguments);
-    block.depth.set(0);
     end(block, runner);
     match entered {
         Ok(record) => Ok(settle(block, inner, record)),
@@ -314,7 +312,6 @@ pub(crate) fn settle_short(
     way: Way,
 ) -> Result<lucet_outcome> {
     let inner = Live { block }.inner()?;
-    block.depth.set(0);
     let target = Target::function(inner, function)?;
     let record = conclude(block, inner, left, &target.function_type, way);
     Ok(settle(block, inner, record))

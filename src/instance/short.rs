@@ -10,6 +10,7 @@ use crate::abi::{
     LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_SUSPENDED, lucet_outcome, lucet_v128,
     lucet_value,
 };
+use crate::context::INTEGERS;
 use crate::control::{exit, state};
 use crate::module::Func;
 use crate::module::short::Short;
@@ -23,95 +24,84 @@ use std::sync::atomic::Ordering;
 /// The outcome is written in place: what is written in parts and copied as a whole at once has to wait for all of them.
 #[inline]
 pub fn call(handle: u64, func: &Func, arguments: &[lucet_value], out: &mut lucet_outcome) -> bool {
-    let Some(short) = func.short.as_ref().filter(|short| short.accepts(arguments)) else {
+    let Some(short) = &func.short else {
         return false;
     };
-    let done = match short.stub {
-        Some(stub) => through_stub(handle, short, stub, arguments, out),
-        None => through_adapter(handle, func, short, arguments, out),
+    let mut result = 0;
+    let kind = if let Some(callee) = &short.callee {
+        let Some(words) = words(short.parameters(), arguments) else {
+            return false;
+        };
+        callee.call(handle, words, &mut result)
+    } else if !short.accepts(arguments) {
+        return false;
+    } else if let Some(stub) = short.stub {
+        through_stub(handle, stub, arguments, &mut result)
+    } else {
+        return through_adapter(handle, func, short, arguments, out).is_some();
     };
-    done.is_some()
+    if kind == LUCET_RETURNED {
+        return returned(handle, short, &result, out);
+    }
+    did_not_return(handle, kind, out)
 }
 
-/// What a typed stub is, for a caller who does not know which of its parameter registers it takes: all of them are passed.
-type Integers = unsafe extern "C" fn(u64, *mut u64, u64, u64, u64, u64) -> u32;
-/// The same with floats.
-type Floats = unsafe extern "C" fn(
-    u64,
-    *mut u64,
-    u64,
-    u64,
-    u64,
-    u64,
-    f64,
-    f64,
-    f64,
-    f64,
-    f64,
-    f64,
-    f64,
-    f64,
-) -> u32;
-
-/// Calls through the export's typed stub, which looks at handle, module, process and thread by itself.
+/// Up to three integers that are arguments of these types. Written out, so that they stay in registers.
 #[inline]
-fn through_stub(
-    handle: u64,
-    short: &Short,
-    stub: usize,
-    arguments: &[lucet_value],
-    out: &mut lucet_outcome,
-) -> Option<()> {
-    let block = directory::resolve(handle)?;
-    let mut result = 0u64;
-    let kind = if short.takes_floats {
-        with_floats(handle, stub, &mut result, arguments)?
-    } else {
-        let word = |index: usize| {
-            arguments
-                .get(index)
-                .map_or(0, |argument| content(argument).0)
-        };
-        // SAFETY: the address of a typed stub of at most these parameters; the result is at most as wide as the variable. Whatever the
-        // handle is, the stub answers.
-        unsafe {
-            std::mem::transmute::<usize, Integers>(stub)(
-                handle,
-                &raw mut result,
-                word(0),
-                word(1),
-                word(2),
-                word(3),
-            )
-        }
+fn words(wanted: &[u32], arguments: &[lucet_value]) -> Option<[u64; INTEGERS]> {
+    let word = |argument: &lucet_value, wanted: u32| {
+        (argument.r#type == wanted).then(|| content(argument).0)
     };
+    Some(match (arguments, wanted) {
+        ([], []) => [0, 0, 0],
+        ([a], [x]) => [word(a, *x)?, 0, 0],
+        ([a, b], [x, y]) => [word(a, *x)?, word(b, *y)?, 0],
+        ([a, b, c], [x, y, z]) => [word(a, *x)?, word(b, *y)?, word(c, *z)?],
+        _ => return None,
+    })
+}
+
+/// The outcome of a call that returned by a short way.
+#[inline]
+fn returned(handle: u64, short: &Short, result: &u64, out: &mut lucet_outcome) -> bool {
+    let Some(block) = directory::block_of(handle) else {
+        return false;
+    };
+    // Typed stubs have a long way as well, which writes down what has come of it.
+    if block.outcome_at.get() == block.entries.get() {
+        *out = outcome::of(block);
+        return true;
+    }
+    let values = block.values.get();
+    let results = short.results();
+    if let Some(number) = results.first() {
+        // SAFETY: the region offers a value at least.
+        put_result(unsafe { &mut *values }, *number, result);
+        block.note_values(1);
+    }
+    write_returned(out, values, results.len());
+    true
+}
+
+/// The outcome of a call that ended in another way; false: it did not happen, and the long way finds out again why.
+#[cold]
+fn did_not_return(handle: u64, kind: u32, out: &mut lucet_outcome) -> bool {
     match kind {
-        LUCET_RETURNED if block.quiet.get() != 0 => {
-            let values = block.values.get();
-            let results = short.results();
-            if let Some(number) = results.first() {
-                // SAFETY: the region offers a value at least.
-                put_result(unsafe { &mut *values }, *number, &result);
-                block.quiet_values.set(1);
-            }
-            returned(out, values, results.len());
-        }
-        // The long way finds out again why, and has a status for it.
-        LUCET_NOT_RUN => return None,
+        LUCET_NOT_RUN => return false,
         // The instance is not looked at: another thread may have resumed it.
         LUCET_SUSPENDED | LUCET_PREEMPTED => {
             *out = NOT_RUN;
             out.kind = kind;
             out.token = thread::runner().map_or(0, |runner| runner.token.load(Ordering::Relaxed));
         }
-        _ => *out = outcome::of(block),
+        _ => *out = directory::block_of(handle).map_or(NOT_RUN, outcome::of),
     }
-    Some(())
+    true
 }
 
 /// Writes the outcome of a call that returned.
 #[inline]
-fn returned(out: &mut lucet_outcome, values: *const lucet_value, count: usize) {
+fn write_returned(out: &mut lucet_outcome, values: *const lucet_value, count: usize) {
     out.kind = LUCET_RETURNED;
     out.detail = 0;
     out.token = 0;
@@ -136,30 +126,46 @@ fn put_result(value: &mut lucet_value, number: u32, result: &u64) {
     value.of.v128 = lucet_v128 { lo: bits, hi: 0 };
 }
 
-/// Calls a stub that takes floats. System V passes them in registers of their own, in the order of the parameters.
-fn with_floats(
-    handle: u64,
-    stub: usize,
-    result: &mut u64,
-    arguments: &[lucet_value],
-) -> Option<u32> {
+/// What a typed stub is, for a caller who does not know which of its parameter registers it takes: all of them are passed.
+type Stub = unsafe extern "C" fn(
+    u64,
+    *mut u64,
+    u64,
+    u64,
+    u64,
+    u64,
+    f64,
+    f64,
+    f64,
+    f64,
+    f64,
+    f64,
+    f64,
+    f64,
+) -> u32;
+
+/// Calls through the export's typed stub, which looks at handle, module, process and thread by itself. Answers the outcome's kind.
+/// System V passes floats in registers of their own, in the order of the parameters.
+fn through_stub(handle: u64, stub: usize, arguments: &[lucet_value], result: &mut u64) -> u32 {
     let mut integers = [0u64; FAST_INTEGERS];
     let mut floats = [0f64; FAST_FLOATS];
     let (mut integer, mut float) = (integers.iter_mut(), floats.iter_mut());
     for argument in arguments {
-        match content(argument) {
-            (bits, true) => *float.next()? = f64::from_bits(bits),
-            (bits, false) => *integer.next()? = bits,
+        let place = match content(argument) {
+            (bits, true) => float.next().map(|place| *place = f64::from_bits(bits)),
+            (bits, false) => integer.next().map(|place| *place = bits),
+        };
+        if place.is_none() {
+            return LUCET_NOT_RUN;
         }
     }
     let [a, b, c, d] = integers;
     let [e, f, g, h, i, j, k, l] = floats;
-    // SAFETY: as in `through_stub`.
-    Some(unsafe {
-        std::mem::transmute::<usize, Floats>(stub)(
-            handle, result, a, b, c, d, e, f, g, h, i, j, k, l,
-        )
-    })
+    // SAFETY: the address of a typed stub of at most these parameters; the result is at most as wide as the variable. Whatever the
+    // handle is, the stub answers.
+    unsafe {
+        std::mem::transmute::<usize, Stub>(stub)(handle, result, a, b, c, d, e, f, g, h, i, j, k, l)
+    }
 }
 
 /// The bits of a value of 64 bits or less, and whether it travels as a float. Reads as many bytes as the type has, since the caller may
@@ -190,10 +196,7 @@ fn through_adapter(
     out: &mut lucet_outcome,
 ) -> Option<()> {
     let block = directory::resolve(handle)?;
-    let ordinary = block.state() == state::READY
-        && block.image.get() == func.base
-        && block.token.get() == process::current();
-    if !ordinary {
+    if !block.is_ready(func.base) || block.token.get() != process::current() {
         return None;
     }
     let runner = thread::runner()?;
@@ -210,8 +213,6 @@ fn through_adapter(
         // SAFETY: the region offers as many values as the module's contract wants, which counts every function that can be entered.
         unsafe { copy_content(values.add(index), argument) };
     }
-    block.forget_trap();
-    block.depth.set(1);
     block.set_state(state::ENTERING);
     // SAFETY: the checks above are what `enter` demands; adapter and code are of the instance's module.
     let left = unsafe { enter_adapter(block, short.adapter, short.code, values) };
@@ -221,16 +222,14 @@ fn through_adapter(
         *out = settled.unwrap_or(NOT_RUN);
         return Some(());
     }
-    block.depth.set(0);
-    block.quiet.set(1);
     block.set_state(state::READY);
     let results = short.results();
     for (index, number) in results.iter().enumerate() {
         // SAFETY: as for the arguments.
         write_type(unsafe { &mut *values.add(index) }, *number);
     }
-    block.quiet_values.set(results.len());
-    returned(out, values, results.len());
+    block.note_values(results.len());
+    write_returned(out, values, results.len());
     Some(())
 }
 

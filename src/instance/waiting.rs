@@ -16,11 +16,11 @@ use super::run::{self, Target, write_types};
 use super::{Handle, Inner, live};
 use crate::abi::{LUCET_PREEMPTED, LUCET_RETURNED, LUCET_SUSPENDED, lucet_outcome, lucet_value};
 use crate::context;
-use crate::control::{ControlBlock, ImportTarget, Trap, state};
+use crate::control::{ControlBlock, NO_SHORT_WAY, Trap, state};
 use crate::error::{Result, Status, error};
 use crate::thread;
 use lucet_format::image::records::FunctionType;
-use lucet_format::runtime::{FastResult, RESULT_STRIDE};
+use lucet_format::runtime::RESULT_STRIDE;
 use lucet_format::value::ValueType;
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -108,9 +108,11 @@ impl Inner {
     /// instantiated and no time is kept.
     pub(super) fn allow_short_entries(&self, block: &ControlBlock) {
         let ordinary = self.started.get() && !self.limits.get().time.is_any();
-        block
-            .token
-            .set(if ordinary { self.region.process() } else { 0 });
+        block.token.set(if ordinary {
+            self.region.process()
+        } else {
+            NO_SHORT_WAY
+        });
     }
 }
 
@@ -153,10 +155,12 @@ pub fn resume(handle: Handle, results: &[lucet_value]) -> Result<lucet_outcome> 
     }
     let runner = thread::ensure_attached()?;
     run::check_timer(inner, runner)?;
-    block
-        .state
-        .compare_exchange(before, state::ENTERING, Ordering::AcqRel, Ordering::Acquire)
-        .map_err(|_| error!(Status::Running, "another thread has resumed the instance"))?;
+    if !block.exchange_state(before, state::ENTERING) {
+        return Err(error!(
+            Status::Running,
+            "another thread has resumed the instance"
+        ));
+    }
     if before == state::SUSPENDED {
         deliver(block, inner, results);
     }
@@ -193,10 +197,8 @@ fn go_on(block: &ControlBlock, inner: &Inner, waiting: &Waiting) -> Record {
     let result = inner.image().results(&waiting.function_type).next();
     let mut bits = 0;
     block.trap.set(Trap::NONE);
-    block.depth.set(1);
     // SAFETY: the guest was left so that it can go on in this way, see `wait`; this thread is prepared and owns it.
-    let left = unsafe { context::resume(block, waiting.exact, kind(result), &mut bits) };
-    block.depth.set(0);
+    let left = unsafe { context::resume(block, waiting.exact, &mut bits) };
     let function_type = waiting.function_type;
     let record = conclude(block, inner, left, &function_type, waiting.way);
     if record.kind != LUCET_RETURNED {
@@ -213,25 +215,9 @@ fn go_on(block: &ControlBlock, inner: &Inner, waiting: &Waiting) -> Record {
     record
 }
 
-/// How a short entry returns a result; those of other entries have no such kind.
-fn kind(result: Option<ValueType>) -> FastResult {
-    match result {
-        None | Some(ValueType::V128) => FastResult::Nothing,
-        Some(ValueType::I32) => FastResult::Word32,
-        Some(ValueType::F32) => FastResult::Float32,
-        Some(ValueType::F64) => FastResult::Float64,
-        Some(_) => FastResult::Word64,
-    }
-}
-
 /// The type of the import whose call was suspended.
 fn import_type(block: &ControlBlock, inner: &Inner) -> Option<FunctionType> {
-    let index = block.call_index.get();
-    if index == u32::MAX {
-        return None;
-    }
-    // SAFETY: `host_call` has stored the index of the row that it called through.
-    let row: ImportTarget = unsafe { *block.imports.get().add(index as usize) };
+    let row = block.called()?;
     let image = inner.image();
     let function = image.functions().get(row.index as usize)?;
     image.function_types().get(function.function_type as usize)

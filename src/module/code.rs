@@ -177,7 +177,7 @@ impl CodeImage {
                     function: if is_function { export.index } else { NONE },
                     export: index as u32,
                     short: if is_function {
-                        Short::of(self, export.index, export.stub)
+                        Short::of(self, export.index, index as u32, export.stub)
                     } else {
                         None
                     },

@@ -1,0 +1,145 @@
+# Calls out: of host functions, which the import stubs of modules jump to, and of helpers.
+#
+# rdi is vmctx, the guest's other arguments are where System V wants the C function's. r10d says what is called, r11d how many
+# bytes of arguments lie on the stack.
+
+# ---- host_call_short: r10d the import's place in the import table; no stack arguments, at most one result ----
+	.p2align 6
+	.globl lucet_private_host_call_short
+	.hidden lucet_private_host_call_short
+	.type lucet_private_host_call_short, @function
+lucet_private_host_call_short:
+	mov rax, [rdi - {CONTROL_BLOCK}]
+	mov [rax + {CALL_ROW}], r10d
+	add r10, [rax + {IMPORTS}]
+	test byte ptr [r10 + {FLAGS}], {LEAF_FLAG}
+	jz 1f
+	# A leaf stays on the guest's stack, if enough is left of it. With all of this in one line of the cache.
+	cmp rsp, [rdi - {LEAF_STACK_LIMIT}]
+	jb 3f
+	push rax
+	mov byte ptr [rax + {STATE}], {LEAF}
+	mov rdi, rax
+	call [r10]
+	pop rcx
+	mov byte ptr [rcx + {STATE}], {GUEST}
+	cmp byte ptr [rcx + {STOP}], 0
+	jne 2f
+	ret
+
+	.p2align 4
+1:
+	push rbp
+	mov rbp, rsp
+	push rbx
+	mov rbx, rax
+	inc qword ptr [rax + {HOST_CALLS}]
+	mov [rax + {GUEST_SP}], rsp
+	mov rsp, [rax + {HOST_SP}]
+	mov byte ptr [rax + {STATE}], {HOST}
+	mov rdi, rax # the lucet_call
+	call [r10]
+
+# Every call out ends here, and guests that were suspended in one go on here.
+	# The stack before the state: in state GUEST the guest can be interrupted here as in its own code.
+lucet_private_called:
+	mov rsp, [rbx + {GUEST_SP}]
+	mov byte ptr [rbx + {STATE}], {GUEST}
+	cmp byte ptr [rbx + {STOP}], 0
+	jne lucet_private_stopped
+	pop rbx
+	pop rbp
+	ret
+
+	# A leaf's guest is to be stopped: as if it had called another host function.
+2:
+	push rbp
+	push rbx
+	mov rbx, rcx
+	mov [rbx + {GUEST_SP}], rsp
+	jmp lucet_private_stopped
+	# Too little stack for a leaf: a stack overflow, seen early.
+3:
+	push rbp
+	mov rbp, rsp
+	mov rbx, rax
+	jmp lucet_private_leaf_overflow
+	.size lucet_private_host_call_short, . - lucet_private_host_call_short
+
+# ---- host_call: r10d the import's place in the import table, r11d bytes of stack arguments ----
+#   guest's stack, growing down:  stack arguments | return address | rbp | rbx
+	.p2align 4
+	.globl lucet_private_host_call
+	.hidden lucet_private_host_call
+	.type lucet_private_host_call, @function
+lucet_private_host_call:
+	push rbp
+	mov rbp, rsp
+	push rbx
+	mov rbx, [rdi - {CONTROL_BLOCK}]
+	mov [rbx + {CALL_ROW}], r10d
+	mov [rbx + {CALL_RESULTS}], rsi
+	add r10, [rbx + {IMPORTS}]
+	mov [rbx + {GUEST_SP}], rsp
+	test byte ptr [r10 + {FLAGS}], {LEAF_FLAG}
+	jnz 1f
+	inc qword ptr [rbx + {HOST_CALLS}]
+	mov rsp, [rbx + {HOST_SP}]
+	mov byte ptr [rbx + {STATE}], {HOST}
+	jmp 2f
+1:
+	cmp rsp, [rdi - {LEAF_STACK_LIMIT}]
+	jb lucet_private_leaf_overflow
+	mov byte ptr [rbx + {STATE}], {LEAF}
+	sub rsp, 8
+2:
+	test r11d, r11d
+	jz 4f
+	mov edi, r11d
+	add rdi, 15
+	and rdi, -16
+	sub rsp, rdi
+3:
+	sub r11d, 8
+	mov rdi, [rbp + r11 + 16]
+	mov [rsp + r11], rdi
+	jnz 3b # the moves keep the flags of `sub`
+4:
+	mov rdi, rbx
+	call [r10]
+	jmp lucet_private_called
+
+# Jumped to with rbx = block and the guest's rbp and return address at rbp.
+lucet_private_leaf_overflow:
+	mov dword ptr [rbx + {TRAP_CODE}], {STACK_TRAP}
+	mov dword ptr [rbx + {TRAP_SIGNAL}], 0
+	mov rax, [rbp + 8]
+	mov [rbx + {TRAP_PC}], rax
+	mov rax, [rbp]
+	mov [rbx + {TRAP_FRAME}], rax
+	mov [rbx + {TRAP_STACK}], rsp
+	mov [rbx + {TRAP_ADDRESS}], rsp
+	mov eax, {TRAPPED}
+	jmp lucet_private_leave
+	.size lucet_private_host_call, . - lucet_private_host_call
+
+# ---- helper_call: r10d helper; all arguments in registers ----
+	.p2align 4
+	.globl lucet_private_helper_call
+	.hidden lucet_private_helper_call
+	.type lucet_private_helper_call, @function
+lucet_private_helper_call:
+	push rbp
+	mov rbp, rsp
+	push rbx
+	mov rbx, [rdi - {CONTROL_BLOCK}]
+	mov dword ptr [rbx + {CALL_ROW}], -1
+	lea rax, [rip + {HELPERS}]
+	lea r10, [rax + r10 * 8]
+	mov [rbx + {GUEST_SP}], rsp
+	mov rsp, [rbx + {HOST_SP}]
+	mov byte ptr [rbx + {STATE}], {HOST}
+	mov rdi, rbx
+	call [r10]
+	jmp lucet_private_called
+	.size lucet_private_helper_call, . - lucet_private_helper_call

@@ -1,0 +1,83 @@
+# Going on with a guest that waits.
+
+# ---- u32 resume(rdi block, rsi where a typed entry's result goes, edx whether at the very instruction) ----
+# The frame is that of `enter`, below a place for the host's MXCSR: the ends of typed entries do not look at it.
+	.p2align 4
+	.globl lucet_private_resume
+	.hidden lucet_private_resume
+	.type lucet_private_resume, @function
+lucet_private_resume:
+	sub rsp, 8
+	stmxcsr [rsp]
+	lea rax, [rip + 1f]
+	push rax
+	push rsi
+	push rbp
+	push rbx
+	push r12
+	push r13
+	push r14
+	push r15
+	push -1
+	push {DEFAULT_MXCSR}
+	mov [rdi + {HOST_SP}], rsp
+	mov rbx, rdi
+	ldmxcsr [rip + lucet_private_default_mxcsr]
+	mov r12, [rbx + {SAVED} + {R12}]
+	mov r13, [rbx + {SAVED} + {R13}]
+	mov r14, [rbx + {SAVED} + {R14}]
+	mov r15, [rbx + {SAVED} + {R15}]
+	test edx, edx
+	jnz lucet_private_restore
+	xor ecx, ecx
+	xor edx, edx
+	xor esi, esi
+	xor edi, edi
+	xor r8d, r8d
+	xor r9d, r9d
+	xor r10d, r10d
+	xor r11d, r11d
+	mov rax, [rbx + {SAVED} + {RAX}]
+	movaps xmm0, [rbx + {SAVED}]
+	.irp number, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	pxor xmm\number, xmm\number
+	.endr
+	jmp lucet_private_called
+1:
+	ldmxcsr [rsp]
+	add rsp, 8
+	ret
+
+# All registers at once: nothing is pushed on the guest's stack, which may have no room.
+	.globl lucet_private_restore
+	.hidden lucet_private_restore
+lucet_private_restore:
+	mov eax, ss
+	push rax
+	push qword ptr [rbx + {SAVED} + {RSP}]
+	push qword ptr [rbx + {SAVED} + {FLAGS_SAVED}]
+	mov eax, cs
+	push rax
+	push qword ptr [rbx + {SAVED} + {PC}]
+	.irp number, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+	movaps xmm\number, [rbx + {SAVED} + 16 * \number]
+	.endr
+	mov rax, [rbx + {SAVED} + {RAX}]
+	mov rcx, [rbx + {SAVED} + {RCX}]
+	mov rdx, [rbx + {SAVED} + {RDX}]
+	mov rbp, [rbx + {SAVED} + {RBP}]
+	mov rsi, [rbx + {SAVED} + {RSI}]
+	mov rdi, [rbx + {SAVED} + {RDI}]
+	mov r8, [rbx + {SAVED} + {R8}]
+	mov r9, [rbx + {SAVED} + {R9}]
+	mov r10, [rbx + {SAVED} + {R10}]
+	mov r11, [rbx + {SAVED} + {R11}]
+	mov byte ptr [rbx + {STATE}], {GUEST}
+	test byte ptr [rbx + {STOP}], {FINAL}
+	jnz lucet_private_unstarted
+	mov rbx, [rbx + {SAVED} + {RBX}]
+	iretq
+	.globl lucet_private_restore_end
+	.hidden lucet_private_restore_end
+lucet_private_restore_end:
+	.size lucet_private_resume, . - lucet_private_resume

@@ -1,0 +1,142 @@
+# Typed entries whose parameters all travel in registers. Typed stubs of modules jump here, as lucet_format::runtime
+# says: rdi handle, r9 where the result goes or 0, rsi rdx rcx r8 xmm0-7 the guest's own parameters (those that it does not
+# have are zero), rax the function, r10d the export, r11 the start of the image + READY.
+#
+# What is as it mostly is costs a comparison each; anything else takes the long way, which says what it is.
+
+# store...: the instruction that puts the result where rsi says; nothing for functions without one
+.macro lucet_private_typed name, store:vararg
+	.p2align 4
+	.globl lucet_private_typed_\name
+	.hidden lucet_private_typed_\name
+	.type lucet_private_typed_\name, @function
+lucet_private_typed_\name:
+	push r9
+	push rbp
+	push rbx
+	push r12
+	push r13
+	push r14
+	push r15
+	push r10
+	stmxcsr [rsp - 8]
+	mov ebx, edi
+	and ebx, {NUMBER_MASK}
+	cmp ebx, [rip + {BLOCKS_READY}]
+	jae lucet_private_typed_long
+	shl rbx, {BLOCK_SHIFT}
+	add rbx, [rip + {BLOCKS}]
+	cmp [rbx + {HANDLE}], rdi
+	jne lucet_private_typed_long
+	cmp [rbx + {STATE}], r11
+	jne lucet_private_typed_long
+	mov r12, qword ptr [rip + lucet_private_runner@GOTTPOFF]
+	mov r12, fs:[r12]
+	test r12, r12
+	jz lucet_private_typed_long
+	mov r13, [r12 + {RUNNER_PROCESS}]
+	cmp [rbx + {TOKEN}], r13
+	jne lucet_private_typed_long
+	mov r14d, [rsp - 8]
+	and r14d, -64
+	cmp r14d, {DEFAULT_MXCSR}
+	jne lucet_private_typed_long
+	lea r15, [rsp - 8]
+	mov [rbx + {RUNNER}], r12
+	mov [rbx + {HOST_SP}], r15
+	inc qword ptr [rbx + {ENTRIES}]
+	mov rdi, [rbx + {VMCTX}]
+	add r11, {GUEST} - {READY}
+	xor r9d, r9d
+	xor ebp, ebp
+	xor r10d, r10d
+	xor r12d, r12d
+	xor r13d, r13d
+	xor r14d, r14d
+	xor r15d, r15d
+	.irp number, 8,9,10,11,12,13,14,15
+	pxor xmm\number, xmm\number
+	.endr
+	mov rsp, [rbx + {ENTRY_SP}]
+	mov [rbx + {STATE}], r11
+	xor r11d, r11d
+	test byte ptr [rbx + {STOP}], {FINAL}
+	jnz lucet_private_unstarted
+	call rax
+	mov rcx, [rbx + {READY_STATE}]
+	mov rsp, [rbx + {HOST_SP}]
+	mov [rbx + {STATE}], rcx
+	add rsp, 16
+	pop r15
+	pop r14
+	pop r13
+	pop r12
+	pop rbx
+	pop rbp
+	pop rsi
+	.ifnb \store
+	test rsi, rsi
+	jz 1f
+	\store
+1:
+	.endif
+	mov eax, {OUTCOME_RETURNED}
+	ret
+	.size lucet_private_typed_\name, . - lucet_private_typed_\name
+.endm
+
+	lucet_private_typed nothing
+	lucet_private_typed word32, mov [rsi], eax
+	lucet_private_typed word64, mov [rsi], rax
+	lucet_private_typed float32, movss [rsi], xmm0
+	lucet_private_typed float64, movsd [rsi], xmm0
+
+# Something is out of the ordinary. Everything as C passed it, for the entry that looks at each thing.
+lucet_private_typed_long:
+	mov r14, [rsp + 16]
+	mov r13, [rsp + 24]
+	mov r12, [rsp + 32]
+	mov rbx, [rsp + 40]
+	add rsp, 64
+	test r10d, {BY_HANDLE}
+	jnz 1f
+	mov rax, r9
+	mov r9, r8
+	mov r8, rcx
+	mov rcx, rdx
+	mov rdx, rsi
+	mov rsi, rax
+	and r11, -{PAGE}
+	jmp {TYPED_ENTRY}
+	# The caller has a long way of its own.
+1:
+	mov eax, {OUTCOME_NOT_RUN}
+	ret
+
+# ---- u32 call_KIND(rdi handle, rsi what is called, rdx rcx r8 integers, r9 where the result goes) ----
+# Calls by function handle of functions that take up to three integers: does what the export's typed stub does.
+.macro lucet_private_call name
+	.p2align 4
+	.globl lucet_private_call_\name
+	.hidden lucet_private_call_\name
+	.type lucet_private_call_\name, @function
+lucet_private_call_\name:
+	mov rax, [rsi + {CALLEE_CODE}]
+	mov r11, [rsi + {CALLEE_READY}]
+	mov r10d, [rsi + {CALLEE_EXPORT}]
+	mov rsi, rdx
+	mov rdx, rcx
+	mov rcx, r8
+	xor r8d, r8d
+	.irp number, 0,1,2,3,4,5,6,7
+	pxor xmm\number, xmm\number
+	.endr
+	jmp lucet_private_typed_\name
+	.size lucet_private_call_\name, . - lucet_private_call_\name
+.endm
+
+	lucet_private_call nothing
+	lucet_private_call word32
+	lucet_private_call word64
+	lucet_private_call float32
+	lucet_private_call float64
