@@ -54,6 +54,18 @@ pub fn live_blocks() -> i64 {
     LIVE.get()
 }
 
+/// Runs `body` with the allocation after the next `allowed` ones failing. Answers whether there were so many, too.
+pub fn failing<T>(allowed: u32, body: impl FnOnce() -> T) -> (T, bool) {
+    LEFT.set(Some(allowed));
+    let result = body();
+    (result, LEFT.replace(None).is_none())
+}
+
+/// From here on no allocation fails.
+pub fn stop() {
+    LEFT.set(None);
+}
+
 #[global_allocator]
 static ALLOCATOR: Failing = Failing;
 

@@ -2,7 +2,7 @@
 //! has done it all before, and in one that does it for the first time. Each time the answer is a status or the guest's trap, nothing is lost,
 //! whatever an instance finds is fresh, and the same region works afterwards.
 
-use crate::allocations::live_blocks;
+use crate::allocations::{self, failing, live_blocks};
 use crate::own_process::own_process;
 use crate::syscalls::{Fail, stop, watch, watched};
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_outcome, lucet_value};
@@ -226,6 +226,7 @@ fn scenario(files: &[Vec<u8>; 2]) -> Result<(), Refused> {
     if lived.is_err() {
         // The system has everything again.
         stop();
+        allocations::stop();
         let again = life(&region, &modules);
         assert_eq!(
             again,
@@ -308,6 +309,32 @@ fn all_calls_fail_from_each_on() {
     own_process("calls::all_calls_fail_from_each_on", || {
         each_in_turn(Fail::From)
     });
+}
+
+/// The same for every allocation of that scenario; `allocations` has another one, through the C API.
+#[test]
+fn every_allocation_fails_once() {
+    let files = files();
+    lucet::signal::install(0).unwrap_or_else(|_| panic!("signal handlers"));
+    for _ in 0..2 {
+        assert_eq!(scenario(&files), Ok(()), "{}", sentence());
+    }
+    let before = live_blocks();
+    for allowed in 0.. {
+        let (result, reached) = failing(allowed, || scenario(&files));
+        assert_eq!(live_blocks(), before, "allocation {allowed}, {result:?}");
+        if !reached {
+            assert!(allowed >= 15, "only {allowed} allocations");
+            break;
+        }
+        if let Err(refused) = result {
+            assert_eq!(
+                refused,
+                Refused::Status(Status::NoMemory),
+                "allocation {allowed}"
+            );
+        }
+    }
 }
 
 /// The same where nothing has been made yet: the directory of slots, the thread's stack for signals, its timer.

@@ -434,6 +434,52 @@ fn instances_that_move_between_threads() {
     }
 }
 
+/// Threads of the host write to different cold pages at once, without a view: each fault opens the memory.
+#[test]
+fn threads_that_open_a_memory_at_the_same_time() {
+    let module = &modules()[0];
+    let expected = fresh(module);
+    for round in 0..200 {
+        // A region in which nobody has written there yet.
+        let region = region(&RegionConfig {
+            keep_resident_bytes: 8 * PAGE as u64,
+            ..one_slot(0)
+        });
+        let handle = create(&region, module);
+        for _ in 0..2 {
+            instance::run(handle, b"fill", &[i32(0), i32(1), i32(1)]).expect("runs");
+            instance::reset(handle).expect("reset");
+        }
+        assert!(contents(handle) == expected.as_slice(), "round {round}");
+        let address = memory::memory(handle, 0).expect("a memory").0;
+        let barrier = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    for step in 0..4 {
+                        let at = address + (60 + 2 * step + thread) * PAGE + round;
+                        // SAFETY: within the memory; the guest does not run, and each byte has one writer.
+                        unsafe { (at as *mut u8).write_volatile(1 + thread as u8) };
+                    }
+                });
+            }
+        });
+        for page in 60..68 {
+            let written = contents(handle)[page * PAGE + round];
+            assert_eq!(
+                usize::from(written),
+                1 + page % 2,
+                "round {round}: a write is lost"
+            );
+        }
+        instance::reset(handle).expect("reset");
+        assert!(contents(handle) == expected.as_slice(), "round {round}");
+        instance::release(handle).expect("released");
+    }
+}
+
 /// `vm.overcommit_memory` = 2: memory that can be written counts against what the system has. Where it is set, for real; what
 /// the kernel may refuse then is what `tests/failures` has it refuse.
 #[test]
