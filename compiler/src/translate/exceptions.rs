@@ -31,6 +31,10 @@ use lucet_format::trap::TrapCode;
 use std::collections::BTreeSet;
 use wasmparser::{Catch, Operator, TryTable};
 
+/// How much more a local takes that a call hands over to a landing than a value of another kind: register allocation looks at each
+/// way by itself.
+const HANDED_OVER: u64 = 8;
+
 /// A clause of a `try_table` that is open.
 #[derive(Clone, Copy)]
 pub(super) struct Clause {
@@ -216,6 +220,15 @@ impl<'a> Translator<'a> {
         let next = dfg.block_call(next, &results);
         dfg.exception_tables
             .push(ExceptionTableData::new(signature, next, items))
+    }
+
+    /// The locals that calls hand over to landings, each counted [`HANDED_OVER`] times. What they are is known when the whole body is.
+    pub(super) fn handed_over(&self) -> u64 {
+        let dfg = &self.builder.func.dfg;
+        let tables = dfg.exception_tables.values();
+        let ways = tables.flat_map(|table| table.all_branches());
+        let locals: usize = ways.map(|way| way.len(&dfg.value_lists)).sum();
+        HANDED_OVER * locals as u64
     }
 
     /// Cells for so many values, or 0 for none.

@@ -36,7 +36,8 @@ impl Translator<'_> {
             let values = self.passed + self.builder.func.dfg.num_values() as u64;
             limits::check(limits::VALUES, values, most)?;
         }
-        Ok(())
+        let values = self.builder.func.dfg.num_values() as u64 + self.passed + self.handed_over();
+        limits::check(limits::VALUES, values, most)
     }
 
     /// Declares the locals that the body uses, which may be few of those that it has: declaring one takes time, and a body

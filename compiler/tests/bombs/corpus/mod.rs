@@ -3,6 +3,7 @@
 mod build;
 mod code;
 mod control;
+mod exceptions;
 mod locals;
 mod sections;
 mod values;
@@ -10,7 +11,7 @@ mod values;
 use super::Bomb;
 
 /// Every module.
-pub const ALL: [fn() -> Bomb; 41] = [
+pub const ALL: [fn() -> Bomb; 52] = [
     sections::many_types,
     sections::many_functions,
     sections::some_functions,
@@ -52,4 +53,15 @@ pub const ALL: [fn() -> Bomb; 41] = [
     code::many_vector_constants,
     code::many_shuffles,
     sections::long_constant_expressions,
+    exceptions::handlers_around_calls,
+    exceptions::handlers_of_one_table,
+    exceptions::nested_tables,
+    exceptions::tables_beyond_the_limit,
+    exceptions::some_locals_of_a_handler,
+    exceptions::many_locals_of_a_handler,
+    exceptions::many_tables,
+    exceptions::values_of_exceptions,
+    exceptions::many_throws,
+    exceptions::many_tags,
+    exceptions::atomics,
 ];
