@@ -131,6 +131,8 @@ unsafe fn store(to: u64, result: Option<ValueType>, value: &lucet_value) {
     let bits = value.bits() as u64;
     match result {
         // SAFETY: the caller's promise.
+        Some(ValueType::V128) => unsafe { (to as *mut u128).write_unaligned(value.bits()) },
+        // SAFETY: the caller's promise.
         Some(ValueType::I32 | ValueType::F32) => unsafe { (to as *mut u32).write(bits as u32) },
         // SAFETY: the caller's promise.
         Some(_) => unsafe { (to as *mut u64).write(bits) },

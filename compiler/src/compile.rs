@@ -211,6 +211,8 @@ fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Re
 impl Compiler<'_> {
     fn compile(&self, job: Job, scratch: &mut Scratch) -> Result<Code> {
         scratch.context.clear();
+        // Which Cranelift 0.135 forgets; they would refer to lists of values that are gone.
+        scratch.context.func.dfg.exception_tables.clear();
         scratch.context.set_disasm(self.listing == Emit::Asm);
         self.translate(job, scratch)?;
         if self.stack_check {

@@ -13,9 +13,9 @@
  *   if (!LUCET_FIND(sum, module, "sum", int32_t, int32_t, int32_t)) fail(lucet_last_error());
  *   if (sum(guest, &result, 20, 22) == LUCET_RETURNED) ...        without a result: NULL in its place
  *
- * The types are int32_t, uint32_t, int64_t, uint64_t, float, double, lucet_funcref and lucet_externref; up to
- * 12 parameters. v128, more parameters and several results need lucet_linker_define_dynamic and
- * lucet_instance_run. Another type, or a function that is not exactly of the types given, does not compile:
+ * The types are int32_t, uint32_t, int64_t, uint64_t, float, double, lucet_funcref, lucet_externref and, for
+ * v128, lucet_vector or __m128i; up to 12 parameters. More parameters and several results need
+ * lucet_linker_define_dynamic and lucet_instance_run. Another type, or a function that is not exactly of the types given, does not compile:
  * in C it is an error even where the compiler would only warn of an incompatible pointer.
  *
  * Invariants: works in C99 to C2x and C++11 to C++20 with gcc and clang, without warnings under -Wall -Wextra
@@ -44,6 +44,11 @@
 #endif
 /* clang-format on */
 
+/* A v128 in a function's own type. lucet_v128 is one in memory: a struct, which C passes in other registers
+ * than guests pass vectors. __m128i is the same type as this one (of which gcc warns in templates, so not in C++),
+ * and other vectors are cast to it. */
+typedef long long lucet_vector __attribute__((vector_size(16)));
+
 /* ---- values ---- */
 
 #define LUCET_VALUE_(Type, member, number)                                                                   \
@@ -63,6 +68,17 @@ LUCET_VALUE_(lucet_v128, v128, LUCET_V128)
 LUCET_VALUE_(lucet_funcref, funcref, LUCET_FUNCREF)
 LUCET_VALUE_(lucet_externref, externref, LUCET_EXTERNREF)
 LUCET_VALUE_(lucet_exnref, exnref, LUCET_EXNREF)
+
+static inline lucet_vector lucet_vector_of(lucet_v128 content) {
+  lucet_vector made;
+  __builtin_memcpy(&made, &content, sizeof made);
+  return made;
+}
+static inline lucet_v128 lucet_v128_of(lucet_vector content) {
+  lucet_v128 made;
+  __builtin_memcpy(&made, &content, sizeof made);
+  return made;
+}
 
 /* The bytes [address, address + length) of a guest's memory, or NULL when some of them are outside. Good
  * until the guest runs, grows its memory, is reset or released. The content is the guest's: read it once,
@@ -160,8 +176,8 @@ static inline lucet_wasi_options lucet_wasi_options_default(void) {
 namespace lucet_detail {
 template <class Type> struct code {
   static_assert(sizeof(Type *) == 0,
-                "not a WebAssembly type: use (u)int32_t, (u)int64_t, float, double, lucet_funcref "
-                "or lucet_externref");
+                "not a WebAssembly type: use (u)int32_t, (u)int64_t, float, double, lucet_vector, "
+                "lucet_funcref or lucet_externref");
 };
 template <> struct code<void> {
   static constexpr uint64_t value = LUCET_VOID;
@@ -189,6 +205,9 @@ template <> struct code<float> {
 };
 template <> struct code<double> {
   static constexpr uint64_t value = LUCET_F64;
+};
+template <> struct code<lucet_vector> {
+  static constexpr uint64_t value = LUCET_V128;
 };
 template <> struct code<checked> {
   static constexpr uint64_t value = LUCET_CHECKED;
@@ -277,6 +296,7 @@ inline lucet_status define(lucet_linker *linker, const char *module, void *data,
               : LUCET_IS_(a, long long) || LUCET_IS_(a, unsigned long long) ? LUCET_I64                      \
               : LUCET_IS_(a, float)                                         ? LUCET_F32                      \
               : LUCET_IS_(a, double)                                        ? LUCET_F64                      \
+              : LUCET_IS_(a, lucet_vector)                                  ? LUCET_V128                     \
               : LUCET_IS_(a, lucet_funcref)                                 ? LUCET_FUNCREF                  \
               : LUCET_IS_(a, lucet_externref)                               ? LUCET_EXTERNREF                \
                                                                             : 15))

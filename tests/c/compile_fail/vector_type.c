@@ -1,9 +1,9 @@
-/* Vectors cross by value arrays only.
+/* lucet_v128 is a struct, which is passed in other registers than vectors are: that is lucet_vector.
  * expect: lucet_v128 is not a WebAssembly type
  * expect-c99: not_a_webassembly_type */
 #include <lucet.h>
 #ifdef RIGHT
-#define PARAMETER double
+#define PARAMETER lucet_vector
 #else
 #define PARAMETER lucet_v128
 #endif

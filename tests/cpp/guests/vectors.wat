@@ -1,0 +1,1 @@
+../../c/guests/vectors.wat
