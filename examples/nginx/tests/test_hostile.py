@@ -105,6 +105,18 @@ def everybody_is_served_meanwhile():
 
 
 @test
+def never_and_twice():
+    """a guest that answers nothing, and one that tries to answer twice"""
+    with script_server() as s:
+        r = script("", s)
+        equal((r.status, r.body), (200, b""))
+        r = script("code=201&say=one&code=500&header=X:1&say=two", s)
+        equal((r.status, r.text), (201, "onecode: -5\nheader: -5\ntwo"))
+        many = script("&".join(["log=x"] * 500), s).text
+        equal((many.count("log: 0"), many.count("log: -4"), s.log().count("says: x")), (100, 400, 100), "lines in the log")
+
+
+@test
 def memory_of_others():
     """no byte of one guest is seen by the next, whatever way the one before has ended"""
     with script_server("lucet_cpu 20ms;", pool="lucet_pool 2;") as s:

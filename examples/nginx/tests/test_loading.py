@@ -88,15 +88,15 @@ def configurations_that_are_refused():
     refused('lucet_set: guest "hello": .*lucet_http_variable', http="lucet_set $x hello;")
 
 
-def build(name, *flags, source="", tables=True):
-    """A module of another kind than that which was built, from the same recipe; its path."""
+def build(name, source="", tables=True, commands="0", init_process="0"):
+    """Another module, from the same recipe, whose ngx_module_t is ngx_http_bad_module; its path."""
     directory = f"{harness.WORK}/modules"
     os.makedirs(directory, exist_ok=True)
     with open(f"{directory}/{name}.c", "w") as file:
         file.write("#include <ngx_config.h>\n#include <ngx_core.h>\n#include <ngx_http.h>\n"
                    "static ngx_http_module_t context;\n" + source +
-                   "ngx_module_t ngx_http_bad_module = {NGX_MODULE_V1, &context, 0, NGX_HTTP_MODULE, 0, 0, 0, 0, 0, 0, 0,"
-                   " NGX_MODULE_V1_PADDING};\n")
+                   f"ngx_module_t ngx_http_bad_module = {{NGX_MODULE_V1, &context, {commands}, NGX_HTTP_MODULE, 0, 0, {init_process}, 0, 0, 0,"
+                   " 0, NGX_MODULE_V1_PADDING};\n")
         if tables:
             file.write("ngx_module_t *ngx_modules[] = {&ngx_http_bad_module, NULL};\n"
                        "char *ngx_module_names[] = {\"ngx_http_bad_module\", NULL};\nchar *ngx_module_order[] = {NULL};\n")
@@ -105,7 +105,7 @@ def build(name, *flags, source="", tables=True):
         nginx = next(line.split("=")[1].strip() for line in file if line.startswith("NGINX_SOURCE_DIR:"))
     includes = [f"-I{objects}"] + [f"-I{nginx}/src/{d}" for d in ("core", "event", "event/modules", "os/unix", "http", "http/modules", "http/v2")]
     path = f"{directory}/{name}.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-w", *flags, *includes, "-o", path, f"{directory}/{name}.c"], check=True, timeout=120)
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", *includes, "-o", path, f"{directory}/{name}.c"], check=True, timeout=120)
     return path
 
 
@@ -121,6 +121,31 @@ def modules_that_do_not_fit():
     ]
     for path, text in cases:
         refused(text, preload=f"load_module {path};")
+
+
+@test
+def beside_other_modules():
+    """with the Lua and JavaScript modules loaded before and after, where they are installed"""
+    others = [f"/usr/lib/nginx/modules/{name}.so" for name in ("ndk_http_module", "ngx_http_lua_module", "ngx_http_js_module")]
+    if not all(map(os.path.exists, others)):
+        print("      libnginx-mod-http-lua and libnginx-mod-http-js are not installed here")
+        return
+    others = "".join(f"load_module {path};\n" for path in others)
+    server = HELLO + "\nlocation /lua { content_by_lua_block { ngx.sleep(0.001) ngx.print('lua') } }"
+    for place in ("preload", "main"):
+        with Server(server, guests=["hello"], **{place: others}) as s:
+            for _ in range(20):
+                equal((s.get("/").text, s.get("/lua").text), ("hello, world\n", "lua"), place)
+
+
+@test
+def testing_is_silent():
+    """nginx -t -q of a good configuration says nothing: the library prints nothing"""
+    s = Server(HELLO, guests=["hello"])
+    s.write()
+    done = subprocess.run([*s.program, "-t", "-q", "-p", s.directory, "-c", f"{s.directory}/nginx.conf", "-e", "stderr"],
+                          capture_output=True, text=True, timeout=60)
+    equal((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
 
 @test

@@ -9,6 +9,7 @@ import harness
 from harness import Server, check, equal, matches, test, until
 from test_functions import script, script_server
 from test_hostile import Unharmed, hostile_server
+from test_loading import build
 
 
 @test
@@ -79,6 +80,65 @@ def faults_of_others():
             until(lambda: f"worker process {worker} exited on signal {number}" in s.log(), "it died of that signal")
             until(s.answers, "it answers")
             equal(s.get("/hello").status, 200)
+
+
+CRASH = """
+static ngx_int_t crash(ngx_http_request_t *r) { *(volatile int *)(r->args.len ? 16 : 0) = 1; return NGX_OK; }
+static char *set(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
+  ((ngx_http_core_loc_conf_t *)ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module))->handler = crash;
+  return NGX_CONF_OK;
+}
+static ngx_command_t commands[] = {{ngx_string("crash"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set, 0, 0, NULL}, ngx_null_command};
+static struct sigaction before;
+static void handler(int number, siginfo_t *info, void *context) {
+  ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "other handler: %d at %p", number, info->si_addr);
+  if (before.sa_flags & SA_SIGINFO) { before.sa_sigaction(number, info, context); return; }
+  signal(number, SIG_DFL);
+}
+static ngx_int_t init(ngx_cycle_t *cycle) {
+  struct sigaction action = {0};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGSEGV, &action, &before);
+  return NGX_OK;
+}
+"""
+
+
+@test
+def crashes_of_nginx():
+    """a null pointer in nginx's own code, right after a guest's trap: the worker dies of it, and is not taken for a guest"""
+    crash = build("crash", source=CRASH, commands="commands")
+    with hostile_server(preload=f"load_module {crash};", server="location /crash { crash; }") as s:
+        for _ in range(3):
+            worker = s.workers()[0]
+            equal(s.get("/oob").status, 500)
+            with s.client() as c:
+                c.request("/crash")
+                until(lambda: not c.more(), "the connection ends")
+            until(lambda: f"worker process {worker} exited on signal 11" in s.log(), "the worker dies")
+            until(s.answers, "another one answers")
+            equal(s.get("/hello").status, 200)
+
+
+@test
+def handlers_of_others():
+    """another module's SIGSEGV handler, installed before or after: guests' faults stay guests', and others reach it"""
+    other = build("handler", source=CRASH, commands="commands", init_process="init")
+    for place in ("preload", "main"):
+        # Modules are initialised in the order in which they are loaded.
+        with hostile_server(server="location /crash { crash; }", **{place: f"load_module {other};"}) as s:
+            with Unharmed(s):
+                for _ in range(5):
+                    equal(s.get("/oob").status, 500)
+                    equal(s.get("/recurse").status, 500)
+            equal("other handler" in s.log(), place == "main", f"{place}: who is asked first about a guest's fault")
+            equal(s.status()["handlers_in_place"], place == "preload")
+            with s.client() as c:
+                c.request("/crash?x")
+                until(lambda: not c.more(), "the connection ends")
+            until(lambda: "other handler: 11 at 0000000000000010" in s.log(), "the other handler has the fault, with its address")
+            until(s.answers, "another worker answers")
 
 
 @test

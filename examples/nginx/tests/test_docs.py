@@ -1,0 +1,75 @@
+"""docs/nginx.md as a new user would follow it, with directories of the test's in place of the system's."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import harness
+from harness import Server, check, equal, test
+
+TOP = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../../..")
+
+
+def blocks(language):
+    with open(f"{TOP}/docs/nginx.md") as file:
+        return re.findall(rf"^```{language}\n(.*?)^```$", file.read(), re.M | re.S)
+
+
+@test
+def first_guest():
+    """the installation, the first guest, its configuration and its answer"""
+    if not shutil.which("clang-16") or not shutil.which("wasm-ld-16"):
+        print("      clang-16 and lld-16 are not installed here")
+        return
+    with open(f"{harness.BUILD}/CMakeCache.txt") as file:
+        prefix = next(line.split("=")[1].strip() for line in file if line.startswith("CMAKE_PREFIX_PATH:"))
+    s = Server("")
+    install, compile_, reload = blocks("sh")
+    (configuration,) = [b for b in blocks("nginx") if "load_module" in b]
+    (source,) = blocks("c")
+    (expected,) = blocks("text")
+    for directory in ("modules", "guests"):
+        os.makedirs(f"{s.directory}/{directory}")
+    with open(f"{s.directory}/hello.c", "w") as file:
+        file.write(source)
+
+    def run(commands):
+        places = {"/usr/local": prefix, "/usr/lib/nginx/modules": f"{s.directory}/modules", "/etc/nginx": s.directory,
+                  "build/nginx": harness.BUILD, "examples/": f"{TOP}/examples/"}
+        commands = re.sub("|".join(places), lambda match: places[match[0]], commands)
+        commands = "\n".join(line for line in commands.splitlines() if not line.startswith("apt-get"))  # what is there is there
+        done = subprocess.run(["sh", "-eu", "-c", commands], cwd=s.directory, text=True, timeout=300, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, env=dict(os.environ, PATH=f"{prefix}/bin:{os.environ['PATH']}"))
+        check(done.returncode == 0, f"{commands}: {done.stdout}")
+
+    run(install)
+    run(compile_)
+    check("nginx -t" in reload and "curl http://127.0.0.1:8080/hello" in reload, "what the page says next")
+    paths = "".join(f"{kind}_temp_path {s.directory}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    text = configuration.replace("modules/", f"{s.directory}/modules/").replace("8080", str(s.port)).replace("http {", "http {\n" + paths)
+    text = text.replace("location /hello", f"location /-/plain {{ return 200 plain; }} location /hello")
+    s.control = s.port
+    s.configuration = lambda **_: f"pid {s.directory}/pid; user root;\n{text}" if os.getuid() == 0 else f"pid {s.directory}/pid;\n{text}"
+    equal(s.test()[0], 0, "nginx -t")
+    with s:
+        equal(s.get("/hello").text, expected)
+        equal(s.get("/status").status, 200)
+
+
+@test
+def every_directive_is_described():
+    """the page has each directive, variable and counter of the module, and none that does not exist"""
+    with open(f"{TOP}/docs/nginx.md") as file:
+        page = file.read()
+    with open(harness.module(), "rb") as file:
+        binary = file.read()
+    said = set(re.findall(r"`(lucet_[a-z_]+)", page)) - {"lucet_http_v0", "lucet_add_nginx_module"}
+    with open(f"{TOP}/examples/nginx/src/config.c") as file:
+        real = set(re.findall(r'(?:MAIN|LEVEL)\("(lucet_[a-z_]+)"', file.read()))
+    equal(said ^ real, set(), "directives")
+    variables = set(re.findall(r"\$(lucet_[a-z_]+)", page))
+    with open(f"{TOP}/examples/nginx/src/variables.c") as file:
+        real = set(re.findall(r'ngx_string\("(lucet_[a-z_]+)"\)', file.read()))
+    equal(variables - real, set(), "variables")
+    check(all(name.encode() in binary for name in real), "they are in the module")
