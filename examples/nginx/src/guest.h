@@ -19,7 +19,7 @@ struct guest {
   ngx_uint_t index;      /* of its counters */
   ngx_queue_t runnable;  /* the worker's: its runs that wait for a slice, see queue.c */
   ngx_queue_t turn;
-  ngx_msec_t slow_until; /* it has used up a slice not long ago */
+  ngx_msec_t long_until, slow_until; /* it took long once, or often, not long ago; see queue.h */
 };
 
 /* `lucet_content hello;` and its like. No directive, or `off`: guest is NULL. */

@@ -45,9 +45,9 @@ static ngx_int_t set(const struct run *run, const lucet_limits *limits) {
   return lucet_instance_set_limits(run->instance, limits) == LUCET_OK ? NGX_OK : NGX_ERROR;
 }
 
-void limits_enter(struct run *run) {
-  if (run->trusted) run->entered_ns = now_ns();
-}
+void limits_enter(struct run *run) { run->entered_ns = now_ns(); }
+
+uint64_t limits_since_entry(const struct run *run) { return now_ns() - run->entered_ns; }
 
 ngx_int_t limits_leave(struct run *run, uint32_t kind) {
   if (!run->trusted || (kind != LUCET_SUSPENDED && kind != LUCET_PREEMPTED)) return NGX_OK;

@@ -16,6 +16,8 @@ lucet_limits limits_of_new(struct run *run);
 /* Around each entry and resume. NGX_ERROR: the library refuses the limits. */
 void limits_enter(struct run *run);
 ngx_int_t limits_leave(struct run *run, uint32_t kind);
+/* Nanoseconds since the latest entry, for a run that has just ended. */
+uint64_t limits_since_entry(const struct run *run);
 /* For the next piece of a body filter, which has lucet_filter_cpu to itself. */
 ngx_int_t limits_of_piece(struct run *run);
 

@@ -2,7 +2,7 @@
  * waits: then nginx looks for input without blocking, serves what has come, and calls it. */
 #include "queue.h"
 
-enum { SLOW_FOR = 1000 };
+enum { SLOW_FOR = 1000, LONG_NS = 1000000 };
 
 static ngx_queue_t turns; /* of guests with runs, the next one first */
 static ngx_queue_t slots; /* of runs without a slot */
@@ -77,6 +77,12 @@ void queue_remove(struct run *run) {
 }
 
 void queue_slow(struct guest *guest) { guest->slow_until = ngx_current_msec + SLOW_FOR; }
+
+void queue_took(struct guest *guest, uint64_t ns) {
+  if (ns < LONG_NS) return;
+  if (ngx_current_msec < guest->long_until) queue_slow(guest);
+  guest->long_until = ngx_current_msec + SLOW_FOR;
+}
 
 ngx_flag_t queue_must_wait(const struct guest *guest) { return ngx_current_msec < guest->slow_until; }
 

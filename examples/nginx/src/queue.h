@@ -1,8 +1,9 @@
 /* queue.h: whose turn it is: runs whose slice has ended, and requests for which there was no free slot. One
  * turn of a slice in each pass of nginx's event loop, so that everybody else waits for that at most; the
  * guests take turns, so that one with many runs gets no more time than one with few. A guest that uses up
- * slice after slice is slow: for a while, its requests begin in the queue, too. (One slice says little: a
- * guest that is to be short may just have met a busy processor.) Belongs to the worker's thread. */
+ * slice after slice, or takes long twice in a second, is slow: for a while, its requests begin in the queue,
+ * too. (Once says little: a guest that is to be short may just have met a busy processor.) Belongs to the
+ * worker's thread. */
 #ifndef LUCET_NGINX_QUEUE_H
 #define LUCET_NGINX_QUEUE_H
 
@@ -11,8 +12,9 @@
 void queue_init(void);
 void queue_push(struct run *run);
 void queue_remove(struct run *run);
-/* Says that a run of this guest uses up its slices. */
+/* Says that a run of this guest uses up its slices; and how long one took that did not. */
 void queue_slow(struct guest *guest);
+void queue_took(struct guest *guest, uint64_t ns);
 /* Whether a new run of this guest has to wait for its turn. */
 ngx_flag_t queue_must_wait(const struct guest *guest);
 /* How many wait for their turn, and for a slot. */

@@ -200,6 +200,7 @@ void run_end(struct run *run, enum ending ending) {
       [END_RETURNED] = COUNT_RETURNED, [END_TRAP] = COUNT_TRAPPED,  [END_CPU] = COUNT_CPU,
       [END_TIME] = COUNT_TIME,         [END_NESTED] = COUNT_NESTED, [END_ABORTED] = COUNT_ABORTED,
       [END_REFUSED] = COUNT_REFUSED,   [END_FAILED] = COUNT_FAILED};
+  ngx_flag_t at_work = run->state == RUN_ACTIVE;
   if (run->state == RUN_DONE) return;
   if (run->state == RUN_QUEUED) queue_remove(run);
   if (run->state == RUN_FOR_SLOT) queue_leave(run);
@@ -215,6 +216,7 @@ void run_end(struct run *run, enum ending ending) {
                     lucet_last_error());
     run->instance = NULL;
     queue_slot_is_free();
+    if (at_work) queue_took(run->use->guest, limits_since_entry(run)); /* with what it took to clean up */
   }
   if (ending == END_RETURNED && run->result == 0) return;
   ngx_pool_cleanup_t *cleanup = ngx_pool_cleanup_add(run->r->pool, 0);
