@@ -1,11 +1,12 @@
 //! Errors: a status for the program and a sentence for the person.
 //!
-//! The sentence goes straight into a buffer of the failing thread, so that reporting an error never
-//! allocates and an [`Error`] is as small as its status. The buffer keeps the latest failure until the next one.
+//! The sentence goes straight into a buffer of the failing thread, so that an [`Error`] is as small as its status. The buffer keeps the
+//! latest failure until the next one. A thread gets it at its first failure; where there is no memory for it, one sentence stands for all.
 //!
 //! What a guest does wrong is not an error: see [`crate::instance::outcome`].
 
-use std::cell::RefCell;
+use crate::local::PerThread;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 
 /// What an operation answers. The numbers are `LUCET_OK` and its neighbours in `lucet.h`, and are never reused.
@@ -126,16 +127,29 @@ impl Write for Sentence {
     }
 }
 
+static LAST: PerThread<RefCell<Sentence>> = PerThread::new();
+
 thread_local! {
-    static LAST: RefCell<Sentence> = const { RefCell::new(Sentence { bytes: [0; CAPACITY], length: 0 }) };
+    /// The latest failure has no sentence: there was no memory for it.
+    static NO_ROOM: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something with this thread's buffer, which it gets if it has none. `None`: there is no memory for it.
+fn with_buffer<R>(body: impl Fn(&RefCell<Sentence>) -> R) -> Option<R> {
+    LAST.with(&body).or_else(|| {
+        let empty = RefCell::new(Sentence {
+            bytes: [0; CAPACITY],
+            length: 0,
+        });
+        LAST.set(empty).then(|| LAST.with(&body)).flatten()
+    })
 }
 
 impl Error {
     /// Records the sentence and gives the error to return.
     #[cold]
     pub fn new(status: Status, sentence: fmt::Arguments<'_>) -> Error {
-        // At thread exit the buffer may be gone: the status still stands.
-        let _ = LAST.try_with(|last| {
+        let written = with_buffer(|last| {
             if let Ok(mut last) = last.try_borrow_mut() {
                 last.length = 0;
                 // A sentence that is too long is cut: no failure.
@@ -144,6 +158,7 @@ impl Error {
                 last.bytes[end] = 0;
             }
         });
+        NO_ROOM.set(written.is_none());
         Error { status }
     }
 
@@ -193,7 +208,10 @@ impl fmt::Display for Errno {
 /// The latest failure of this thread: a NUL-terminated sentence, empty before the first. Valid until the
 /// thread's next failure or its end.
 pub fn last() -> *const std::ffi::c_char {
-    LAST.try_with(|last| last.as_ptr().cast::<std::ffi::c_char>().cast_const())
+    if NO_ROOM.get() {
+        return c"no memory is left, not even for the sentence that says for what".as_ptr();
+    }
+    LAST.with(|last| last.as_ptr().cast::<std::ffi::c_char>().cast_const())
         .unwrap_or(c"".as_ptr())
 }
 

@@ -14,7 +14,8 @@
 //!   control, directory, process, hot   the control block of a slot, how a handle finds it, whose process it is, which pages
 //!                                      of its memory are written
 //!   wasi        host functions for what a wasm32-wasi guest calls while it starts
-//!   mapping, counted, error, guard, text, abi    system memory, shared ownership, failures, panics, lines, C's structs
+//!   mapping, counted, error, local, guard, text, abi    system memory, shared ownership, failures, a record for each thread, panics,
+//!                                      lines, C's structs
 //! ```
 
 pub mod abi;
@@ -34,6 +35,7 @@ mod helpers;
 mod hot;
 pub mod instance;
 pub mod linker;
+mod local;
 mod mapping;
 pub mod module;
 mod process;

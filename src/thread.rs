@@ -7,13 +7,14 @@
 //!
 //! Not here: whether the handlers are installed; that is the region's concern.
 
-use crate::error::{Result, Status, error};
+use crate::error::{Error, Result, Status, error};
+use crate::local::PerThread;
 use crate::running::{self, Runner};
 use crate::signal::altstack::{self, Afterwards, Provided};
 use crate::signal::{self, SIGNALS};
 use crate::{context, process};
 use libc::sigset_t;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 /// What attaching did to this thread.
@@ -21,23 +22,25 @@ struct Attachment {
     /// `None` once taken back.
     stack: Option<Provided>,
     /// Those of our signals that were blocked before.
-    blocked: sigset_t,
+    blocked: [bool; OURS],
     /// Who this thread is to killers and timers.
     runner: Option<&'static Runner>,
 }
 
+static ATTACHMENT: PerThread<Attachment> = PerThread::new();
+
 thread_local! {
-    static ATTACHMENT: RefCell<Option<Attachment>> = const { RefCell::new(None) };
-    /// Lowest address of this thread's stack, 0 when unknown, `None` before anybody asked.
-    static STACK_LOW: Cell<Option<usize>> = const { Cell::new(None) };
+    /// Whether [`attach`] is at work.
+    static ATTACHING: Cell<bool> = const { Cell::new(false) };
+    /// This thread's stack: its lowest address and one past the highest, 0 when unknown; `None` before anybody asked.
+    static STACK: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
 }
 
 /// Prepares this thread if it is not prepared. To be called before each entry into a guest.
 ///
 /// # Errors
 ///
-/// `NoMemory`; `System`; `Unsupported` on threads with shadow stacks; `BadState` in a signal handler on the alternate stack
-/// and while the thread is ending.
+/// `NoMemory`; `System`; `Unsupported` on threads with shadow stacks; `BadState` in a signal handler on the alternate stack.
 #[inline]
 pub fn ensure_attached() -> Result<&'static Runner> {
     match runner() {
@@ -59,58 +62,51 @@ pub fn runner() -> Option<&'static Runner> {
 #[cold]
 fn attach() -> Result<&'static Runner> {
     refuse_shadow_stacks()?;
-    let ending = |_| {
-        error!(
+    if ATTACHING.replace(true) {
+        return Err(error!(
             Status::BadState,
-            "this thread is ending: its guests cannot run any more"
-        )
+            "this thread is being prepared for guests already"
+        ));
+    }
+    let prepared = prepare();
+    ATTACHING.set(false);
+    let runner = prepared?;
+    context::set_runner(std::ptr::from_ref(runner) as usize);
+    Ok(runner)
+}
+
+fn prepare() -> Result<&'static Runner> {
+    let mut attachment = Attachment {
+        stack: Some(altstack::provide()?),
+        blocked: [false; OURS],
+        runner: None,
     };
-    ATTACHMENT
-        .try_with(|slot| {
-            let Ok(mut slot) = slot.try_borrow_mut() else {
-                return Err(error!(
-                    Status::BadState,
-                    "this thread is being prepared for guests already"
-                ));
-            };
-            let stack = altstack::provide()?;
-            let mut attachment = Attachment {
-                stack: Some(stack),
-                blocked: empty_set(),
-                runner: None,
-            };
-            // On failure the drop of `attachment` gives the stack back.
-            let runner = running::take(signal::stop_signal())?;
-            attachment.runner = Some(runner);
-            attachment.blocked = unblock()?;
-            *slot = Some(attachment);
-            context::set_runner(std::ptr::from_ref(runner) as usize);
-            Ok(runner)
-        })
-        .unwrap_or_else(|at_exit| Err(ending(at_exit)))
+    // On failure the drop of `attachment` gives the stack back.
+    let runner = running::take(signal::stop_signal())?;
+    attachment.runner = Some(runner);
+    let blocked = unblock()?;
+    attachment.blocked = blocked;
+    if !ATTACHMENT.set(attachment) {
+        block(&blocked);
+        return Err(Error::no_memory("a thread that runs guests"));
+    }
+    Ok(runner)
 }
 
 /// Undoes the preparation, for a thread that goes on without guests: alternate stack and signal mask are as they were.
 /// Without effect on a thread that is not prepared. Not to be called from a host function.
 pub fn detach() {
     context::set_runner(0);
-    // At the thread's end the destructor has done it.
-    let _ = ATTACHMENT.try_with(|slot| {
-        let Some(mut attachment) = slot.try_borrow_mut().ok().and_then(|mut slot| slot.take())
-        else {
-            return;
-        };
-        // SAFETY: a valid set; adds the signals that were blocked before.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_BLOCK, &attachment.blocked, std::ptr::null_mut())
-        };
-        if let Some(runner) = attachment.runner.take() {
-            running::give_back(runner);
-        }
-        if let Some(stack) = attachment.stack.take() {
-            stack.take_back(Afterwards::Previous);
-        }
-    });
+    let Some(mut attachment) = ATTACHMENT.take() else {
+        return;
+    };
+    block(&attachment.blocked);
+    if let Some(runner) = attachment.runner.take() {
+        running::give_back(runner);
+    }
+    if let Some(stack) = attachment.stack.take() {
+        stack.take_back(Afterwards::Previous);
+    }
 }
 
 impl Drop for Attachment {
@@ -131,28 +127,45 @@ fn empty_set() -> sigset_t {
     unsafe { std::mem::zeroed() }
 }
 
-/// Unblocks our signals and gives those that were blocked.
-fn unblock() -> Result<sigset_t> {
-    let (mut ours, mut before, mut blocked) = (empty_set(), empty_set(), empty_set());
-    let signals = || SIGNALS.into_iter().chain([signal::stop_signal()]);
-    for signal in signals() {
+/// The signals that guests need: [`SIGNALS`] and the stop signal.
+const OURS: usize = SIGNALS.len() + 1;
+
+fn ours() -> impl Iterator<Item = i32> {
+    SIGNALS.into_iter().chain([signal::stop_signal()])
+}
+
+/// The set of those that are marked.
+fn set_of(marked: &[bool; OURS]) -> sigset_t {
+    let mut set = empty_set();
+    for (signal, _) in ours().zip(marked).filter(|(_, marked)| **marked) {
         // SAFETY: a valid set; a number that is none is refused.
-        unsafe { libc::sigaddset(&mut ours, signal) };
+        unsafe { libc::sigaddset(&mut set, signal) };
     }
+    set
+}
+
+/// Blocks those that are marked.
+fn block(marked: &[bool; OURS]) {
+    // SAFETY: a valid set.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set_of(marked), std::ptr::null_mut()) };
+}
+
+/// Unblocks our signals and gives those that were blocked.
+fn unblock() -> Result<[bool; OURS]> {
+    let mut before = empty_set();
     // SAFETY: valid sets of ours.
-    let failure = unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &ours, &mut before) };
+    let failure =
+        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set_of(&[true; OURS]), &mut before) };
     if failure != 0 {
         return Err(error!(
             Status::System,
             "pthread_sigmask failed with error {failure}"
         ));
     }
-    for signal in signals() {
-        // SAFETY: as above.
-        if unsafe { libc::sigismember(&before, signal) } == 1 {
-            // SAFETY: as above.
-            unsafe { libc::sigaddset(&mut blocked, signal) };
-        }
+    let mut blocked = [false; OURS];
+    for (signal, blocked) in ours().zip(&mut blocked) {
+        // SAFETY: a valid set; a number that is none is refused.
+        *blocked = unsafe { libc::sigismember(&before, signal) } == 1;
     }
     Ok(blocked)
 }
@@ -182,16 +195,21 @@ fn refuse_shadow_stacks() -> Result<()> {
 /// The lowest address of this thread's own stack that a host function may use, 0 when unknown. Says nothing
 /// about a stack that the host has made itself and switched to.
 pub fn host_stack_low() -> usize {
-    if let Some(low) = STACK_LOW.get() {
-        return low;
+    host_stack().0
+}
+
+/// Lowest address and one past the highest of this thread's own stack; zeros when unknown.
+pub fn host_stack() -> (usize, usize) {
+    if let Some(known) = STACK.get() {
+        return known;
     }
-    let low = query_stack().unwrap_or(0);
-    STACK_LOW.set(Some(low));
-    low
+    let found = query_stack().unwrap_or((0, 0));
+    STACK.set(Some(found));
+    found
 }
 
 #[cold]
-fn query_stack() -> Option<usize> {
+fn query_stack() -> Option<(usize, usize)> {
     // SAFETY: zeros are a valid place for the answer.
     let mut attributes: libc::pthread_attr_t = unsafe { std::mem::zeroed() };
     // SAFETY: asks about the calling thread, which exists.
@@ -206,5 +224,6 @@ fn query_stack() -> Option<usize> {
     // SAFETY: as above, and not used afterwards.
     unsafe { libc::pthread_attr_destroy(&mut attributes) };
     // The guard counts as part of the stack in some versions of the C library: leaving it out is safe in all.
-    (answered && guarded).then(|| (low as usize).saturating_add(guard))
+    let low = low as usize;
+    (answered && guarded).then(|| (low.saturating_add(guard), low.saturating_add(size)))
 }

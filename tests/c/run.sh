@@ -169,6 +169,7 @@ step "bindings" "$here/bindings/run.sh" "$build"
 step "testing without a guest" "$here/testing/run.sh" "$build"
 step "every function" every_function_is_tested
 step "every status" every_status_is_tested
+[ -n "$only" ] || step "process" "$here/process/run.sh" "$LUCET_PREFIX" "$build" "$build/guests"
 
 program asan asan_proof asan_proof.c c11
 if grep -q "AddressSanitizer: heap-buffer-overflow" "$build/log"; then result "the address sanitizer is at work" 0

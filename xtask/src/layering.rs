@@ -13,7 +13,8 @@ use crate::{Outcome, read};
 /// for what `instance` keeps.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("abi", &[]),
-    ("error", &[]),
+    ("local", &[]),
+    ("error", &["local"]),
     ("guard", &[]),
     ("text", &[]),
     ("hot", &[]),
@@ -103,7 +104,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "thread",
-        &["context", "error", "process", "running", "signal"],
+        &["context", "error", "local", "process", "running", "signal"],
     ),
     (
         "instance",
