@@ -101,6 +101,7 @@ sources() {
   suite one scripts "$BASH" "$0" run syntax_of_scripts
   suite one header cargo --locked xtask header --check
   suite one layering cargo --locked xtask layering --check
+  suite one states cargo --locked xtask states --check
   suite one clippy cargo clippy --locked --workspace --all-targets -- --deny warnings
 }
 

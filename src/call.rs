@@ -244,6 +244,9 @@ fn enter_nested(
     block.entry_sp.set((guest_sp - RED_ZONE) & !15);
     // `host_call` has pushed rbp, then rbx, below the return address into the guest.
     block.entry_frame.set(guest_sp + 8);
+    if block.nested.get() == 0 {
+        block.outermost_sp.set(block.host_sp.get());
+    }
     block.nested.set(block.nested.get() + 1);
     if let Some(runner) = thread::runner().filter(|_| block.timed.get()) {
         timing::begin_nested(block, runner);

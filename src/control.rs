@@ -236,6 +236,8 @@ pub struct ControlBlock {
     pub process: AtomicU64,
     /// Stops that had to wait for a host function, since the region was made.
     pub deferred: AtomicU64,
+    /// While runs are nested: `host_sp` of the outermost one.
+    pub outermost_sp: Cell<usize>,
     /// The helper that is returning has stopped in the middle of its work. Read by the stop signal's handler.
     pub again: Cell<Option<Again>>,
 
@@ -322,6 +324,7 @@ impl ControlBlock {
             kill_reason: AtomicU64::new(0),
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
+            outermost_sp: Cell::new(0),
             again: Cell::new(None),
             image: Cell::new(0),
             generation: Cell::new(0),

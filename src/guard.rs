@@ -31,6 +31,11 @@ pub fn catch<R>(body: impl FnOnce() -> R) -> Result<R, Panicked> {
     })
 }
 
+/// The host has left a [`catch`] by a jump.
+pub fn forget() {
+    INSIDE.set(false);
+}
+
 /// Runs the host's code inside a [`catch`]: a panic in there is the host's, and its hook reports it.
 pub fn outside<R>(body: impl FnOnce() -> R) -> R {
     let before = INSIDE.replace(false);

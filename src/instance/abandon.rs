@@ -9,14 +9,14 @@ use crate::abi::{LUCET_STOP_HOST, LUCET_TERMINATED};
 use crate::control::{ControlBlock, Trap, state, stop};
 use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
-use crate::{running, thread};
+use crate::{guard, running, thread};
 use std::sync::atomic::Ordering;
 
 /// Ends a run whose frames on the host's stack are gone.
 ///
 /// # Errors
 ///
-/// `BadState`: it is in no host function, or was entered by another thread; `Stale`, `WrongProcess`.
+/// `BadState`: it is in no host function, or in one that has not been left, or was entered by another thread; `Stale`, `WrongProcess`.
 pub fn abandon(handle: Handle) -> Result<()> {
     let (block, inner) = live(handle)?;
     let here = thread::runner().map(|runner| std::ptr::from_ref(runner) as usize);
@@ -27,6 +27,13 @@ pub fn abandon(handle: Handle) -> Result<()> {
             "only a run that this thread has left from within a host function can be abandoned"
         ));
     }
+    if is_inside(block) {
+        return Err(error!(
+            Status::BadState,
+            "the host function has not been left yet: leave it by longjmp, past the run, before its run is abandoned"
+        ));
+    }
+    guard::forget();
     leave_chain(block);
     block.lower(stop::TIMES);
     block.take_request();
@@ -48,6 +55,21 @@ pub fn abandon(handle: Handle) -> Result<()> {
     );
     block.set_state(state::STOPPED);
     Ok(())
+}
+
+/// Whether the caller is in a host function of the run that it wants to abandon: the frames of the run are below its own. What
+/// a host does on stacks of its own making cannot be told.
+fn is_inside(block: &ControlBlock) -> bool {
+    let local = 0u8;
+    let here = std::ptr::from_ref(&local) as usize;
+    let (low, high) = thread::host_stack();
+    let entered_at = if block.nested.get() > 0 {
+        block.outermost_sp.get()
+    } else {
+        block.host_sp.get()
+    };
+    let below_the_run = (low..high).contains(&entered_at) && (low..entered_at).contains(&here);
+    below_the_run || (block.stack_guard.get()..block.stack_high.get()).contains(&here)
 }
 
 /// Takes the run, and those that were going on inside of it, out of the runs whose times this thread's timer looks at.

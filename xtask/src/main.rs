@@ -5,6 +5,7 @@
 //!   symbols [--check] [LIB]   liblucet.so's exports == abi/lucet.symbols == the functions of lucet.h;
 //!                             without --check, writes abi/lucet.symbols from the header
 //!   layering --check          which module of src/ may use which
+//!   states [--check]          writes which call may be made in which state into docs/lifecycle.md, or compares it
 //! ```
 //!
 //! Each check prints what is wrong and how to mend it, and exits with 1. It builds nothing and tests nothing else:
@@ -16,6 +17,7 @@ mod declarations;
 mod diff;
 mod header;
 mod layering;
+mod states;
 mod symbols;
 
 use std::path::{Path, PathBuf};
@@ -24,8 +26,7 @@ use std::process::ExitCode;
 /// What a command answers with: a sentence for success, or a text that says what to do.
 type Outcome = Result<String, String>;
 
-const USAGE: &str =
-    "usage: cargo xtask header [--check] | symbols [--check] [LIBRARY] | layering --check";
+const USAGE: &str = "usage: cargo xtask header [--check] | symbols [--check] [LIBRARY] | layering --check | states [--check]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,6 +52,8 @@ fn run(arguments: &[String]) -> Outcome {
         ["symbols", "--check"] => symbols::check(&root, &default_library(&root)),
         ["symbols", "--check", library] => symbols::check(&root, Path::new(library)),
         ["layering", "--check"] => layering::check(&root),
+        ["states"] => states::write(&root),
+        ["states", "--check"] => states::check(&root),
         _ => Err(USAGE.to_owned()),
     }
 }
