@@ -15,14 +15,13 @@
 //! The other timer measures the thread's own processor time, at the kernel's ticks. Its signals cost a tenth of the other's, so long
 //! slices use it; it cannot fire while the thread sleeps. It is created when it is first wanted.
 //!
-//! Invariants: the wall timer fires at `armed`, or earlier; used by its thread and that thread's signal handlers, but for
+//! Invariants: the wall timer fires at `armed`, or earlier; only its thread uses it, and that thread's signal handlers, but for
 //! [`Alarm::now`].
 
 use super::timer::{Timer, When};
+use crate::control::Times;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// No time.
-pub const NEVER: u64 = u64::MAX;
 /// More than the 7 that an eighth of is nothing.
 const LEAST_PATIENCE: u32 = 8;
 const MOST_PATIENCE: u32 = 4096;
@@ -60,7 +59,7 @@ impl Alarm {
     pub const fn none() -> Alarm {
         Alarm {
             wall: Timer::none(),
-            armed: AtomicU64::new(NEVER),
+            armed: AtomicU64::new(Times::NEVER),
             own: Timer::none(),
             own_is_set: AtomicBool::new(false),
             signal: AtomicI32::new(0),
@@ -75,7 +74,7 @@ impl Alarm {
     pub fn create(&self, signal: i32, number: usize) {
         self.signal.store(signal, Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);
-        self.armed.store(NEVER, Ordering::Relaxed);
+        self.armed.store(Times::NEVER, Ordering::Relaxed);
         self.own_is_set.store(false, Ordering::Relaxed);
         self.unsetting.store(0, Ordering::Relaxed);
         self.unset.store(0, Ordering::Relaxed);
@@ -142,23 +141,21 @@ impl Alarm {
         if own {
             self.own_is_set.store(false, Ordering::Relaxed);
         } else {
-            self.armed.store(NEVER, Ordering::Relaxed);
+            self.armed.store(Times::NEVER, Ordering::Relaxed);
         }
     }
 
-    /// The wall timer has fired, and interrupted a system call of the host's.
-    pub fn disturbed(&self) {
+    /// The wall timer has fired, and interrupted a system call of the host's, or nobody.
+    pub fn judge(&self, disturbed: bool) {
         let patience = self.patience.load(Ordering::Relaxed);
-        let patience = patience.saturating_mul(2).min(MOST_PATIENCE);
-        self.patience.store(patience, Ordering::Relaxed);
-        self.unsetting.store(patience, Ordering::Relaxed);
-    }
-
-    /// The wall timer has fired, and disturbed nobody.
-    pub fn undisturbed(&self) {
-        let patience = self.patience.load(Ordering::Relaxed);
-        let patience = patience.saturating_sub(patience / 8).max(LEAST_PATIENCE);
-        self.patience.store(patience, Ordering::Relaxed);
+        if disturbed {
+            let patience = patience.saturating_mul(2).min(MOST_PATIENCE);
+            self.patience.store(patience, Ordering::Relaxed);
+            self.unsetting.store(patience, Ordering::Relaxed);
+        } else {
+            let patience = (patience - patience / 8).max(LEAST_PATIENCE);
+            self.patience.store(patience, Ordering::Relaxed);
+        }
     }
 
     /// A run with times begins.
@@ -180,11 +177,11 @@ impl Alarm {
     #[inline]
     pub fn runs_are_over(&self) {
         let armed = self.armed.load(Ordering::Relaxed);
-        if self.unsetting.load(Ordering::Relaxed) == 0 || armed == NEVER {
+        if self.unsetting.load(Ordering::Relaxed) == 0 || armed == Times::NEVER {
             return;
         }
         self.unset.store(armed, Ordering::Relaxed);
-        self.armed.store(NEVER, Ordering::Relaxed);
+        self.armed.store(Times::NEVER, Ordering::Relaxed);
         self.wall.set(When::Never);
     }
 }

@@ -34,7 +34,10 @@ pub(super) fn arrived(info: &siginfo_t, context: &mut ucontext_t) -> bool {
         libc::SI_TIMER => match running::by_value(value) {
             Some((runner, own)) if runner.tid.load(Ordering::Acquire) == running::own_tid() => {
                 runner.alarm.fired(own);
-                look_at_runs(runner, context, own);
+                if !own {
+                    runner.alarm.judge(interrupts_a_system_call(context));
+                }
+                look_at_runs(runner, context);
                 true
             }
             // The timer of a thread that has ended, or somebody made this up.
@@ -73,8 +76,8 @@ fn try_again(runner: &Runner, block: &ControlBlock) {
         .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
 }
 
-/// A timer of this thread has fired.
-fn look_at_runs(runner: &Runner, context: &mut ucontext_t, own: bool) {
+/// Looks at all runs that this thread is in, and at the one that was to be looked at again.
+fn look_at_runs(runner: &Runner, context: &mut ucontext_t) {
     let now = timing::now();
     let (mut next, mut next_own) = (Times::NEVER, Times::NEVER);
     let mut current = runner.current.load(Ordering::Acquire).cast_const();
@@ -96,11 +99,6 @@ fn look_at_runs(runner: &Runner, context: &mut ucontext_t, own: bool) {
             try_again(runner, block);
             next = next.min(now + timing::RETRY_NS);
         }
-    }
-    match (own, interrupts_a_system_call(context)) {
-        (false, true) => runner.alarm.disturbed(),
-        (false, false) => runner.alarm.undisturbed(),
-        (true, _) => {}
     }
     runner.alarm.by(next);
     if next_own != Times::NEVER {
@@ -281,7 +279,7 @@ pub fn send(block: &ControlBlock, number: u32) -> bool {
     if queued == 0 {
         return true;
     }
-    // The queue of signals is full. The thread's timer has a place of its own.
+    // The queue of signals is full (RLIMIT_SIGPENDING). The thread's timer has a place of its own in it.
     try_again(runner, block);
     runner.alarm.now()
 }

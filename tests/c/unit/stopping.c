@@ -60,7 +60,9 @@ static void suspends(void) {
 static void *killer(void *handle) {
   const struct timespec moment = {0, 2000000};
   nanosleep(&moment, NULL);
-  EQUAL(lucet_kill(*(lucet_kill_handle *)handle, 9), LUCET_KILL_STOPPING);
+  /* On a busy machine the run may not have begun. */
+  int32_t met = lucet_kill(*(lucet_kill_handle *)handle, 9);
+  CHECK(met == LUCET_KILL_STOPPING || met == LUCET_KILL_NOT_RUNNING);
   return NULL;
 }
 
