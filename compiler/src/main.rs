@@ -145,6 +145,8 @@ enum EmitArgument {
     HostHeader,
     /// From the bindings: C that registers the host's functions.
     HostSource,
+    /// From the bindings: the checks of the host's arguments as C, to be read.
+    HostChecks,
     /// From the bindings: a C header for guests.
     GuestHeader,
 }
@@ -332,6 +334,7 @@ fn generated(arguments: &Arguments) -> Result<Option<String>, Failure> {
             let stem = file.strip_suffix(".c").unwrap_or(file);
             bindings::c::host_source(bindings, file, &format!("{stem}.h"), source)
         },
+        EmitArgument::HostChecks => bindings::c::checks_header,
         EmitArgument::GuestHeader => bindings::c::guest_header,
         _ => return Ok(None),
     };
@@ -342,6 +345,7 @@ fn generated(arguments: &Arguments) -> Result<Option<String>, Failure> {
     let suffix = match arguments.emit {
         EmitArgument::HostHeader => "host.h",
         EmitArgument::HostSource => "host.c",
+        EmitArgument::HostChecks => "checks.h",
         _ => "guest.h",
     };
     let default = PathBuf::from(format!("{}_{suffix}", bindings.name));

@@ -41,6 +41,10 @@ fn the_c_is_what_it_was() {
             &c::host_source(&bindings, &file("host.c"), &file("host.h"), &source),
         );
         compare(
+            &file("checks.h"),
+            &c::checks_header(&bindings, &file("checks.h"), &source),
+        );
+        compare(
             &file("guest.h"),
             &c::guest_header(&bindings, &file("guest.h"), &source),
         );

@@ -113,16 +113,7 @@ static inline void lucet_drop(lucet_call *call, const lucet_handle_kind *kind, u
     return;
 }
 
-/* ---- calls into a guest ---- */
-
-/* Text or elements that an export has returned: memory from malloc, the caller's to free, NULL for nothing. */
-typedef struct lucet_taken {
-  void *data;
-  size_t count; /* of bytes for text, else of elements */
-} lucet_taken;
-
-/* What a function answers when the guest's result is not what its type says. */
-static inline uint32_t lucet_bad_answer(void) { return LUCET_NOT_RUN; }
+/* ---- checks ---- */
 
 /* Whether bytes are text in UTF-8: shortest forms, no surrogates, nothing above U+10FFFF. */
 static inline bool lucet_is_text(const uint8_t *data, size_t size) {
@@ -147,6 +138,22 @@ static inline bool lucet_is_text(const uint8_t *data, size_t size) {
   }
   return true;
 }
+
+/* Whether two ranges of memory share bytes. */
+static inline bool lucet_overlap(uint64_t one, uint64_t bytes_of_one, uint64_t other, uint64_t bytes_of_other) {
+  return bytes_of_one && bytes_of_other && one < other + bytes_of_other && other < one + bytes_of_one;
+}
+
+/* ---- calls into a guest ---- */
+
+/* Text or elements that an export has returned: memory from malloc, the caller's to free, NULL for nothing. */
+typedef struct lucet_taken {
+  void *data;
+  size_t count; /* of bytes for text, else of elements */
+} lucet_taken;
+
+/* What a function answers when the guest's result is not what its type says. */
+static inline uint32_t lucet_bad_answer(void) { return LUCET_NOT_RUN; }
 
 /* Copies elements into memory that the guest's cabi_realloc gives. LUCET_RETURNED, or how the guest was left. */
 static inline uint32_t lucet_pass(lucet_instance *guest, const void *data, size_t count, size_t element, size_t align,

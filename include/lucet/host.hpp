@@ -2,9 +2,9 @@
 // exceptions stopped.
 //
 // A host function may take a `lucet::call &` first. Its parameters are values (see is_scalar in value.hpp)
-// and buffers; a buffer takes two i32 of the guest: address and length in bytes. All buffers are checked
-// before the function runs; if one is outside of memory 0, or a string_view is not UTF-8, the guest traps
-// with LUCET_TRAP_HOST_ARGUMENT and the function does not run. It returns nothing, a value, or a tuple or
+// and buffers; a buffer takes two i32 of the guest: address and number of elements. All buffers are checked
+// before the function runs; if one is outside of memory 0 or not aligned, if one that is written to overlaps another
+// one, or a string_view is not UTF-8, the guest traps with LUCET_TRAP_HOST_ARGUMENT and the function does not run. It returns nothing, a value, or a tuple or
 // pair of values.
 //
 // Invariants: what is registered is noexcept, so that nothing unwinds into guest frames: with exceptions off,
@@ -29,6 +29,22 @@ template <class> constexpr bool never = false;
 
 // ---- parameters: which wasm values make one, and how ----
 
+// A range of the guest's memory while a call is made ready.
+struct range {
+  uint64_t first = 0, end = 0;
+  bool written = false;
+};
+inline bool overlap(const range &one, const range &other) noexcept {
+  return (one.written || other.written) && one.first < other.end && other.first < one.end && one.first < one.end &&
+         other.first < other.end;
+}
+
+// Elements as C passes them.
+template <class Element> struct elements {
+  Element *data;
+  size_t count;
+};
+
 template <class P> struct parameter {
   static_assert(!std::is_same_v<P, call &>,
                 "lucet::call & can only be the first parameter of a host function");
@@ -37,47 +53,60 @@ template <class P> struct parameter {
   static_assert(
       is_scalar<P> || std::is_same_v<std::decay_t<P>, call>,
       "not a type for a host function's parameter: use (u)int32_t, (u)int64_t, float, double, lucet_funcref, "
-      "lucet_externref or lucet_v128 by value, or lucet::bytes, lucet::mutable_bytes or std::string_view");
+      "lucet_externref or lucet_v128 by value, or lucet::bytes, lucet::mutable_bytes, lucet::buffer<T> or std::string_view");
   using wasm = std::tuple<P>;
+  using row = P;
+  using passed = P;
   static constexpr bool is_buffer = false;
   P held{};
-  template <size_t At, class Wasm> bool load(lucet_call *, const Wasm &from) noexcept {
+  void take(const P &from) noexcept { held = from; }
+  template <size_t At, class Wasm> bool load(lucet_call *, const Wasm &from, range &) noexcept {
     held = std::get<At>(from);
     return true;
   }
 };
 
-// View is what the function takes; View(data, size) makes one.
-template <class View, bool writable> struct buffer_parameter {
+// View is what the function takes; View(data, count) makes one.
+template <class View> struct buffer_parameter {
+  using element = std::remove_pointer_t<decltype(std::declval<View>().data())>;
+  static constexpr bool writable = !std::is_const_v<element>;
+  static constexpr bool is_text = std::is_same_v<View, std::string_view>;
+  static_assert(std::is_trivially_copyable_v<std::remove_cv_t<element>> &&
+                    !std::is_same_v<std::remove_cv_t<element>, bool>,
+                "elements of a guest's memory are trivially copyable, and not bool, which may not be any byte");
   using wasm = std::tuple<uint32_t, uint32_t>;
+  // What the row of a typed function says of it, and what C passes then.
+  using row = std::conditional_t<
+      is_text, lucet_string,
+      lucet_detail::slice<elements<element>, writable ? LUCET_CHECK_READ | LUCET_CHECK_WRITE : LUCET_CHECK_READ>>;
+  using passed = std::conditional_t<is_text, lucet_string, elements<element>>;
   static constexpr bool is_buffer = true;
   View held{};
-  template <size_t At, class Wasm> bool load(lucet_call *raw, const Wasm &from) noexcept {
-    using element = std::remove_pointer_t<decltype(held.data())>;
-    const uint32_t address = std::get<At>(from), length = std::get<At + 1>(from);
+  void take(const lucet_string &from) noexcept { held = View(from.data, from.size); }
+  template <class Element> void take(const elements<Element> &from) noexcept { held = View(from.data, from.count); }
+  template <size_t At, class Wasm> bool load(lucet_call *raw, const Wasm &from, range &where) noexcept {
+    const uint32_t address = std::get<At>(from), count = std::get<At + 1>(from);
+    const uint64_t size = uint64_t{count} * sizeof(element);
     lucet_instance *instance = lucet_call_instance(raw);
+    where = {address, address + size, writable};
+    if (address % alignof(element)) return false;
     if constexpr (writable) {
       uint8_t *data = nullptr;
-      if (lucet_instance_view_mut(instance, 0, address, length, &data)) return false;
-      held = View(reinterpret_cast<element *>(data), length);
+      if (lucet_instance_view_mut(instance, 0, address, size, &data)) return false;
+      held = View(reinterpret_cast<element *>(data), count);
     } else {
       const uint8_t *data = nullptr;
-      if (lucet_instance_view(instance, 0, address, length, &data)) return false;
-      held = View(reinterpret_cast<element *>(data), length);
-      if constexpr (std::is_same_v<View, std::string_view>) return is_utf8(bytes(data, length));
+      if (lucet_instance_view(instance, 0, address, size, &data)) return false;
+      held = View(reinterpret_cast<element *>(data), count);
+      if constexpr (is_text) return is_utf8(bytes(data, count));
     }
     return true;
   }
 };
-template <> struct parameter<bytes> : buffer_parameter<bytes, false> {};
-template <> struct parameter<mutable_bytes> : buffer_parameter<mutable_bytes, true> {};
-template <> struct parameter<std::string_view> : buffer_parameter<std::string_view, false> {};
+template <class Element> struct parameter<buffer<Element>> : buffer_parameter<buffer<Element>> {};
+template <> struct parameter<std::string_view> : buffer_parameter<std::string_view> {};
 #if LUCET_SPAN_
-template <> struct parameter<std::span<const uint8_t>> : buffer_parameter<std::span<const uint8_t>, false> {};
-template <> struct parameter<std::span<uint8_t>> : buffer_parameter<std::span<uint8_t>, true> {};
-template <>
-struct parameter<std::span<const std::byte>> : buffer_parameter<std::span<const std::byte>, false> {};
-template <> struct parameter<std::span<std::byte>> : buffer_parameter<std::span<std::byte>, true> {};
+template <class Element> struct parameter<std::span<Element>> : buffer_parameter<std::span<Element>> {};
 #endif
 
 // ---- results: which wasm values they are ----
@@ -112,15 +141,21 @@ constexpr bool typed_suits<std::tuple<W...>> = sizeof...(W) <= 12 && !(std::is_s
 template <class R, bool takes_call, bool no_throw, class... P> struct signature {
   using result = R;
   using wasm = decltype(std::tuple_cat(std::declval<typename parameter<P>::wasm>()...));
+  using passed = std::tuple<typename parameter<P>::passed...>;
+  using row = std::tuple<typename parameter<P>::row...>;
   static constexpr bool is_noexcept = no_throw;
   static constexpr bool has_buffers = (parameter<P>::is_buffer || ...);
   // Whether a C function with the guest's types can be registered; else it is called with arrays.
   static constexpr bool is_typed =
-      typed_suits<wasm> && !std::is_same_v<R, lucet_v128> && (std::is_void_v<R> || is_scalar<R>);
+      typed_suits<passed> && !std::is_same_v<R, lucet_v128> && (std::is_void_v<R> || is_scalar<R>);
 
   // Calls `function`, or has the guest trap.
   template <class Function> static R invoke(lucet_call *raw, Function &&function, const wasm &from) {
     return load(raw, function, from, std::index_sequence_for<P...>());
+  }
+  // Calls `function` with what has been checked already.
+  template <class Function> static R invoke_checked(lucet_call *raw, Function &&function, const passed &from) {
+    return take(raw, function, from, std::index_sequence_for<P...>());
   }
 
 private:
@@ -134,11 +169,30 @@ private:
   template <class Function, size_t... I>
   static R load(lucet_call *raw, Function &function, const wasm &from, std::index_sequence<I...>) {
     std::tuple<parameter<P>...> loaded;
-    if (!(std::get<I>(loaded).template load<offset(I)>(raw, from) && ...)) {
+    range ranges[sizeof...(P) + 1];
+    bool good = (std::get<I>(loaded).template load<offset(I)>(raw, from, ranges[I]) && ...);
+    for (size_t i = 0; i < sizeof...(P); i++)
+      for (size_t j = 0; j < i; j++)
+        good = good && !overlap(ranges[i], ranges[j]);
+    if (!good) {
       ignored(lucet_call_trap(raw, LUCET_TRAP_HOST_ARGUMENT));
       return R();
     }
     (void)from;
+    (void)ranges;
+    return call_with(raw, function, loaded, std::index_sequence<I...>());
+  }
+  template <class Function, size_t... I>
+  static R take(lucet_call *raw, Function &function, const passed &from, std::index_sequence<I...>) {
+    std::tuple<parameter<P>...> taken;
+    (std::get<I>(taken).take(std::get<I>(from)), ...);
+    (void)from;
+    return call_with(raw, function, taken, std::index_sequence<I...>());
+  }
+  template <class Function, size_t... I>
+  static R call_with(lucet_call *raw, Function &function, std::tuple<parameter<P>...> &loaded,
+                     std::index_sequence<I...>) {
+    (void)raw;
     (void)loaded;
     if constexpr (takes_call) {
       call here(raw);
@@ -227,8 +281,8 @@ template <class R, class Body> R guarded(lucet_call *raw, Body &&body) noexcept 
 #endif
 }
 
-// What C calls, with the guest's own parameters.
-template <auto function, class Wasm> struct typed_entry;
+// What C calls, with the guest's own values, and with buffers that have been checked.
+template <auto function, class Passed> struct typed_entry;
 template <auto function, class... W> struct typed_entry<function, std::tuple<W...>> {
   using about = callable<decltype(function)>;
   using type = typename about::type;
@@ -236,18 +290,24 @@ template <auto function, class... W> struct typed_entry<function, std::tuple<W..
   static R enter(lucet_call *raw, W... wasm) noexcept {
     return guarded<R>(raw, [&] {
       if constexpr (std::is_void_v<typename about::object>) {
-        return type::invoke(raw, function, std::tuple<W...>(wasm...));
+        return type::invoke_checked(raw, function, std::tuple<W...>(wasm...));
       } else {
         auto *object = static_cast<typename about::object *>(lucet_call_data(raw));
         auto bound = [object](auto &&...each) -> R {
           return (object->*function)(std::forward<decltype(each)>(each)...);
         };
-        return type::invoke(raw, bound, std::tuple<W...>(wasm...));
+        return type::invoke_checked(raw, bound, std::tuple<W...>(wasm...));
       }
     });
   }
   static lucet_host_function row(uint32_t flags, const char *name) noexcept {
-    return lucet_detail::typed<R, W...>::row(flags, name, enter);
+    return row_of(flags, name, static_cast<typename type::row *>(nullptr));
+  }
+
+private:
+  template <class... Rows>
+  static lucet_host_function row_of(uint32_t flags, const char *name, std::tuple<Rows...> *) noexcept {
+    return lucet_detail::typed<R, Rows...>::row(flags, name, enter);
   }
 };
 

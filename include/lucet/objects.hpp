@@ -125,7 +125,7 @@ private:
   explicit linker(lucet_linker *made) noexcept : owner(made) {}
   template <auto function> static lucet_host_function row(uint32_t flags, const char *name) {
     using type = typename detail::callable<decltype(function)>::type;
-    return detail::typed_entry<function, typename type::wasm>::row(flags, name);
+    return detail::typed_entry<function, typename type::passed>::row(flags, name);
   }
   returned<void> define_row(const char *module_name, const lucet_host_function &row, void *data) {
     return detail::checked(lucet_linker_define(get(), module_name, &row, 1, data));

@@ -5,6 +5,7 @@
 
 mod functions;
 mod oracle;
+mod proofs;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -111,6 +111,18 @@ every_status_is_tested() { # LUCET_POISONED needs a bug: the library's own tests
   echo "all $count failures but LUCET_POISONED are expected somewhere"
 }
 
+porting_table() { # the third column of docs/porting.md names what there is
+  missing=
+  names=$(sed -n 's/^| `[^|]*|\(.*\)|$/\1/p' "$here/../../docs/porting.md" | grep -o 'lucet_[a-z0-9_]*\|LUCET_[A-Z_]*' | sort -u)
+  for name in $names; do
+    case $name in lucet_value_i32) continue ;; esac # made by a macro
+    grep -rqw "$name" "$include/lucet.h" "$include/lucet" || missing="$missing $name"
+  done
+  [ -n "$names" ] || missing=everything
+  [ -z "$missing" ] || { echo "docs/porting.md names what is not there:$missing"; return 1; }
+  echo "$(echo "$names" | wc -l) names"
+}
+
 hosts() { # hosts KIND: the three programs a user would write, run
   expected_c="$(printf 'sum: 42\ntyped: 42')"
   for standard in c99 c11 c17; do
@@ -166,6 +178,7 @@ step "headers" "$here/headers/matrix.sh" "$include" "$build"
 step "wrong uses do not compile" "$here/compile_fail/run.sh" "$include" "$build"
 step "guests" guests
 step "bindings" "$here/bindings/run.sh" "$build"
+step "porting table" porting_table
 step "testing without a guest" "$here/testing/run.sh" "$build"
 step "every function" every_function_is_tested
 step "every status" every_status_is_tested

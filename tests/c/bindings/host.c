@@ -1,6 +1,7 @@
 /* host.c: a host of kv.wit with what lucetc made of it, and the guest that guest.c became. C99 to C2x and C++11 to C++20. */
 #include "kv_host.h"
 #include "kv_calls.h"
+#include "kv_checks.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +200,19 @@ static void calls(const lucet_module *module) {
   if (lucet_instance_reset(guest)) failures++;
 }
 
+/* The checks as C say what happens. */
+static void checks_as_c(void) {
+  static const uint32_t letters[] = {0, 65, 0xd7ff, 0xd800, 0xdfff, 0xe000, 0x10ffff, 0x110000, 0x7fffffff, 0xffffffff};
+  const lucet_memory memory = lucet_instance_memory(guest, 0);
+  size_t i;
+  for (i = 0; i < sizeof letters / sizeof letters[0]; i++)
+    CHECK(check_store_letter(memory, letters[i], (uint32_t)-128) == (run("letter", (int32_t)letters[i], 0, 1) >= 0));
+  CHECK(check_store_letter(memory, 65, (uint32_t)-129) == false && check_store_letter(memory, 65, 127));
+  CHECK(check_store_get(memory, 0, 256, 256, 9) && !check_store_get(memory, 0, 257, 300, 9));
+  CHECK(!check_store_get(memory, 0, 9, 8, 9) && check_store_get(memory, 0, 9, 8, 0) && !check_store_get(memory, 0, 1, 0x7f000000, 1));
+  CHECK(check_store_sum(memory, 8, 3) && !check_store_sum(memory, 4, 3) && !check_store_sum(memory, 0, 0x20000000));
+}
+
 int main(int argc, char **argv) {
   lucet_linker *linker;
   lucet_module *module;
@@ -239,6 +253,7 @@ int main(int argc, char **argv) {
   CHECK(run("set", 1, 4, 2) == -1000 - LUCET_TRAP_HOST_ARGUMENT && sets == 0);
   CHECK(run("cursors", 4, 4, 2) == 6 && cursors == 2);
   calls(module);
+  checks_as_c();
   if (lucet_instance_release(guest)) failures++;
   CHECK(cursors == 0);
   lucet_region_release(region);

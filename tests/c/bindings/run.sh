@@ -13,7 +13,7 @@ rm -rf "$build"
 mkdir -p "$build"
 cd "$build"
 for name in kv http; do
-  for what in host-header:host.h host-source:host.c guest-header:guest.h; do
+  for what in host-header:host.h host-source:host.c host-checks:checks.h guest-header:guest.h; do
     "$lucetc" --bindings "$files/$name.wit" --emit "${what%:*}" -o "${name}_${what#*:}"
   done
   cp ${name}_host.c ${name}_host.cpp
@@ -36,13 +36,13 @@ $clang --target=wasm32 -O1 -nostdlib $warnings -I. -Wl,--no-entry -o kv.wasm "$h
 "$lucetc" --bindings "$files/kv.wit" --emit header kv.wasm -o kv_calls.h
 "$lucetc" --emit header kv.wasm -o kv_plain.h
 for standard in c99 c11 c2x; do
-  for header in kv_calls kv_plain; do
+  for header in kv_calls kv_plain kv_checks http_checks; do
     echo "#include \"$header.h\"" | gcc -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c -
     echo "#include \"$header.h\"" | $clang -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c -
   done
 done
 for standard in c++11 c++17 c++20; do
-  for header in kv_calls kv_plain; do
+  for header in kv_calls kv_plain kv_checks http_checks; do
     echo "#include \"$header.h\"" | g++ -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
     echo "#include \"$header.h\"" | $clang -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
   done

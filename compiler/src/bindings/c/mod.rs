@@ -3,14 +3,17 @@
 //!
 //! * `host_header`: the types, the prototypes that the host implements, and the function that registers them;
 //! * `host_source`: the table, and the code between a row of it and a prototype where they differ;
+//! * `checks_header`: what is checked before the host is called, to be read;
 //! * `guest_header`: the imports for guests in C;
 //! * `exports_header`: the host's calls into one guest.
 
+mod checks;
 mod exports;
 mod guest;
 mod host;
 mod types;
 
+pub use checks::checks_header;
 pub use exports::{exports_header, identifier};
 pub use guest::guest_header;
 pub use host::{host_header, host_source};
