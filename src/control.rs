@@ -189,6 +189,8 @@ pub struct ControlBlock {
     pub call_row: Cell<u32>,
     /// How many entries are nested in the outermost one: 0 in a plain run.
     pub nested: Cell<u32>,
+    /// 1: the host computes in other modes (MXCSR) than guests do. May stay so for entries of a host that does not.
+    pub odd_modes: Cell<u8>,
     /// The third argument register of the innermost call out that has several results: where they go.
     pub call_results: Cell<usize>,
     /// The array through which values go in and out.
@@ -303,6 +305,7 @@ impl ControlBlock {
             host_calls: Cell::new(0),
             call_row: Cell::new(u32::MAX),
             nested: Cell::new(0),
+            odd_modes: Cell::new(0),
             call_results: Cell::new(0),
             values: Cell::new(std::ptr::null_mut()),
             registers: Cell::new(Registers::NONE),

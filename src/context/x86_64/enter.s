@@ -78,12 +78,16 @@ lucet_private_leave:
 	and edx, {BY_HANDLE} - 1
 	jmp {TYPED_LEFT}
 
-	# The host computes in another mode than guests do.
+	# The host computes in another mode than guests do, and so do its functions that the guest calls.
 2:
+	mov byte ptr [rbx + {ODD_MODES}], 1
 	ldmxcsr [rip + lucet_private_default_mxcsr]
 	jmp 1b
 4:
 	ldmxcsr [rsp]
+	cmp dword ptr [rbx + {NESTED}], 0
+	jne 3b
+	mov byte ptr [rbx + {ODD_MODES}], 0
 	jmp 3b
 
 # Jumped to where the stop word says no; nothing from here on needs to be interrupted any more.

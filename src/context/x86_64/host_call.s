@@ -37,12 +37,17 @@ lucet_private_host_call_short:
 	mov [rax + {GUEST_SP}], rsp
 	mov rsp, [rax + {HOST_SP}]
 	mov byte ptr [rax + {STATE}], {HOST}
+	cmp byte ptr [rax + {ODD_MODES}], 0
+	jne 4f
 	mov rdi, rax # the lucet_call
 	call [r10]
 
 # Every call out ends here, and guests that were suspended in one go on here.
 	# The stack before the state: in state GUEST the guest can be interrupted here as in its own code.
 lucet_private_called:
+	cmp byte ptr [rbx + {ODD_MODES}], 0
+	jne 6f
+5:
 	mov rsp, [rbx + {GUEST_SP}]
 	mov byte ptr [rbx + {STATE}], {GUEST}
 	cmp byte ptr [rbx + {STOP}], 0
@@ -50,6 +55,16 @@ lucet_private_called:
 	pop rbx
 	pop rbp
 	ret
+
+	# The host computes in another mode than guests do. In state GUEST it is always the guest's.
+4:
+	ldmxcsr [rsp]
+	mov rdi, rax
+	call [r10]
+	jmp lucet_private_called
+6:
+	ldmxcsr [rip + lucet_private_default_mxcsr]
+	jmp 5b
 
 	# A leaf's guest is to be stopped: as if it had called another host function.
 2:
@@ -86,6 +101,9 @@ lucet_private_host_call:
 	inc qword ptr [rbx + {HOST_CALLS}]
 	mov rsp, [rbx + {HOST_SP}]
 	mov byte ptr [rbx + {STATE}], {HOST}
+	cmp byte ptr [rbx + {ODD_MODES}], 0
+	je 2f
+	ldmxcsr [rsp]
 	jmp 2f
 1:
 	cmp rsp, [rdi - {LEAF_STACK_LIMIT}]

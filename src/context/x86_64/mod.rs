@@ -38,7 +38,8 @@
 //! * Between `lucet_trampolines_start` and `_end` a fault on a guest's stack guard is that guest's stack overflow.
 //!   Instructions there touch the guest's stack only while `host_sp` is valid.
 //! * Host functions keep rbx, as System V demands; so do adapters and guest functions.
-//! * A guest starts with MXCSR at its default and with cleared vector registers. The host's MXCSR is back after the entry.
+//! * A guest starts with MXCSR at its default and with cleared vector registers, and is in state `GUEST` with no other. The host's
+//!   MXCSR, which is at `host_sp`, is back after the entry and in host functions, but for leaves.
 //! * The state's low byte alone is changed where the module does not change; ways in and out that are used again at once write
 //!   the whole word, which the next one reads.
 //!
@@ -166,6 +167,8 @@ global_asm!(
     RUNNER_PROCESS = const offset_of!(Runner, process),
     RUNNER = const offset_of!(ControlBlock, runner),
     ENTRIES = const offset_of!(ControlBlock, entries),
+    ODD_MODES = const offset_of!(ControlBlock, odd_modes),
+    NESTED = const offset_of!(ControlBlock, nested),
     CALL_RESULTS = const offset_of!(ControlBlock, call_results),
     HOST_CALLS = const offset_of!(ControlBlock, host_calls),
     SAVED = const offset_of!(ControlBlock, registers),

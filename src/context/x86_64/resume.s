@@ -1,7 +1,7 @@
 # Going on with a guest that waits.
 
 # ---- u32 resume(rdi block, rsi where a typed entry's result goes, edx whether at the very instruction) ----
-# The frame is that of `enter`, below a place for the host's MXCSR: the ends of typed entries do not look at it.
+# The frame is that of `enter`, below a place for the host's MXCSR: the ends of typed entries do not look at the one in the frame.
 	.p2align 4
 	.globl lucet_private_resume
 	.hidden lucet_private_resume
@@ -19,9 +19,13 @@ lucet_private_resume:
 	push r14
 	push r15
 	push -1
-	push {DEFAULT_MXCSR}
+	mov eax, [rsp + 72]
+	push rax
 	mov [rdi + {HOST_SP}], rsp
 	mov rbx, rdi
+	and eax, -64
+	cmp eax, {DEFAULT_MXCSR}
+	setne byte ptr [rbx + {ODD_MODES}]
 	ldmxcsr [rip + lucet_private_default_mxcsr]
 	mov r12, [rbx + {SAVED} + {R12}]
 	mov r13, [rbx + {SAVED} + {R13}]
