@@ -1,0 +1,17 @@
+//! Published advisories about wrong code from Cranelift and its peers, each as a generated test with its number in our list and its
+//! public name. What is compiled is compared with plain arithmetic in Rust, at every level of optimisation and for every kind of CPU
+//! that this machine has: [`ways`]. Those about the width of accesses at the end of memory are tests of memories; those about pools of
+//! instances, of `recycling`.
+//!
+//! Everything is the same in each run.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod addresses;
+mod division;
+mod references;
+mod shifts;
+mod stores;
+mod vectors;
+mod ways;
