@@ -49,7 +49,7 @@ nginx-demo: ## guests in a real nginx, which is installed if need be; ends with 
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" examples/nginx/demo.sh "$(CURDIR)/build/nginx"
 
-nginx-test: ## the tests of the nginx module; ONLY="words" runs those whose names have them, LUCET_SOAK=n makes them longer
+nginx-test: ## the tests of the nginx module; ONLY="words" runs those whose names have them, LUCET_SOAK=n makes them longer, SANITIZE=1 watches
 	@scripts/setup.sh rust cc cmake binutils nginx
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null

@@ -258,6 +258,26 @@ def shown(report):
     return "\n".join(text)
 
 
+def write_docs(path):
+    """The figures of a report that is fit to be judged, between the page's marks."""
+    with open(path) as file:
+        report = json.load(file)
+    if noise(report) > NOISE:
+        print("the report is too noisy for the page")
+        return 3
+    page = f"{TOP}/docs/nginx.md"
+    with open(page) as file:
+        text = file.read()
+    begin, end = "<!-- figures -->\n", "<!-- end of figures -->"
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    verdicts = [f"{'reached' if good else 'missed '} {what}: {got:.2f} (target {target})" for what, target, got, good in judge(report)]
+    body = shown(report) + "\n\n" + "\n".join(verdicts)
+    with open(page, "w") as file:
+        file.write(f"{head}{begin}\n```text\n{body}\n```\n\n{end}{tail}")
+    return 0
+
+
 def noise(report):
     worst = 1.0
     for rows in report.values():
@@ -272,12 +292,15 @@ def main():
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--only", action="append")
     parser.add_argument("--out")
+    parser.add_argument("--docs", action="store_true", help="write the report of --out into docs/nginx.md, and measure nothing")
     options = parser.parse_args()
     harness.BUILD, harness.WORK = MODULE, f"{BENCH}/servers"
     os.makedirs(harness.WORK, exist_ok=True)
     parts = options.only or [*SCENARIOS, *OTHERS]
     path = f"{options.out}/nginx.json" if options.out else None
     report = {}
+    if options.docs:
+        return write_docs(path)
     if path and options.only and os.path.exists(path):
         with open(path) as file:
             report = json.load(file)

@@ -85,8 +85,8 @@ static char *set_pool(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   main->pool.instances = (uint32_t)instances;
   for (ngx_uint_t i = 2; i < cf->args->nelts; i++) {
     u_char *value = ngx_strlchr(words[i].data, words[i].data + words[i].len, '=');
-    size_t key = value ? (size_t)(value - words[i].data) : 0;
-    ngx_str_t text = {words[i].len - key - 1, value + 1};
+    ngx_str_t text = words[i];
+    if (value) text = (ngx_str_t){(size_t)(words[i].data + words[i].len - value - 1), value + 1};
     ssize_t size = value ? ngx_parse_size(&text) : NGX_ERROR;
     uint64_t *field = ngx_strncmp(words[i].data, "memory=", 7) == 0  ? &main->pool.memory_bytes
                       : ngx_strncmp(words[i].data, "stack=", 6) == 0 ? &main->pool.stack_bytes

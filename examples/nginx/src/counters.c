@@ -88,10 +88,7 @@ void counters_leave(void) {
   mine->gauges = (struct gauges){0};
 }
 
-void count(const struct main_conf *main, const struct guest *guest, enum counter counter) {
-  (void)main;
-  mine->counts[guest->index][counter]++;
-}
+void count(const struct guest *guest, enum counter counter) { mine->counts[guest->index][counter]++; }
 
 uint64_t counters_total(const struct main_conf *main, const struct guest *guest, enum counter counter) {
   struct zone *zone = zone_of(main);

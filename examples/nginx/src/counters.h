@@ -41,7 +41,7 @@ ngx_int_t counters_zone(ngx_conf_t *cf, struct main_conf *main);
 /* In a new worker, and in one that ends. */
 void counters_join(struct main_conf *main);
 void counters_leave(void);
-void count(const struct main_conf *main, const struct guest *guest, enum counter counter);
+void count(const struct guest *guest, enum counter counter);
 /* The sum over all workers, dead ones too. */
 uint64_t counters_total(const struct main_conf *main, const struct guest *guest, enum counter counter);
 /* The block of a worker that lives, by number; NULL: none of this number. */

@@ -12,7 +12,7 @@ int32_t lucet_http_fetch(lucet_call *call, lucet_bytes target) {
   if (!rules_is_target(data, target.size) || !rules_stays_inside(data, target.size))
     return LUCET_HTTP_INVALID;
   int32_t number = fetch_begin(run, data, target.size);
-  if (number >= 0) count(run->main, run->use->guest, COUNT_FETCHES);
+  if (number >= 0) count(run->use->guest, COUNT_FETCHES);
   return number;
 }
 

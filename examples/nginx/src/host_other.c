@@ -14,7 +14,7 @@ int32_t lucet_http_log(lucet_call *call, int32_t level, lucet_bytes text) {
   if (level < 0 || level > 2) return LUCET_HTTP_INVALID;
   if (text.size > RULES_MAX_LOG_LINE || run->log_lines >= run->conf->log_lines) return LUCET_HTTP_TOO_LARGE;
   run->log_lines++;
-  count(run->main, run->use->guest, COUNT_LOG_LINES);
+  count(run->use->guest, COUNT_LOG_LINES);
   ngx_log_t *log = run->r->connection->log;
   if (log->log_level < levels[level]) return 0;
   size_t size = rules_escape(escaped, (const char *)text.data, text.size);

@@ -11,12 +11,6 @@ enum {
   LEFT_NS = 1000000,
 };
 
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static lucet_limits exact(const struct run *run) {
   lucet_limits limits = run->conf->limits;
   if (!run_may_wait(run)) {

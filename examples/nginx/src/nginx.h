@@ -9,6 +9,13 @@
 
 #include <lucet.h>
 
+/* CLOCK_MONOTONIC; nginx's own clock is that of the latest pass of its loop. */
+static inline uint64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 extern ngx_module_t ngx_http_lucet_module; /* directives, content and access handler, variables, status */
 extern ngx_module_t
     ngx_http_lucet_filter_module; /* header and body filter; nothing of its own to configure */

@@ -24,12 +24,6 @@ static void take_slots(void) {
   free_slots = 0;
 }
 
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Runs of a guest, one after the other, until a slice of time is over. */
 static void run_turn(struct guest *guest) {
   uint64_t end = 0;

@@ -106,7 +106,7 @@ static ngx_int_t follow(struct run *run, uint32_t kind) {
     case LUCET_PREEMPTED:
       if (trusted || run->sliced) queue_slow(run->use->guest);
       run->sliced = 1;
-      count(run->main, run->use->guest, COUNT_SLICES);
+      count(run->use->guest, COUNT_SLICES);
       return wait_for_turn(run) == NGX_AGAIN ? NGX_AGAIN : NGX_OK;
     case LUCET_TRAPPED:
       log_fault(run);
@@ -142,7 +142,7 @@ static ngx_int_t take_slot(struct run *run) {
       region ? lucet_instance_new(region, run->use->guest->module, run, &limits, &run->instance)
              : LUCET_UNSUPPORTED;
   if (status == LUCET_OK) {
-    count(run->main, run->use->guest, COUNT_STARTED);
+    count(run->use->guest, COUNT_STARTED);
     return NGX_OK;
   }
   if (status == LUCET_REGION_FULL && run->conf->pool_wait && run_may_wait(run)) return wait_for_slot(run);
@@ -207,7 +207,7 @@ void run_end(struct run *run, enum ending ending) {
   if (run->timer.timer_set) ngx_del_timer(&run->timer);
   run->state = RUN_DONE;
   run->ending = ending;
-  count(run->main, run->use->guest, counters[ending]);
+  count(run->use->guest, counters[ending]);
   if (run->instance) {
     run->used = lucet_instance_stats_default();
     if (lucet_instance_get_stats(run->instance, &run->used) != LUCET_OK) run->used.struct_size = 0;

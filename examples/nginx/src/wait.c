@@ -39,11 +39,13 @@ static void set_timer(struct run *run, ngx_msec_t at_most) {
 static void on_timer(ngx_event_t *event) {
   struct run *run = event->data;
   ngx_connection_t *c = run->r->connection;
-  if (run->state == RUN_QUEUED && !run->conf->timeout) {
+  ngx_flag_t late = run->conf->timeout && ngx_current_msec >= run->deadline;
+  ngx_flag_t sleeps = run->state == RUN_WAITING && run->wait.kind == WAIT_SLEEP;
+  if (!late && !sleeps && run->state != RUN_FOR_SLOT) { /* it is something else that wakes this one */
     set_timer(run, NO_END);
     return;
   }
-  if (run->state == RUN_FOR_SLOT || (run->conf->timeout && ngx_current_msec >= run->deadline)) {
+  if (late || run->state == RUN_FOR_SLOT) {
     ngx_http_set_log_request(c->log, run->r);
     if (run->instance)
       ngx_log_error(run->conf->trap_log, c->log, 0, "lucet: guest \"%V\": %s beyond lucet_timeout",
@@ -94,7 +96,7 @@ ngx_int_t wait_begin(struct run *run) {
   ngx_int_t rc = NGX_OK;
   run->state = RUN_WAITING;
   run->suspended = 1;
-  count(run->main, run->use->guest, COUNT_SUSPENSIONS);
+  count(run->use->guest, COUNT_SUSPENSIONS);
   switch (run->wait.kind) {
   case WAIT_SLEEP:
     if (run->wait.length == 0) return wait_for_turn(run);

@@ -8,7 +8,7 @@ import sys
 import harness
 
 harness.BUILD = os.path.abspath(sys.argv[1])
-harness.WORK = f"{harness.BUILD}/test"
+harness.WORK = os.environ.get("NGINX_TEST_WORK", f"{harness.BUILD}/test")
 os.makedirs(harness.WORK, exist_ok=True)
 for name in ("loading", "functions", "waiting", "filters", "hostile", "signals", "life", "resources", "docs"):
     importlib.import_module(f"test_{name}")
