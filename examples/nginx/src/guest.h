@@ -19,7 +19,8 @@ struct guest {
   ngx_uint_t index;      /* of its counters */
   ngx_queue_t runnable;  /* the worker's: its runs that wait for a slice, see queue.c */
   ngx_queue_t turn;
-  ngx_msec_t long_until, slow_until; /* it took long once, or often, not long ago; see queue.h */
+  ngx_uint_t score;      /* how often its runs take long; see queue.c */
+  ngx_msec_t slow_until; /* its requests begin in the queue */
 };
 
 /* `lucet_content hello;` and its like. No directive, or `off`: guest is NULL. */

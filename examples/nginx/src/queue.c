@@ -2,7 +2,9 @@
  * waits: then nginx looks for input without blocking, serves what has come, and calls it. */
 #include "queue.h"
 
-enum { SLOW_FOR = 1000, LONG_NS = 1000000 };
+/* A long run outweighs so many short ones, and three in a row are enough: the worker of a busy machine is
+ * taken off its processor in the middle of a short run now and then. */
+enum { SLOW_FOR = 1000, LONG_NS = 1000000, LONG_SCORE = 64, SLOW_SCORE = 128, MOST_SCORE = 256 };
 
 static ngx_queue_t turns; /* of guests with runs, the next one first */
 static ngx_queue_t slots; /* of runs without a slot */
@@ -73,9 +75,11 @@ void queue_remove(struct run *run) {
 void queue_slow(struct guest *guest) { guest->slow_until = ngx_current_msec + SLOW_FOR; }
 
 void queue_took(struct guest *guest, uint64_t ns) {
-  if (ns < LONG_NS) return;
-  if (ngx_current_msec < guest->long_until) queue_slow(guest);
-  guest->long_until = ngx_current_msec + SLOW_FOR;
+  if (ns >= LONG_NS)
+    guest->score = ngx_min(guest->score + LONG_SCORE, MOST_SCORE);
+  else if (guest->score > 0)
+    guest->score--;
+  if (guest->score > SLOW_SCORE) queue_slow(guest);
 }
 
 ngx_flag_t queue_must_wait(const struct guest *guest) { return ngx_current_msec < guest->slow_until; }

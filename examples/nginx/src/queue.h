@@ -1,8 +1,7 @@
 /* queue.h: whose turn it is: runs whose slice has ended, and requests for which there was no free slot. One
  * turn of a slice in each pass of nginx's event loop, so that everybody else waits for that at most; the
- * guests take turns, so that one with many runs gets no more time than one with few. A guest that uses up
- * slice after slice, or takes long twice in a second, is slow: for a while, its requests begin in the queue,
- * too. (Once says little: a guest that is to be short may just have met a busy processor.) Belongs to the
+ * guests take turns, so that one with many runs gets no more time than one with few. A guest that uses up its
+ * slices, or often takes long, is slow: for a while, its requests begin in the queue, too. Belongs to the
  * worker's thread. */
 #ifndef LUCET_NGINX_QUEUE_H
 #define LUCET_NGINX_QUEUE_H
