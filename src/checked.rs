@@ -94,25 +94,50 @@ impl Call<'_> {
     unsafe fn all(&self) -> bool {
         // SAFETY: the frame is the thunk's; the first argument goes on as it is.
         unsafe { (*self.frame).outgoing[0] = (*self.frame).integers[0] };
+        // SAFETY: the caller's promise.
+        let good = self.plan.steps.iter().all(|step| unsafe { self.one(step) });
+        // SAFETY: the caller's promise.
+        good && (!self.plan.exclusive || !unsafe { self.overlapping() })
+    }
+
+    /// Whether a range that is written to shares bytes with another one. All of them lie in the memory.
+    ///
+    /// # Safety
+    ///
+    /// As [`Call::all`].
+    #[inline(never)]
+    unsafe fn overlapping(&self) -> bool {
         let mut ranges = [Range {
             first: 0,
             end: 0,
             written: false,
         }; RANGES];
-        let mut free = ranges.iter_mut();
-        for step in &self.plan.steps {
+        let in_memory = self.plan.steps.iter().filter(|step| step.access != 0);
+        for (range, step) in ranges.iter_mut().zip(in_memory) {
             // SAFETY: the caller's promise.
-            let Some(range) = (unsafe { self.one(step) }) else {
-                return false;
+            let (address, bytes) = unsafe { self.extent(step) };
+            *range = Range {
+                first: address,
+                end: address + bytes,
+                written: step.access & access::WRITE != 0,
             };
-            if self.plan.exclusive
-                && range.first < range.end
-                && let Some(place) = free.next()
-            {
-                *place = range;
-            }
         }
-        !(self.plan.exclusive && overlapping(&ranges))
+        overlapping(&ranges)
+    }
+
+    /// Address and bytes of a range.
+    ///
+    /// # Safety
+    ///
+    /// As [`Call::all`].
+    unsafe fn extent(&self, step: &Step) -> (u64, u64) {
+        // SAFETY: the plan's places exist in this call.
+        let (address, count) = unsafe { (self.word(step.from), self.word(step.count_from)) };
+        let count = match step.action {
+            Action::Slice => u64::from(count as u32),
+            _ => 1,
+        };
+        (u64::from(address as u32), count * u64::from(step.element))
     }
 
     /// Makes what will be written to writable.
@@ -121,19 +146,20 @@ impl Call<'_> {
     ///
     /// As [`Call::all`], which has answered true.
     unsafe fn open_all(&self) -> bool {
-        self.plan.steps.iter().all(|step| {
-            // SAFETY: the caller's promise.
-            step.access & access::WRITE == 0 || unsafe { self.open(step) }
-        })
+        !self.plan.writes
+            || self.plan.steps.iter().all(|step| {
+                // SAFETY: the caller's promise.
+                step.access & access::WRITE == 0 || unsafe { self.open(step) }
+            })
     }
 
-    /// Checks one parameter and passes it on; answers the range that it names, which may be empty.
+    /// Checks one parameter and passes it on.
     ///
     /// # Safety
     ///
     /// As [`Call::all`].
     #[inline(always)]
-    unsafe fn one(&self, step: &Step) -> Option<Range> {
+    unsafe fn one(&self, step: &Step) -> bool {
         // SAFETY: the plan's places exist in this call.
         let word = unsafe { self.word(step.from) };
         let number = word as u32;
@@ -155,7 +181,9 @@ impl Call<'_> {
             Action::Char => char::from_u32(number).is_some(),
             Action::Flags => number & !step.limit == 0,
             Action::Handle => {
-                let object = self.object(step, number)?;
+                let Some(object) = self.object(step, number) else {
+                    return false;
+                };
                 return self.number(step, object as u64, true);
             }
             // SAFETY: the definition's promise: so many numbers.
@@ -171,29 +199,24 @@ impl Call<'_> {
     }
 
     #[inline(always)]
-    fn number(&self, step: &Step, word: u64, passed: bool) -> Option<Range> {
+    fn number(&self, step: &Step, word: u64, passed: bool) -> bool {
         // SAFETY: the plan's places exist in this call.
         unsafe { self.pass(step.to, word) };
-        passed.then_some(Range {
-            first: 0,
-            end: 0,
-            written: false,
-        })
+        passed
     }
 
     /// # Safety
     ///
     /// As [`Call::all`].
     #[inline(always)]
-    unsafe fn range(&self, step: &Step, address: u32, count: u32) -> Option<Range> {
-        let first = u64::from(address);
+    unsafe fn range(&self, step: &Step, address: u32, count: u32) -> bool {
         let bytes = u64::from(count) * u64::from(step.element);
-        let end = first + bytes;
+        let end = u64::from(address) + bytes;
         if end > self.memory_bytes
             || address & u32::from(step.misalignment) != 0
             || (count > step.limit && step.action == Action::Slice)
         {
-            return None;
+            return false;
         }
         // SAFETY: the range lies in the memory.
         let mut data = unsafe { self.memory.add(address as usize) };
@@ -207,7 +230,7 @@ impl Call<'_> {
         }
         // SAFETY: the range lies in the memory, or is its copy; the guest does not run meanwhile.
         if step.access & access::UTF8 != 0 && !unsafe { is_text(data, bytes as usize) } {
-            return None;
+            return false;
         }
         // SAFETY: the plan's places exist in this call.
         unsafe {
@@ -216,11 +239,7 @@ impl Call<'_> {
                 self.pass(step.to + 1, u64::from(count));
             }
         }
-        Some(Range {
-            first,
-            end,
-            written: step.access & access::WRITE != 0,
-        })
+        true
     }
 
     /// Makes the pages of a range writable that has passed its check.
@@ -229,17 +248,9 @@ impl Call<'_> {
     ///
     /// As [`Call::all`].
     unsafe fn open(&self, step: &Step) -> bool {
-        // SAFETY: the plan's places exist in this call.
-        let (address, count) = unsafe { (self.word(step.from), self.word(step.count_from)) };
-        let count = match step.action {
-            Action::Slice => u64::from(count as u32),
-            _ => 1,
-        };
-        memory::open(
-            self.block,
-            u64::from(address as u32),
-            count * u64::from(step.element),
-        )
+        // SAFETY: the caller's promise.
+        let (address, bytes) = unsafe { self.extent(step) };
+        memory::open(self.block, address, bytes)
     }
 
     /// # Safety
@@ -283,10 +294,11 @@ impl Call<'_> {
     }
 }
 
-/// Whether a range that is written to shares bytes with another one.
+/// Whether one that is written to shares bytes with another one; empty ranges share none.
 fn overlapping(ranges: &[Range]) -> bool {
-    ranges.iter().enumerate().any(|(index, one)| {
-        ranges.iter().skip(index + 1).any(|other| {
+    let some = |range: &&Range| range.first < range.end;
+    ranges.iter().filter(some).enumerate().any(|(index, one)| {
+        ranges.iter().filter(some).skip(index + 1).any(|other| {
             (one.written || other.written) && one.first < other.end && other.first < one.end
         })
     })

@@ -113,6 +113,8 @@ pub struct Plan {
     pub floats: u32,
     /// Whether ranges have to be compared with each other: one of them at least is written to.
     pub exclusive: bool,
+    /// Whether the function writes to any.
+    pub writes: bool,
     /// What the guest gets when a check fails; `None`: it traps.
     pub failure: Option<u64>,
     /// The host's function.
@@ -351,6 +353,7 @@ impl Maker {
             stack_bytes,
             floats: u32::from(self.to.floats > 0),
             exclusive: self.writes && self.ranges > 1,
+            writes: self.writes,
             failure,
             function,
             checks: [NONE; MAX_PARAMETERS],
