@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo nginx-demo nginx-test nginx-bench bench bench-readme fuzz soak package-check clean
+.PHONY: help build install check test spec demo nginx-demo nginx-test nginx-bench bench bench-readme fuzz soak test-vm package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -29,7 +29,7 @@ check: ## formatting, lints, header, layering and the quick tests; a few minutes
 	@scripts/suites.sh check
 
 test: ## everything; installs the tools that it needs
-	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests nginx
+	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests nginx valgrind
 	@scripts/suites.sh test
 
 spec: ## the WebAssembly specification's tests
@@ -75,10 +75,14 @@ fuzz: ## compares generated modules with an interpreter for SECONDS (600), from 
 	@cargo run --locked -p lucet-fuzz -- --seeds $(or $(FROM),0)..18446744073709551615 --seconds $(or $(SECONDS),600) --keep "$(CURDIR)/build/fuzz"
 
 soak: ## works guests for MINUTES (10): memory, mappings and descriptors of the process stay what they are; ONLY=mode
-	@scripts/setup.sh rust cc
+	@scripts/setup.sh rust cc valgrind
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" tests/soak/run.sh $$(($(or $(MINUTES),10) * 60)) "$(CURDIR)/build/soak"
+
+test-vm: ## recycling and refusals with swap, huge pages, without overcommitting, on Debian's kernel: in an emulated machine, for an hour
+	@scripts/setup.sh rust cc vm
+	@tests/vm/run.sh "$(CURDIR)/build/vm"
 
 package-check: ## builds and installs with Debian's own Rust packages (cargo-web), without rustup
 	@scripts/package-check.sh

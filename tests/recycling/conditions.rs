@@ -87,9 +87,26 @@ fn advise(handle: Handle, advice: libc::c_int) -> bool {
 #[test]
 fn memory_that_has_been_reclaimed() {
     let region = verifying(one_slot(1 << 20));
+    let mut swapped = 0;
     cycles(&region, 150, |handle, _| {
         assert!(advise(handle, libc::MADV_PAGEOUT));
+        swapped = swapped.max(swapped_out());
     });
+    assert!(swapped > 0 || !there_is_swap(), "nothing was swapped out");
+}
+
+/// Whether the system has swap.
+pub fn there_is_swap() -> bool {
+    let text = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
+    text.lines().count() > 1
+}
+
+/// Kilobytes of this process that are swapped out.
+pub fn swapped_out() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").expect("readable");
+    let line = text.lines().find(|line| line.starts_with("VmSwap:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or(0)
 }
 
 #[test]
