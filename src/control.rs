@@ -230,6 +230,8 @@ pub struct ControlBlock {
     pub times: Times,
     /// Whether the entry that goes on has any times.
     pub timed: Cell<bool>,
+    /// The instance's deadline, if it is started and has no other limit of time; else 0. See `instance::timed`.
+    pub deadline_alone: Cell<u64>,
     /// The run that this thread was in when it entered this guest, if any: in a host function of another instance.
     pub outer: Cell<*const ControlBlock>,
     /// The reason of the latest kill.
@@ -323,6 +325,7 @@ impl ControlBlock {
             trap: Cell::new(Trap::NONE),
             times: Times::new(),
             timed: Cell::new(false),
+            deadline_alone: Cell::new(0),
             outer: Cell::new(std::ptr::null()),
             kill_reason: AtomicU64::new(0),
             process: AtomicU64::new(0),

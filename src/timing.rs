@@ -52,6 +52,13 @@ impl Allowance {
     }
 }
 
+impl Allowance {
+    /// The deadline, if there is no other limit.
+    pub fn deadline_alone(&self) -> Option<u64> {
+        (self.cpu | self.slice == 0 && self.deadline != 0).then_some(self.deadline)
+    }
+}
+
 fn read(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
@@ -74,6 +81,12 @@ fn cpu() -> u64 {
 
 /// Begins an entry with times: what is over already is raised at once, and the guest does not run.
 pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
+    if let Some(deadline) = allowed
+        .deadline_alone()
+        .filter(|_| !runner.alarm.is_unset())
+    {
+        return begin_deadline(block, runner, deadline);
+    }
     let times = &block.times;
     let now = now();
     times.begun.set(now);
@@ -99,15 +112,47 @@ pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
     if allowed.cpu != 0 {
         begin_budget(block, now);
     }
-    block.outer.set(runner.current.load(Ordering::Relaxed));
-    runner
-        .current
-        .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
+    publish(block, runner);
     runner.alarm.run_begins(now);
     runner.alarm.by(times.next());
     if own {
         runner.alarm.after_own(allowed.slice);
     }
+}
+
+/// The same for a deadline alone, of which most requests of a server have the same: the clock is read only when the timer must be set. It
+/// is set for no later time, so it has not fired, so the deadline has not passed.
+fn begin_deadline(block: &ControlBlock, runner: &Runner, deadline: u64) {
+    let times = &block.times;
+    times.deadline.set(deadline);
+    times.slice.set(Times::NEVER);
+    times.own_slice.set(Times::NEVER);
+    times.nested.set(Times::NEVER);
+    times.cpu.set(Times::NEVER);
+    times.cpu_budget.set(0);
+    times.slice_due.set(false);
+    publish(block, runner);
+    if !runner.alarm.is_set_by(deadline) {
+        set_for(block, runner, deadline);
+    }
+}
+
+#[cold]
+fn set_for(block: &ControlBlock, runner: &Runner, deadline: u64) {
+    if deadline <= now() {
+        block.times.deadline.set(Times::NEVER);
+        block.raise(stop::DEADLINE);
+    } else {
+        runner.alarm.by(deadline);
+    }
+}
+
+/// Makes the run one that the thread's timer looks at.
+fn publish(block: &ControlBlock, runner: &Runner) {
+    block.outer.set(runner.current.load(Ordering::Relaxed));
+    runner
+        .current
+        .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
 }
 
 fn begin_budget(block: &ControlBlock, now: u64) {

@@ -12,7 +12,7 @@ use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::guard;
 use crate::instance::waiting::Way;
-use crate::instance::{Handle, Live, live, run};
+use crate::instance::{Handle, Live, live, run, timed};
 use crate::thread;
 use lucet_format::value::ValueType;
 use std::sync::atomic::Ordering;
@@ -102,6 +102,19 @@ unsafe fn call(spill: &Spill, stack: *const u64, export: u32, image: usize) -> R
         ));
     };
     let function_type = run::Target::func(inner, func)?.function_type;
+    let mut bits = 0;
+    let [_, _, words @ ..] = spill.integers;
+    let kind = timed::call_words(handle, func, &words, &mut bits);
+    if kind != LUCET_NOT_RUN {
+        if kind == LUCET_RETURNED && function_type.results == 1 && result != 0 {
+            let value_type = inner.image().results(&function_type).next();
+            let number = value_type.map_or(0, ValueType::number);
+            let value = lucet_value::from_bits(number, u128::from(bits));
+            // SAFETY: the C type of `result` is that of the function's result, as the lookup has checked.
+            unsafe { store(result, value_type, &value) };
+        }
+        return Ok(kind);
+    }
     let mut values = [lucet_value::from_bits(0, 0); PARAMETERS];
     // SAFETY: the caller's promise: the call has these parameters.
     let mut arguments = unsafe { Arguments::new(spill, stack, 2) };

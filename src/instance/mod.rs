@@ -32,6 +32,7 @@ pub mod run;
 pub mod short;
 pub mod stats;
 pub mod table;
+pub mod timed;
 pub mod uncaught;
 mod verify;
 pub mod waiting;

@@ -6,6 +6,7 @@
 
 use super::exception;
 use super::outcome::{NOT_RUN, Record, conclude, remember, trapped};
+use super::timed;
 use super::waiting::{Pending, Way, state_after};
 use super::{Handle, Inner, Live, live};
 use crate::abi::{LUCET_RETURNED, lucet_funcref, lucet_outcome, lucet_v128, lucet_value};
@@ -314,6 +315,9 @@ pub(crate) fn settle_short(
     let inner = Live { block }.inner()?;
     let target = Target::function(inner, function)?;
     let record = conclude(block, inner, left, &target.function_type, way);
+    if block.timed.get() {
+        timed::close(block);
+    }
     Ok(settle(block, inner, record))
 }
 

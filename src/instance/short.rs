@@ -5,6 +5,7 @@
 
 use super::outcome::{self, NOT_RUN};
 use super::run::{enter_adapter, settle_short, write_type};
+use super::timed;
 use super::waiting::Way;
 use crate::abi::{
     LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_SUSPENDED, lucet_outcome, lucet_v128,
@@ -43,7 +44,28 @@ pub fn call(handle: u64, func: &Func, arguments: &[lucet_value], out: &mut lucet
     if kind == LUCET_RETURNED {
         return returned(handle, short, &result, out);
     }
+    if kind == LUCET_NOT_RUN {
+        return with_deadline(handle, short, arguments, out);
+    }
     did_not_return(handle, kind, out)
+}
+
+/// The same for an instance with a deadline, to which the ways above are closed.
+fn with_deadline(
+    handle: u64,
+    short: &Short,
+    arguments: &[lucet_value],
+    out: &mut lucet_outcome,
+) -> bool {
+    let words = words(short.parameters(), arguments);
+    let (Some(callee), Some(words)) = (&short.callee, words) else {
+        return false;
+    };
+    let mut result = 0;
+    match timed::call(handle, callee, words, &mut result) {
+        LUCET_RETURNED => returned(handle, short, &result, out),
+        kind => did_not_return(handle, kind, out),
+    }
 }
 
 /// Up to three integers that are arguments of these types. Written out, so that they stay in registers.

@@ -107,7 +107,13 @@ impl Inner {
     /// Typed entries and calls by handle may take their short way from now on, if nothing speaks against it: the instance has been
     /// instantiated and no time is kept.
     pub(super) fn allow_short_entries(&self, block: &ControlBlock) {
-        let ordinary = self.started.get() && !self.limits.get().time.is_any();
+        let time = self.limits.get().time;
+        let deadline = time
+            .deadline_alone()
+            .filter(|_| self.started.get())
+            .unwrap_or(0);
+        block.deadline_alone.set(deadline);
+        let ordinary = self.started.get() && !time.is_any();
         block.token.set(if ordinary {
             self.region.process()
         } else {

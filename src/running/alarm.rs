@@ -112,6 +112,18 @@ impl Alarm {
         self.wall.exists()
     }
 
+    /// Whether the end of the latest run has unset the wall timer.
+    #[inline]
+    pub fn is_unset(&self) -> bool {
+        self.unset.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the wall timer will fire at `time` or earlier.
+    #[inline]
+    pub fn is_set_by(&self, time: u64) -> bool {
+        self.armed.load(Ordering::Relaxed) <= time
+    }
+
     /// Makes sure that the wall timer fires at `time` or earlier. A system call only if it would not.
     #[inline]
     pub fn by(&self, time: u64) {

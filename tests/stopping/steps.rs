@@ -6,7 +6,7 @@ use crate::support::i32;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use lucet::abi::{
     LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_STOP_KILL, LUCET_TERMINATED,
-    lucet_value,
+    lucet_outcome, lucet_value,
 };
 use lucet::control::{ControlBlock, state, stop};
 use lucet::instance::{self, KillHandle, kill, kill_handle};
@@ -223,39 +223,64 @@ fn kill_at_every_step(guest: &Setting, name: &str, argument: i32, stride: usize)
 fn a_time_that_is_over_too_late_is_forgotten() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let guest = prepared();
-    let func = guest.module.func(b"plain").expect("an export");
+    for way in [Way::Long, Way::Short] {
+        let (mut ended, mut returned) = (0, 0);
+        // LUCET_SOAK: at each instruction.
+        let stride = std::env::var_os("LUCET_SOAK").map_or(3, |_| 1);
+        for at in (0..).step_by(stride) {
+            let Some(outcome) = over_at_step(&guest, at, way) else {
+                break;
+            };
+            if outcome.kind == LUCET_TERMINATED {
+                assert_eq!(outcome.detail, LUCET_STOP_DEADLINE);
+                ended += 1;
+                instance::keep(guest.handle).expect("a stopped guest");
+            } else {
+                assert_eq!(outcome.kind, LUCET_RETURNED);
+                returned += 1;
+            }
+            limit(guest.handle, Allowance::default());
+            let next = call_plain(&guest, Way::Short);
+            assert_eq!(next.kind, LUCET_RETURNED, "step {at}");
+        }
+        assert!(ended > 0 && returned > 0, "{ended} {returned}");
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Long,
+    Short,
+}
+
+fn call_plain(guest: &Setting, way: Way) -> lucet_outcome {
+    match way {
+        Way::Long => instance::run(guest.handle, b"plain", &[]).expect("a run"),
+        Way::Short => {
+            let func = guest.module.func(b"plain").expect("an export");
+            let mut outcome = instance::outcome::NOT_RUN;
+            assert!(instance::short::call(
+                guest.handle.0,
+                func,
+                &[],
+                &mut outcome
+            ));
+            outcome
+        }
+    }
+}
+
+/// A call whose deadline passes at this step of its run; `None`: it has no so many.
+fn over_at_step(guest: &Setting, at: u64, way: Way) -> Option<lucet_outcome> {
     let time = Allowance {
         deadline: now() + 3_600_000_000_000,
         ..Allowance::default()
     };
-    let (mut ended, mut returned) = (0, 0);
-    for at in 0.. {
-        limit(guest.handle, time);
-        aim(&guest);
-        AT.store(at, Ordering::Relaxed);
-        step(3);
-        let outcome = instance::run(guest.handle, b"plain", &[]);
-        step(0);
-        let outcome = outcome.expect("a run");
-        if STEPS.load(Ordering::Relaxed) <= at {
-            break;
-        }
-        limit(guest.handle, Allowance::default());
-        if outcome.kind == LUCET_TERMINATED {
-            assert_eq!(outcome.detail, LUCET_STOP_DEADLINE);
-            ended += 1;
-            instance::keep(guest.handle).expect("a stopped guest");
-        } else {
-            assert_eq!(outcome.kind, LUCET_RETURNED);
-            returned += 1;
-        }
-        let mut outcome = instance::outcome::NOT_RUN;
-        let short = instance::short::call(guest.handle.0, func, &[], &mut outcome);
-        assert!(
-            short && outcome.kind == LUCET_RETURNED,
-            "step {at}: {}",
-            outcome.kind
-        );
-    }
-    assert!(ended > 0 && returned > 0, "{ended} {returned}");
+    limit(guest.handle, time);
+    aim(guest);
+    AT.store(at, Ordering::Relaxed);
+    step(3);
+    let outcome = call_plain(guest, way);
+    step(0);
+    (STEPS.load(Ordering::Relaxed) > at).then_some(outcome)
 }

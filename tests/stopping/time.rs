@@ -4,7 +4,7 @@ use crate::guests::{Setting, limit, resume, setting, setting_of, status, values}
 use crate::support::{i32, i64};
 use lucet::abi::{
     LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE, LUCET_STOP_NESTED,
-    LUCET_TERMINATED, lucet_outcome,
+    LUCET_SUSPENDED, LUCET_TERMINATED, lucet_outcome,
 };
 use lucet::error::Status;
 use lucet::instance::{self, global, memory, table};
@@ -413,4 +413,57 @@ fn processor_time_can_be_measured_without_a_limit() {
     assert!(outcome.cpu_ns >= used / 2, "{} of {used}", outcome.cpu_ns);
     guest.reset();
     assert_eq!(instance::stats(guest.handle).expect("statistics").cpu_ns, 0);
+}
+
+/// Calls by handle and typed entries have a short way for guests with a deadline and no other limit.
+#[test]
+fn the_short_way_keeps_a_deadline() {
+    let guest = setting();
+    let by_name = |name: &[u8]| guest.module.func(name).expect("an export");
+    let short = |name: &[u8], arguments: &[lucet::abi::lucet_value]| {
+        let mut outcome = instance::outcome::NOT_RUN;
+        let done = instance::short::call(guest.handle.0, by_name(name), arguments, &mut outcome);
+        assert!(done, "the short way");
+        outcome
+    };
+    // Prepares the thread.
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+    for round in 0..20 {
+        deadline(&guest, 3_600_000 * MS);
+        assert_eq!(values(&short(b"plain", &[])), [42]);
+        assert_eq!(values(&short(b"word", &[i32(2)])), [2006]);
+        // Suspended, resumed, and short again.
+        guest.desk.suspending.store(true, Ordering::Relaxed);
+        assert_eq!(short(b"word", &[i32(2)]).kind, LUCET_SUSPENDED);
+        guest.desk.suspending.store(false, Ordering::Relaxed);
+        assert_eq!(values(&resume(guest.handle, &[i32(1)])), [2001]);
+        assert_eq!(values(&short(b"plain", &[])), [42]);
+        // A trap in between, kept.
+        let at = deadline(&guest, MS + round * MS / 10);
+        terminated(&short(b"spin", &[]), LUCET_STOP_DEADLINE);
+        assert!(now() >= at);
+        instance::keep(guest.handle).expect("a stopped guest");
+        // Over before it begins.
+        deadline(&guest, 0);
+        terminated(&short(b"plain", &[]), LUCET_STOP_DEADLINE);
+        instance::keep(guest.handle).expect("a stopped guest");
+        // Another limit closes the way.
+        let time = Allowance {
+            deadline: now() + 1000 * MS,
+            slice: 500 * MS,
+            ..Allowance::default()
+        };
+        limit(guest.handle, time);
+        let mut outcome = instance::outcome::NOT_RUN;
+        let func = by_name(b"plain");
+        assert!(!instance::short::call(
+            guest.handle.0,
+            func,
+            &[],
+            &mut outcome
+        ));
+        limit(guest.handle, Allowance::default());
+        assert_eq!(values(&short(b"plain", &[])), [42]);
+        guest.reset();
+    }
 }

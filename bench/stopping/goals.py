@@ -1,0 +1,28 @@
+"""goals.py REPORT: compares the figures of bench/stopping with what they should be. Exit status 1: one is missed."""
+
+import json
+import sys
+
+
+def main(path):
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    kill, deadline = report["kill"], report["deadline"]
+    goals = [
+        ("kill, median, over a bare tgkill's", kill["p50_us"] / kill["tgkill_p50_us"], 2.0, "times"),
+        ("kill, 99th percentile, over a bare tgkill's", kill["p99_us"] / kill["tgkill_p99_us"], 3.0, "times"),
+        ("deadline", deadline["cost_ns"], 50.0, "ns a call"),
+    ]
+    for name in ("slice_half_ms", "slice_1ms", "slice_10ms"):
+        above = report[name]["slice_us"] - report[name]["empty_handler_us"]
+        goals.append((f"{name}, above an empty handler", above, 2.0, "us a slice"))
+    missed = 0
+    for name, value, goal, unit in goals:
+        good = value <= goal
+        missed += not good
+        print(f"{'ok  ' if good else 'MISS'} {name}: {value:.2f} {unit}, at most {goal:g}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,258 @@
+/* main.c GUEST: what it costs to stop guests, each next to what the kernel takes for the same without a
+ * guest, in one run.
+ *
+ *   kill       from lucet_kill on another CPU to the return of the run; from tgkill to a handler of the
+ * host's deadline   a call with a deadline, less the same call without slice      a slice's end and the
+ * resume after it, less an empty handler of a timer at the same rate, by the time that a computation takes in
+ * all
+ *
+ * Writes {"row": {"key": number}} to standard output. Not here: how often system calls are interrupted, which
+ * tests/c/unit/event_loop.c counts. */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <lucet.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { KILLS = 4000, DEADLINE_ROUNDS = 400, DEADLINE_CALLS = 2000, SLICE_ROUNDS = 6 };
+enum { HOST_SIGNAL = 40, HOST_TIMER = 41 };
+
+static lucet_region *region;
+static lucet_module *module;
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static void need(lucet_status status, const char *what) {
+  if (!status) return;
+  fprintf(stderr, "%s: %s\n", what, lucet_last_error());
+  exit(1);
+}
+
+static void pin(pthread_t thread, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu % (int)sysconf(_SC_NPROCESSORS_ONLN), &set);
+  pthread_setaffinity_np(thread, sizeof set, &set);
+}
+
+static int compare(const void *left, const void *right) {
+  uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+  return (a > b) - (a < b);
+}
+
+/* -- kill -- */
+static struct {
+  lucet_instance *guest;
+  lucet_kill_handle handle;
+  atomic_int turn; /* 0: nobody's; 1: a guest spins; 2: C spins; 3: over */
+  atomic_int done;
+  pid_t thread;
+  volatile sig_atomic_t stopped;
+  uint64_t at;
+} victim;
+
+static void on_host_signal(int signal) {
+  (void)signal;
+  victim.at = now();
+  victim.stopped = 1;
+}
+
+static void *be_stopped(void *nothing) {
+  lucet_outcome outcome;
+  victim.thread = (pid_t)syscall(SYS_gettid);
+  for (;;) {
+    int turn = atomic_load(&victim.turn);
+    if (turn == 3) return nothing;
+    if (turn == 1) {
+      need(lucet_instance_run(victim.guest, "spin", NULL, 0, &outcome), "spin");
+      victim.at = now();
+      need(lucet_instance_reset(victim.guest), "reset");
+    } else if (turn == 2) {
+      while (!victim.stopped) {
+      }
+    } else {
+      continue;
+    }
+    atomic_store(&victim.turn, 0);
+    atomic_store(&victim.done, 1);
+  }
+}
+
+/* Nanoseconds from asking to being stopped. */
+static uint64_t stop_once(int turn, unsigned pause) {
+  uint64_t asked;
+  atomic_store(&victim.done, 0);
+  victim.stopped = 0;
+  if (turn == 1) need(lucet_instance_kill_handle(victim.guest, &victim.handle), "kill handle");
+  atomic_store(&victim.turn, turn);
+  for (uint64_t begun = now(); now() - begun < 20000 + pause;) {
+  }
+  asked = now();
+  if (turn == 1)
+    lucet_kill(victim.handle, 1);
+  else
+    syscall(SYS_tgkill, getpid(), victim.thread, HOST_SIGNAL);
+  while (!atomic_load(&victim.done)) {
+  }
+  return victim.at - asked;
+}
+
+static void kills(void) {
+  static uint64_t guests[KILLS], handlers[KILLS];
+  struct sigaction action;
+  pthread_t thread;
+  unsigned random = 1;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_host_signal;
+  action.sa_flags = SA_ONSTACK;
+  sigaction(HOST_SIGNAL, &action, NULL);
+  need(lucet_instance_new(region, module, NULL, NULL, &victim.guest), "instance");
+  pthread_create(&thread, NULL, be_stopped, NULL);
+  pin(pthread_self(), 0);
+  pin(thread, 1);
+  for (int i = 0; i < KILLS; i++) {
+    random = random * 1103515245u + 12345u;
+    guests[i] = stop_once(1, random >> 18);
+    handlers[i] = stop_once(2, random >> 18);
+  }
+  atomic_store(&victim.turn, 3);
+  pthread_join(thread, NULL);
+  need(lucet_instance_release(victim.guest), "release");
+  qsort(guests, KILLS, sizeof guests[0], compare);
+  qsort(handlers, KILLS, sizeof handlers[0], compare);
+  printf(
+      "  \"kill\": {\"p50_us\": %.2f, \"p99_us\": %.2f, \"tgkill_p50_us\": %.2f, \"tgkill_p99_us\": %.2f},\n",
+      (double)guests[KILLS / 2] / 1e3, (double)guests[KILLS * 99 / 100] / 1e3,
+      (double)handlers[KILLS / 2] / 1e3, (double)handlers[KILLS * 99 / 100] / 1e3);
+}
+
+/* -- deadline -- */
+static double calls(lucet_instance *guest, const lucet_func *add) {
+  lucet_value arguments[2];
+  lucet_outcome outcome;
+  uint64_t begun = now();
+  arguments[0] = lucet_value_i32(20);
+  arguments[1] = lucet_value_i32(22);
+  for (int i = 0; i < DEADLINE_CALLS; i++)
+    need(lucet_instance_call(guest, add, arguments, 2, &outcome), "add");
+  return (double)(now() - begun) / DEADLINE_CALLS;
+}
+
+static void limit(lucet_instance *guest, uint64_t deadline, uint64_t slice) {
+  lucet_limits limits = lucet_limits_default();
+  limits.deadline_ns = deadline;
+  limits.slice_ns = slice;
+  need(lucet_instance_set_limits(guest, &limits), "limits");
+}
+
+static void deadlines(void) {
+  const lucet_func *add;
+  lucet_instance *guest;
+  double without = 1e9, with = 1e9, time;
+  need(lucet_instance_new(region, module, NULL, NULL, &guest), "instance");
+  need(lucet_module_func(module, "add", &add), "add");
+  for (int i = 0; i < DEADLINE_ROUNDS; i++) {
+    limit(guest, 0, 0);
+    if ((time = calls(guest, add)) < without) without = time;
+    limit(guest, now() + 3000000000u, 0);
+    if ((time = calls(guest, add)) < with) with = time;
+  }
+  need(lucet_instance_release(guest), "release");
+  printf("  \"deadline\": {\"call_ns\": %.1f, \"call_with_deadline_ns\": %.1f, \"cost_ns\": %.1f},\n",
+         without, with, with - without);
+}
+
+/* -- slice -- */
+static volatile sig_atomic_t ticks;
+static void on_tick(int signal) {
+  (void)signal;
+  ticks = ticks + 1;
+}
+
+/* Nanoseconds of a computation, which is interrupted every `slice`: by an empty handler, or by the library.
+ */
+static double compute(lucet_instance *guest, uint64_t slice, int by_library, unsigned *interruptions) {
+  lucet_value steps = lucet_value_i64(60000000);
+  lucet_outcome outcome;
+  struct itimerspec period, never;
+  struct sigevent event;
+  timer_t timer;
+  uint64_t begun;
+  memset(&event, 0, sizeof event);
+  memset(&never, 0, sizeof never);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = HOST_TIMER;
+  timer_create(CLOCK_MONOTONIC, &event, &timer);
+  period.it_interval.tv_sec = period.it_value.tv_sec = 0;
+  period.it_interval.tv_nsec = period.it_value.tv_nsec = (long)slice;
+  limit(guest, 0, by_library ? slice : 0);
+  ticks = 0;
+  *interruptions = 0;
+  begun = now();
+  if (!by_library) timer_settime(timer, 0, &period, NULL);
+  need(lucet_instance_run(guest, "count", &steps, 1, &outcome), "count");
+  for (; outcome.kind == LUCET_PREEMPTED; ++*interruptions)
+    need(lucet_instance_resume(guest, NULL, 0, &outcome), "resume");
+  begun = now() - begun;
+  timer_settime(timer, 0, &never, NULL);
+  timer_delete(timer);
+  if (!by_library) *interruptions = (unsigned)ticks;
+  return (double)begun;
+}
+
+static void slices(uint64_t slice, const char *name, const char *comma) {
+  double without = 1e18, by_host = 1e18, by_library = 1e18;
+  unsigned hosts = 1, librarys = 1, count;
+  lucet_instance *guest;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_tick;
+  action.sa_flags = SA_ONSTACK | SA_RESTART;
+  sigaction(HOST_TIMER, &action, NULL);
+  need(lucet_instance_new(region, module, NULL, NULL, &guest), "instance");
+  for (int i = 0; i < SLICE_ROUNDS; i++) {
+    double time = compute(guest, 3600000000000u, 0, &count);
+    if (time < without) without = time;
+    if ((time = compute(guest, slice, 0, &count)) < by_host) by_host = time, hosts = count;
+    if ((time = compute(guest, slice, 1, &count)) < by_library) by_library = time, librarys = count;
+  }
+  need(lucet_instance_release(guest), "release");
+  if (!hosts || !librarys) {
+    fprintf(stderr, "no interruption of %s\n", name);
+    exit(1);
+  }
+  printf("  \"%s\": {\"slices\": %u, \"slice_us\": %.2f, \"empty_handler_us\": %.2f},%s\n", name, librarys,
+         (by_library - without) / librarys / 1e3, (by_host - without) / hosts / 1e3, comma);
+}
+
+int main(int count, char **arguments) {
+  lucet_linker *linker = NULL;
+  lucet_region_config config = lucet_region_config_default();
+  if (count != 2) return 2;
+  config.instances = 4;
+  need(lucet_linker_new(&linker), "linker");
+  need(lucet_module_load_file(arguments[1], linker, NULL, &module), arguments[1]);
+  lucet_linker_release(linker);
+  need(lucet_signals_install(0), "signals");
+  need(lucet_region_new(&config, &region), "region");
+  printf("{\n");
+  kills();
+  deadlines();
+  slices(500000, "slice_half_ms", "");
+  slices(1000000, "slice_1ms", "");
+  slices(10000000, "slice_10ms", "");
+  printf("  \"cpus\": {\"online\": %ld}\n}\n", sysconf(_SC_NPROCESSORS_ONLN));
+  return 0;
+}
