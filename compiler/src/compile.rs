@@ -7,7 +7,8 @@
 use crate::abi;
 use crate::code::{CallSite, Code, Relocation, Target as CodeTarget};
 use crate::error::{Error, Result};
-use crate::module::{Function, Module};
+use crate::module::{Function, Memory, MemoryPlace, Module};
+use crate::optimize;
 use crate::options::{Emit, Options};
 use crate::stubs;
 use crate::target::Target;
@@ -48,6 +49,7 @@ pub fn compile_module(
             fma: CpuFeatures::named("fma")
                 .is_some_and(|fma| fma.missing_from(target.cpu_features).is_empty()),
         },
+        optimiser: target.optimiser.as_deref(),
         isa: &*target.isa,
         frugal: &*target.frugal,
         listing: options.listing,
@@ -100,6 +102,7 @@ impl Default for Scratch {
 
 struct Compiler<'a> {
     source: translate::Source<'a>,
+    optimiser: Option<&'a dyn TargetIsa>,
     isa: &'a dyn TargetIsa,
     frugal: &'a dyn TargetIsa,
     listing: Emit,
@@ -218,6 +221,7 @@ impl Compiler<'_> {
         if self.stack_check {
             translate::check_stack(&mut scratch.context.func)?;
         }
+        self.optimise(job, scratch)?;
         let clif = (self.listing == Emit::Clif).then(|| scratch.context.func.display().to_string());
         let isa = if laborious(&scratch.context.func) {
             self.frugal
@@ -272,6 +276,20 @@ impl Compiler<'_> {
         }
     }
 
+    /// Cranelift's optimisations, then ours.
+    fn optimise(&self, job: Job, scratch: &mut Scratch) -> Result<()> {
+        let Some(isa) = self.optimiser else {
+            return Ok(());
+        };
+        let context = &mut scratch.context;
+        optimize::prepare(context);
+        context
+            .optimize(isa, &mut ControlPlane::default())
+            .map_err(|error| self.refusal(job, &error))?;
+        optimize::improve(context, guarded_memory(self.source.module));
+        Ok(())
+    }
+
     fn unwind(&self, compiled: &cranelift_codegen::CompiledCode) -> Result<Option<UnwindInfo>> {
         compiled
             .create_unwind_info(self.isa)
@@ -292,6 +310,13 @@ impl Compiler<'_> {
         }
         Error::Internal(format!("{:?} {}: {error}", job.kind, job.index))
     }
+}
+
+/// Bytes that memory 0 can ever have, if guard pages keep indices inside of it.
+fn guarded_memory(module: &Module) -> Option<u64> {
+    let guarded = |memory: &&Memory| memory.place == MemoryPlace::Guarded;
+    let first = module.memories.first().filter(guarded);
+    first.map(Memory::maximum_bytes)
 }
 
 /// Whether the usual register allocation would take too long. Its time grows with the square of the values that a block

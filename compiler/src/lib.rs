@@ -6,6 +6,7 @@
 //!
 //! * [`parse`] validates the input and collects what is known of it: [`module::Module`];
 //! * `translate` turns the body of one function into Cranelift's intermediate representation;
+//! * `optimize` improves it once Cranelift has;
 //! * `stubs` are the few pieces of code that are written byte by byte;
 //! * `compile` runs all of it, in parallel, and yields pieces of [`code::Code`] in a fixed order;
 //! * [`bindings`] are read from a file of the host's: C is made of them, and checks in compiled code;
@@ -24,6 +25,7 @@ pub mod error;
 pub mod limits;
 pub mod module;
 pub mod object;
+mod optimize;
 pub mod options;
 pub mod parse;
 mod stubs;

@@ -135,7 +135,7 @@ impl LimitArguments {
 enum EmitArgument {
     /// The native module.
     So,
-    /// Cranelift's intermediate representation.
+    /// Cranelift's intermediate representation, optimised.
     Clif,
     /// Assembly.
     Asm,

@@ -8,6 +8,7 @@
 
 use crate::bindings::checked::CheckedImports;
 use lucet_format::PAGE_SIZE;
+use lucet_format::contract::with_headroom;
 use lucet_format::image::records::{ExternKind, Operation, SegmentMode};
 use lucet_format::value::ValueType;
 use std::collections::BTreeMap;
@@ -175,11 +176,15 @@ impl Memory {
         self.bytes(self.minimum)
     }
 
-    /// Bytes at most, by what the module declares and its indices can express.
+    /// Bytes at most, by what the module declares and its indices can express. A memory of the module's own leaves headroom.
     pub fn maximum_bytes(&self) -> u64 {
         let addressable = if self.index_64 { u64::MAX } else { 1 << 32 };
         let declared = self.maximum.map(|pages| self.bytes(pages));
-        declared.unwrap_or(addressable).min(addressable)
+        let declared = declared.unwrap_or(addressable).min(addressable);
+        if self.index_64 || self.imported {
+            return declared;
+        }
+        with_headroom(self.minimum_bytes(), declared)
     }
 
     /// Whether guard pages can keep 32-bit indices inside of it.

@@ -53,7 +53,7 @@ pub enum Emit {
     /// The module.
     #[default]
     SharedObject,
-    /// Cranelift's intermediate representation, as text.
+    /// Cranelift's intermediate representation, optimised, as text.
     Clif,
     /// Assembly, as text.
     Asm,

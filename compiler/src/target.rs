@@ -49,7 +49,9 @@ const FIXED_SETTINGS: [(&str, &str); 8] = [
 
 /// Cranelift, configured.
 pub struct Target {
-    /// The instruction set.
+    /// For optimising; `None`: not wanted.
+    pub optimiser: Option<OwnedTargetIsa>,
+    /// For generating code from what has been optimised: it does not optimise.
     pub isa: OwnedTargetIsa,
     /// The same with the cheapest way to allocate registers, for functions that the usual one would take too long for.
     pub frugal: OwnedTargetIsa,
@@ -74,14 +76,22 @@ impl Target {
                 .is_some_and(|bit| bit.missing_from(cpu_features).is_empty());
             set(&mut builder, flag, if wanted { "true" } else { "false" })?;
         }
-        let finish = |algorithm| {
-            let flags = flags(options, algorithm)?;
+        let finish = |opt_level, algorithm| {
+            let flags = flags(options, opt_level, algorithm)?;
             let isa = builder.finish(flags);
             isa.map_err(|error| Error::Target(error.to_string()))
         };
+        let opt_level = match options.opt_level {
+            OptLevel::None => None,
+            OptLevel::Speed => Some("speed"),
+            OptLevel::SpeedAndSize => Some("speed_and_size"),
+        };
         Ok(Target {
-            isa: finish("backtracking")?,
-            frugal: finish("single_pass")?,
+            optimiser: opt_level
+                .map(|level| finish(level, "backtracking"))
+                .transpose()?,
+            isa: finish("none", "backtracking")?,
+            frugal: finish("none", "single_pass")?,
             cpu_features,
         })
     }
@@ -120,16 +130,11 @@ fn native_features() -> Result<CpuFeatures> {
     Ok(features)
 }
 
-fn flags(options: &Options, register_allocation: &str) -> Result<Flags> {
+fn flags(options: &Options, opt_level: &str, register_allocation: &str) -> Result<Flags> {
     let mut builder = settings::builder();
     for (name, value) in FIXED_SETTINGS {
         set(&mut builder, name, value)?;
     }
-    let opt_level = match options.opt_level {
-        OptLevel::None => "none",
-        OptLevel::Speed => "speed",
-        OptLevel::SpeedAndSize => "speed_and_size",
-    };
     set(&mut builder, "opt_level", opt_level)?;
     set(&mut builder, "regalloc_algorithm", register_allocation)?;
     set(

@@ -16,6 +16,17 @@ pub const GUARD: u64 = (2 << 30) + (64 << 10);
 /// Static offsets from here on get an explicit check.
 pub const UNCHECKED_OFFSET_LIMIT: u64 = 1 << 31;
 
+/// Addresses at the end of what 32-bit indices reach that no memory grows into, unless it starts with them. So an access that has
+/// gone well tells the compiler that its index can be added to without wrapping around.
+pub const HEADROOM: u64 = 64 << 20;
+
+/// What a memory with 32-bit indices that starts with `minimum` bytes and declares at most `maximum` can ever have.
+pub const fn with_headroom(minimum: u64, maximum: u64) -> u64 {
+    const MOST: u64 = RESERVATION - HEADROOM;
+    let most = if minimum > MOST { minimum } else { MOST };
+    if maximum < most { maximum } else { most }
+}
+
 record! {
     /// What a region must offer. All sizes in bytes.
     pub struct MemoryContract {
@@ -104,5 +115,19 @@ impl CpuFeatures {
             .iter()
             .filter(move |(_, bit)| self.0 & bit != 0)
             .map(|(name, _)| *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_leave_headroom_unless_they_start_beyond() {
+        assert_eq!(with_headroom(0, 1 << 20), 1 << 20);
+        assert_eq!(with_headroom(1 << 16, RESERVATION), RESERVATION - HEADROOM);
+        assert_eq!(with_headroom(RESERVATION, RESERVATION), RESERVATION);
+        let beyond = RESERVATION - HEADROOM + (1 << 16);
+        assert_eq!(with_headroom(beyond, RESERVATION), beyond);
     }
 }

@@ -32,7 +32,12 @@ pub fn module(text: &str, linker: &Linker) -> Counted<Module> {
         verify: true,
         ..Options::default()
     };
-    let file = lucetc::compile_module(text.as_bytes(), &options).expect("the guest compiles");
+    compiled(text, &options, linker)
+}
+
+/// Compiles text in one's own way and links it.
+pub fn compiled(text: &str, options: &Options, linker: &Linker) -> Counted<Module> {
+    let file = lucetc::compile_module(text.as_bytes(), options).expect("the guest compiles");
     let code = load::bytes(&file).unwrap_or_else(|_| panic!("{}", sentence()));
     let mut problems = Vec::new();
     Module::link(&code, linker, &mut |problem| {
@@ -62,7 +67,11 @@ impl Guest {
 
     /// A guest with host functions, in a region of one's choice.
     pub fn linked(text: &str, linker: &Linker, config: &RegionConfig) -> Guest {
-        let module = module(text, linker);
+        Guest::made_of(module(text, linker), config)
+    }
+
+    /// A guest made of a module.
+    pub fn made_of(module: Counted<Module>, config: &RegionConfig) -> Guest {
         let region = region(config);
         let handle = create(&region, &module);
         Guest {

@@ -126,7 +126,7 @@ impl Flags {
 }
 
 /// Cranelift's trap code for one of ours: the same number.
-pub(super) fn trap_code(code: trap::TrapCode) -> TrapCode {
+pub fn trap_code(code: trap::TrapCode) -> TrapCode {
     TrapCode::unwrap_user(code.number())
 }
 

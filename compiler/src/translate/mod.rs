@@ -35,5 +35,5 @@ mod table;
 mod variable;
 mod vector;
 
-pub use function::{Source, guest_function};
+pub use function::{Source, guest_function, trap_code};
 pub use glue::{adapter, check_stack, import_wrapper};

@@ -1,7 +1,7 @@
 //! The records of an image. Every field is little-endian, without padding, in the order given here.
 
 use super::{Section, exceptions};
-use crate::contract::MemoryContract;
+use crate::contract::{MemoryContract, with_headroom};
 use crate::record;
 
 /// Bytes of a build id.
@@ -333,17 +333,23 @@ impl Memory {
         self.bytes(self.minimum)
     }
 
-    /// Bytes at most, by what the module declares and its indices can express.
+    /// Bytes at most, by what the module declares and its indices can express. A memory of the module's own leaves headroom.
     pub const fn maximum_bytes(&self) -> u64 {
         let addressable = if self.flags & FLAG_INDEX_64 == 0 {
             1 << 32
         } else {
             u64::MAX
         };
-        if self.flags & FLAG_HAS_MAXIMUM == 0 || self.bytes(self.maximum) > addressable {
-            addressable
+        let declared =
+            if self.flags & FLAG_HAS_MAXIMUM == 0 || self.bytes(self.maximum) > addressable {
+                addressable
+            } else {
+                self.bytes(self.maximum)
+            };
+        if self.flags & (FLAG_INDEX_64 | FLAG_IMPORTED) == 0 {
+            with_headroom(self.minimum_bytes(), declared)
         } else {
-            self.bytes(self.maximum)
+            declared
         }
     }
 

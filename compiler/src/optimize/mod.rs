@@ -1,0 +1,78 @@
+//! Our own passes over Cranelift's intermediate representation: some before Cranelift optimises it, most after, before it
+//! selects instructions.
+//!
+//! Cranelift knows nothing of WebAssembly's memory, and its rewrite rules do not look at what a register
+//! allocator will make of them. These passes do, for the code that we emit:
+//!
+//! * [`parameters`]: parameters of blocks that always have the value of another one go, before Cranelift optimises;
+//! * [`latches`]: loops end with one comparison of the value that goes round;
+//! * [`hoisting`]: what Cranelift recomputes in loops is computed in front of them;
+//! * [`addresses`]: constants in addresses become offsets of accesses;
+//! * [`bases`]: what a loop leaves alone in an address is added up in front of it;
+//! * [`extensions`]: indices are kept with 64 bits.
+//!
+//! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
+//! flows, [`accesses`] and [`chains`] what touches memory 0, [`widths`] what is worth 64 bits, [`uses`] and
+//! [`values`] the rest.
+//!
+//! Invariants. The function is valid before and after each pass, which `Options::verify` has Cranelift check. A pass
+//! changes neither what a function computes nor which accesses to memory it makes, in which order; it adds no
+//! access and no address that the memory contract does not cover. Every pass terminates in time linear in the
+//! function, apart from the lookups it names.
+//!
+//! It does not decide when to run (`compile`).
+
+mod accesses;
+mod addresses;
+mod bases;
+mod chains;
+mod extensions;
+mod hoisting;
+mod interval;
+mod knowledge;
+mod latches;
+mod parameters;
+mod ranges;
+mod shape;
+mod trips;
+mod uses;
+mod values;
+mod widths;
+
+use cranelift_codegen::Context;
+use shape::Shape;
+
+/// Runs the passes over a translated function that make more of Cranelift's optimisations.
+pub fn prepare(context: &mut Context) {
+    context.flowgraph();
+    parameters::remove_copies(context);
+}
+
+/// Runs the other passes over an optimised function. `memory` is how many bytes memory 0 can ever have, if guard pages keep
+/// indices inside of it.
+pub fn improve(context: &mut Context, memory: Option<u64>) {
+    context.func.dfg.resolve_all_aliases();
+    latches::compare_next_values(context);
+    context.compute_loop_analysis();
+    let Context {
+        func,
+        cfg,
+        domtree,
+        loop_analysis,
+        ..
+    } = context;
+    let shape = Shape {
+        edges: cfg,
+        dominators: domtree,
+        loops: loop_analysis,
+    };
+    hoisting::hoist(func, shape);
+    if let (Some(vmctx), Some(most_bytes)) = (accesses::vmctx(func), memory) {
+        addresses::fold_constants(func, shape, vmctx, most_bytes);
+        bases::split_sums(func, shape, vmctx);
+    }
+    extensions::widen_indices(func, shape);
+}
+
+#[cfg(test)]
+mod testing;
