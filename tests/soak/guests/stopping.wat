@@ -1,0 +1,43 @@
+;; stopping.wat: computations whose results depend on every step, and guests that do not end.
+(module $stopping
+  (import "env" "host" (func $host (param i32) (result i32)))
+  (memory (export "memory") 64)
+  (func (export "value") (result i32) (i32.const 42))
+  (func $spin (export "spin") (loop $again (br $again)))
+  (func (export "chatter") (loop $again (drop (call $host (i32.const 1))) (br $again)))
+  (func (export "wait") (param i32) (result i32) (i32.add (call $host (local.get 0)) (local.get 0)))
+  ;; integers, floats, vectors, flags, memory, calls
+  (func (export "work") (param i32) (result i64)
+    (local $h i64) (local $f f64) (local $v v128) (local $i i32)
+    (local.set $h (i64.const 0x9e3779b97f4a7c15))
+    (local.set $f (f64.const 1))
+    (loop $l
+      (local.set $h (i64.mul (i64.xor (local.get $h) (i64.extend_i32_u (local.get $i))) (i64.const 0x100000001b3)))
+      (local.set $f (f64.add (f64.mul (local.get $f) (f64.const 0.999)) (f64.convert_i32_u (i32.and (local.get $i) (i32.const 15)))))
+      (local.set $v (i32x4.add (i32x4.mul (local.get $v) (i32x4.splat (i32.const 31))) (i32x4.splat (local.get $i))))
+      (i64.store (i32.and (i32.mul (local.get $i) (i32.const 8)) (i32.const 0xfff8))
+        (i64.add (local.get $h) (i64.load (i32.and (local.get $i) (i32.const 0x7ff8)))))
+      (local.set $h (i64.add (local.get $h) (i64.extend_i32_u (call $mix (local.get $i) (i32.const 17)))))
+      (if (i32.eqz (i32.and (local.get $i) (i32.const 0xfff)))
+        (then (local.set $h (i64.add (local.get $h) (i64.extend_i32_u (call $host (local.get $i)))))))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get 0))))
+    (i64.xor (i64.xor (local.get $h) (i64.reinterpret_f64 (local.get $f)))
+      (i64.xor (i64x2.extract_lane 0 (local.get $v)) (i64x2.extract_lane 1 (local.get $v)))))
+  (func $mix (param i32 i32) (result i32)
+    (if (result i32) (i32.gt_s (local.get 0) (i32.const 100))
+      (then (i32.rotl (local.get 0) (local.get 1)))
+      (else (i32.sub (local.get 1) (local.get 0)))))
+  ;; bulk operations on four megabytes, overlapping up and down
+  (func (export "bulk") (param $times i32) (result i64)
+    (local $i i32) (local $h i64)
+    (loop $l
+      (memory.fill (i32.mul (local.get $i) (i32.const 100)) (local.get $i) (i32.const 3000000))
+      (i64.store (i32.const 1000000) (i64.extend_i32_u (local.get $i)))
+      (memory.copy (i32.const 3000) (i32.const 1000) (i32.const 4000000))
+      (memory.copy (i32.const 0) (i32.const 70000) (i32.const 4000000))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $times))))
+    (local.set $i (i32.const 0))
+    (loop $s
+      (local.set $h (i64.add (i64.mul (local.get $h) (i64.const 31)) (i64.load (local.get $i))))
+      (br_if $s (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4104))) (i32.const 4190000))))
+    (local.get $h)))
