@@ -183,7 +183,7 @@ unsafe extern "C" fn wait(call: *mut lucet_call) {
     desk.waiting.store(false, Ordering::Release);
 }
 
-/// 0: a callback that suspends, which is refused. 1: a callback that spins. 2: the same, and the guest is kept.
+/// 0: a callback that suspends, which is refused. 1: a callback that spins. 2: the same, and the guest is kept. 3: a callback that returns.
 unsafe extern "C" fn callback(call: *mut lucet_call, what: i32) -> i32 {
     let desk = desk(call);
     if what == 0 {
@@ -196,6 +196,9 @@ unsafe extern "C" fn callback(call: *mut lucet_call, what: i32) -> i32 {
         let refused = call::run(call, b"plain", &[]).err().expect("suspended");
         assert_eq!(refused.status, Status::BadState);
         return value;
+    }
+    if what == 3 {
+        return call::run(call, b"plain", &[]).map_or(0, |outcome| outcome.kind as i32);
     }
     let outcome = call::run(call, b"spin", &[]).expect("the callback runs");
     desk.status.store(

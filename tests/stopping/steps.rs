@@ -5,8 +5,8 @@ use crate::guests::{Setting, limit, setting, values};
 use crate::support::i32;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use lucet::abi::{
-    LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_STOP_KILL, LUCET_TERMINATED,
-    lucet_outcome, lucet_value,
+    LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_STOP_KILL, LUCET_SUSPENDED,
+    LUCET_TERMINATED, lucet_outcome, lucet_value,
 };
 use lucet::control::{ControlBlock, state, stop};
 use lucet::instance::{self, KillHandle, kill, kill_handle};
@@ -19,7 +19,8 @@ static ONE: Mutex<()> = Mutex::new(());
 static BLOCK: AtomicPtr<ControlBlock> = AtomicPtr::new(std::ptr::null_mut());
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static INCARNATION: AtomicU64 = AtomicU64::new(0);
-/// 0: do not step; 1: preempt at step `AT` of the entry's guest code; 2: kill at step `AT` of the run; 3: its deadline passes there.
+/// 0: do not step; 1: preempt at step `AT` of the entry's guest code; 2: kill at step `AT` of the run; 3: its deadline passes there; 4: look at
+/// the registers at the guest's first instruction.
 static MODE: AtomicU32 = AtomicU32::new(0);
 static AT: AtomicU64 = AtomicU64::new(0);
 static STEPS: AtomicU64 = AtomicU64::new(0);
@@ -41,6 +42,10 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
     }
     *flags |= TRAP_FLAG;
     let now = block.state();
+    if mode == 4 {
+        // SAFETY: as above.
+        return look_at_registers(block, unsafe { &*context.cast() });
+    }
     if mode == 1 && now == state::GUEST {
         if STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed) {
             block.raise(stop::SLICE);
@@ -65,6 +70,40 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         };
         kill(victim, 5);
     }
+}
+
+/// Which registers are not zero at the guest's first instruction, a bit each: those that neither its convention nor its adapter has use for.
+static FOUND: AtomicU64 = AtomicU64::new(0);
+
+fn look_at_registers(block: &ControlBlock, context: &ucontext_t) {
+    let registers = &context.uc_mcontext.gregs;
+    let pc = registers[libc::REG_RIP as usize] as usize;
+    let in_guest = pc.wrapping_sub(block.text.get()) < block.text_length.get();
+    if !in_guest || FOUND.load(Ordering::Relaxed) != u64::MAX {
+        return;
+    }
+    // rdi is vmctx, rsi and rdx the adapter's, rax the code's address, rbx the block's.
+    let clear = [
+        libc::REG_RCX,
+        libc::REG_R8,
+        libc::REG_R9,
+        libc::REG_R10,
+        libc::REG_R11,
+        libc::REG_R12,
+        libc::REG_R13,
+        libc::REG_R14,
+        libc::REG_R15,
+        libc::REG_RBP,
+    ];
+    let general = clear
+        .iter()
+        .map(|register| registers[*register as usize] != 0);
+    // SAFETY: the kernel saves vectors in every frame of a 64-bit thread.
+    let vectors = unsafe { (*context.uc_mcontext.fpregs)._xmm };
+    let vectors = vectors.iter().map(|vector| vector.element != [0; 4]);
+    let found = general.chain(vectors).enumerate();
+    let bits = found.fold(0, |bits, (place, dirty)| bits | u64::from(dirty) << place);
+    FOUND.store(bits, Ordering::Relaxed);
 }
 
 /// As `lucet_kill` and timers do it; delivered when the handler returns.
@@ -170,31 +209,27 @@ fn a_slice_may_end_at_every_instruction() {
     assert!(places > 2000, "{places}");
 }
 
-#[test]
-fn a_kill_may_come_at_every_instruction() {
+/// Kills at each step of what `act` does, after `prepare`; or, without LUCET_SOAK, at one in `stride`. Answers how many came too late
+/// for the run.
+fn kill_at_each_step(
+    stride: usize,
+    prepare: impl Fn(&Setting),
+    act: impl Fn(&Setting) -> lucet_outcome,
+) -> u32 {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let guest = prepared();
-    kill_at_every_step(&guest, "talk", 2, 11);
-    kill_at_every_step(&guest, "throw", 1, 61);
-}
-
-/// LUCET_SOAK: at every step; else at some, which takes a second or two.
-fn kill_at_every_step(guest: &Setting, name: &str, argument: i32, stride: usize) {
     let (mut ended, mut returned) = (0, 0);
-    let stride = match std::env::var_os("LUCET_SOAK") {
-        Some(_) => 1,
-        None => stride,
-    };
+    let stride = std::env::var_os("LUCET_SOAK").map_or(stride, |_| 1);
     for at in (0..).step_by(stride) {
         guest.reset();
-        aim(guest);
+        prepare(&guest);
+        aim(&guest);
         AT.store(at, Ordering::Relaxed);
         step(2);
-        let outcome = instance::run(guest.handle, name.as_bytes(), &[i32(argument)]);
+        let outcome = act(&guest);
         step(0);
-        let outcome = outcome.expect("a run");
         if STEPS.load(Ordering::Relaxed) <= at {
-            // The run has fewer instructions.
+            // It has fewer instructions.
             assert_eq!(outcome.kind, LUCET_RETURNED);
             break;
         }
@@ -215,7 +250,68 @@ fn kill_at_every_step(guest: &Setting, name: &str, argument: i32, stride: usize)
             }
         }
     }
-    assert!(ended > 30 && returned > 0, "{ended} {returned}");
+    assert!(ended > 10, "{ended}");
+    returned
+}
+
+#[test]
+fn a_kill_may_come_at_every_instruction() {
+    let run = |guest: &Setting| instance::run(guest.handle, b"talk", &[i32(2)]).expect("a run");
+    assert!(kill_at_each_step(11, |_| {}, run) > 0, "none was too late");
+}
+
+#[test]
+fn a_kill_may_come_at_every_instruction_of_a_call_by_handle() {
+    kill_at_each_step(1, |_| {}, |guest| call_plain(guest, Way::Short));
+}
+
+#[test]
+fn a_kill_may_come_at_every_instruction_of_a_callback() {
+    let run = |guest: &Setting| instance::run(guest.handle, b"callback", &[i32(3)]).expect("a run");
+    kill_at_each_step(11, |_| {}, run);
+}
+
+#[test]
+fn a_kill_may_come_at_every_instruction_of_a_resume() {
+    let suspend = |guest: &Setting| {
+        guest.desk.suspending.store(true, Ordering::Relaxed);
+        assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
+        guest.desk.suspending.store(false, Ordering::Relaxed);
+    };
+    kill_at_each_step(7, suspend, |guest| {
+        instance::resume(guest.handle, &[i32(4)]).expect("a resume")
+    });
+    let preempt = |guest: &Setting| {
+        aim(guest);
+        AT.store(40, Ordering::Relaxed);
+        step(1);
+        let outcome = instance::run(guest.handle, b"work", &[i32(2)]);
+        step(0);
+        assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
+    };
+    kill_at_each_step(7, preempt, |guest| {
+        instance::resume(guest.handle, &[]).expect("a resume")
+    });
+}
+
+/// What a guest finds in registers when it starts: its arguments, and nothing of the host's.
+#[test]
+fn a_guest_starts_with_clear_registers() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let guest = prepared();
+    for way in [Way::Long, Way::Short] {
+        aim(&guest);
+        FOUND.store(u64::MAX, Ordering::Relaxed);
+        step(4);
+        let outcome = call_plain(&guest, way);
+        step(0);
+        assert_eq!(outcome.kind, LUCET_RETURNED);
+        assert_eq!(
+            FOUND.load(Ordering::Relaxed),
+            0,
+            "registers that are not zero"
+        );
+    }
 }
 
 /// A run with times may return although they are over; the short way into its next run, which has none, knows nothing of them.
