@@ -242,8 +242,10 @@ fn every_allocation_fails_once() {
     let file = lucetc::compile_module(GUEST.as_bytes(), &lucetc::options::Options::default())
         .expect("compiles");
     lucet::signal::install(0).unwrap_or_else(|_| panic!("signal handlers"));
-    // What a thread keeps for good is made by the first pass.
+    // What a thread keeps for good is made by the first pass, and by its first failure: the sentence's buffer.
     scenario(&file).expect("with enough memory everything works");
+    // SAFETY: NULL is refused.
+    assert_ne!(unsafe { lucet_linker_new(null_mut()) }, 0);
     let before = LIVE.get();
     let mut failed = 0;
     for allowed in 0.. {

@@ -39,6 +39,14 @@ enum Refused {
     Guest,
 }
 
+/// What a process and a thread keep for good is made by the first passes, and by the first failure: its sentence's buffer.
+fn warm(files: &[Vec<u8>; 2]) {
+    for _ in 0..2 {
+        assert_eq!(scenario(files), Ok(()), "{}", sentence());
+    }
+    assert!(load::bytes(&[]).is_err());
+}
+
 fn sentence() -> String {
     // SAFETY: the library's buffer is NUL-terminated and lives as long as the thread.
     unsafe { CStr::from_ptr(error::last()) }
@@ -264,10 +272,7 @@ fn each_in_turn(fail: impl Fn(usize) -> Fail + Send + 'static) {
     let files = files();
     lucet::signal::install(0).unwrap_or_else(|_| panic!("signal handlers"));
     watched(move || {
-        // What a process and a thread keep for good is made by the first pass.
-        for _ in 0..2 {
-            assert_eq!(scenario(&files), Ok(()), "{}", sentence());
-        }
+        warm(&files);
         let count = watch(Fail::None, || scenario(&files)).fallible;
         let before = (holdings(), live_blocks());
         let mut refusals = 0;
@@ -316,9 +321,7 @@ fn all_calls_fail_from_each_on() {
 fn every_allocation_fails_once() {
     let files = files();
     lucet::signal::install(0).unwrap_or_else(|_| panic!("signal handlers"));
-    for _ in 0..2 {
-        assert_eq!(scenario(&files), Ok(()), "{}", sentence());
-    }
+    warm(&files);
     let before = live_blocks();
     for allowed in 0.. {
         let (result, reached) = failing(allowed, || scenario(&files));

@@ -246,7 +246,7 @@ static void kinds(void) {
 }
 
 static void handles(void) {
-  struct thing one = {1}, two = {20};
+  static struct thing one = {1}, two = {20}; /* the guest has one of them when this function returns */
   uint32_t first = 0, second = 0, other = 0;
   void *object = NULL;
   OK(lucet_instance_handle_new(guest, &things, &one, &first));
