@@ -34,8 +34,8 @@ test: ## everything; installs the tools that it needs
 
 spec: ## the WebAssembly specification's tests
 	@scripts/setup.sh rust
-	@cargo build --locked --package lucet --lib
-	@cargo test --locked --package lucet --test spec -- --nocapture
+	@cargo build --locked --workspace --lib
+	@cargo test --locked --workspace --test spec -- --nocapture
 
 demo: ## the example server with good and hostile guests, against a private installation
 	@scripts/setup.sh rust cc cmake

@@ -65,18 +65,11 @@ suite() {
   fi
 }
 
-# Every integration test of the library but the specification's, which is a suite of its own.
-runtime_tests() {
-  local file name arguments=(--lib)
-  for file in tests/*.rs tests/*/main.rs; do
-    [ -e "$file" ] || continue
-    name=${file#tests/}
-    name=${name%/main.rs}
-    name=${name%.rs}
-    [ "$name" = spec ] || arguments+=(--test "$name")
-  done
+# What cargo tests. All packages at once, also where one would do: what dependencies are built with depends on which packages are
+# chosen, and building Cranelift once more takes minutes.
+cargo_tests() {
   # The tests load liblucet.so itself.
-  cargo build --locked --package lucet --lib && cargo test --locked --package lucet "${arguments[@]}" --no-fail-fast
+  cargo build --locked --workspace --lib && cargo test --locked --workspace --no-fail-fast
 }
 
 # Everything that is installed, as the later suites use it.
@@ -109,19 +102,17 @@ check() {
   sources
   suite one headers tests/c/headers/matrix.sh "$top/include" "$top/build/check"
   suite one symbols "$BASH" "$0" run debug_symbols
-  suite libtest units cargo test --locked --workspace --lib --bins --no-fail-fast
-  suite libtest runtime "$BASH" "$0" run runtime_tests
+  suite libtest cargo "$BASH" "$0" run cargo_tests
 }
 
 debug_symbols() {
-  cargo build --locked --package lucet --lib && cargo --locked xtask symbols --check "$target/debug/liblucet.so"
+  cargo build --locked --workspace --lib && cargo --locked xtask symbols --check "$target/debug/liblucet.so"
 }
 
 everything() {
   sources
-  suite libtest workspace cargo test --locked --workspace --exclude lucet --no-fail-fast
-  suite libtest runtime "$BASH" "$0" run runtime_tests
-  suite summary spec cargo test --locked --package lucet --test spec -- --nocapture
+  suite libtest cargo "$BASH" "$0" run cargo_tests
+  suite summary spec cargo test --locked --workspace --test spec -- --nocapture
   suite one build "$BASH" "$0" run build_and_install
   suite one symbols cargo --locked xtask symbols --check "$target/release/liblucet.so"
   suite summary install tests/install/run.sh "$top/build/install"
