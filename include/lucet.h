@@ -825,6 +825,12 @@ lucet_status lucet_linker_define_global(struct lucet_linker *linker, const char 
 // failing the link. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
 lucet_status lucet_linker_trap_missing(struct lucet_linker *linker);
 
+// From now on, modules are linked for debugging: what checked parameters point to are copies in pages of their own, written back
+// when something was changed, and gone when the function has returned. A host that kept a pointer then faults at the place where
+// it uses it; so does one that reads behind a range, writes to one that it said it reads, or reads one after a callback. Costs system calls for each
+// range of each call. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
+lucet_status lucet_linker_poison_views(struct lucet_linker *linker);
+
 // The instance that calls. NULL outside of a host function. The host function's thread. Since 0.1.
 struct lucet_instance *lucet_call_instance(const struct lucet_call *call);
 
@@ -1194,7 +1200,7 @@ void lucet_thread_detach(void);
 // Defines the functions of wasi_snapshot_preview1, so that guests from a stock clang or rustc for wasm32-wasi load and start:
 // arguments, environment, clocks (in steps of a microsecond), random bytes; what they write to descriptors 1 and 2 goes to the
 // region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
-// Everything else answers ENOSYS: there are no files and no sockets.
+// Everything else answers ENOSYS: there are no files and no sockets. A bad pointer answers EFAULT.
 // A function of the same name that the host has defined before stays the host's.
 // `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. One thread at a time. Since 0.1.
 lucet_status lucet_linker_define_wasi_stub(struct lucet_linker *linker, const struct lucet_wasi_options *options);

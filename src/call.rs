@@ -251,7 +251,9 @@ fn enter_nested(
     if let Some(runner) = thread::runner().filter(|_| block.timed.get()) {
         timing::begin_nested(block, runner);
     }
+    inner.views.guest_runs();
     let entered = enter(block, inner, target, arguments);
+    inner.views.refresh();
     block.nested.set(block.nested.get() - 1);
     block.entry_sp.set(entry_sp);
     block.entry_frame.set(entry_frame);

@@ -87,6 +87,123 @@ pub unsafe extern "C" fn prepare(
     }
 }
 
+/// As [`prepare`], and then puts copies in the place of ranges.
+///
+/// # Safety
+///
+/// Called by `poisoned_thunk` only, as [`prepare`].
+pub unsafe extern "C" fn prepare_copies(
+    frame: *mut Frame,
+    stack: *const u64,
+    plan: *const Plan,
+) -> Prepared {
+    // SAFETY: the caller's promise.
+    let prepared = unsafe { prepare(frame, stack, plan) };
+    if prepared.function.is_null() {
+        return prepared;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { lend_copies(frame, stack, &*plan) }
+}
+
+/// Puts copies in the place of ranges in a call whose arguments are those of the C function already.
+///
+/// # Safety
+///
+/// Called by `poisoned_passing_thunk` only, with the plan that the calling code has checked.
+pub unsafe extern "C" fn prepare_copies_of_passed(
+    frame: *mut Frame,
+    stack: *const u64,
+    plan: *const Plan,
+) -> Prepared {
+    // SAFETY: the caller's promise: both are calls of the same C function, with as many words on the stack.
+    unsafe {
+        (*frame).outgoing = (*frame).integers;
+        let words = (*plan).stack_bytes as usize / 8;
+        frame
+            .cast::<u64>()
+            .sub(words)
+            .copy_from_nonoverlapping(stack, words);
+        lend_copies(frame, stack, &*plan)
+    }
+}
+
+/// Replaces the pointers to ranges in a call that is ready. The call is told by the address of its stack arguments.
+///
+/// # Safety
+///
+/// The outgoing arguments are those of the C function, its ranges checked and open.
+unsafe fn lend_copies(frame: *mut Frame, stack: *const u64, plan: &Plan) -> Prepared {
+    // SAFETY: the first argument is the control block of the caller.
+    let block: &'static ControlBlock = unsafe { &*((*frame).integers[0] as *const ControlBlock) };
+    let lend = |step: &Step| {
+        let inner = Live { block }.inner().ok()?;
+        // SAFETY: the plan's places exist in this call, and a slice's count is behind its pointer.
+        unsafe {
+            let data = outgoing(frame, plan, step.to);
+            let count = match step.action {
+                Action::Slice => *outgoing(frame, plan, step.to + 1) as usize,
+                _ => 1,
+            };
+            let copy = inner.views.lend(
+                stack as usize,
+                *data as *mut u8,
+                count * step.element as usize,
+                usize::from(step.misalignment),
+                step.access & access::WRITE != 0,
+            )?;
+            *data = copy as u64;
+        }
+        Some(())
+    };
+    let mut ranges = plan.steps.iter().filter(|step| step.access != 0);
+    if ranges.all(|step| lend(step).is_some()) {
+        return Prepared {
+            function: plan.function,
+            frame,
+        };
+    }
+    block.ask(Request::Trap(u32::from(TrapCode::Resource.number())));
+    Prepared {
+        function: std::ptr::null(),
+        frame,
+    }
+}
+
+/// The function has returned: its views are over.
+///
+/// # Safety
+///
+/// Called by the thunks of this file's functions only, with the block and the stack arguments' address of the call.
+pub unsafe extern "C" fn finish(block: *const ControlBlock, stack: usize) {
+    // SAFETY: the caller's promise; control blocks live for ever.
+    let block: &'static ControlBlock = unsafe { &*block };
+    if let Ok(inner) = (Live { block }).inner() {
+        inner.views.finish(stack);
+    }
+}
+
+/// Where a word of the C function's call lies: in the frame or among the stack arguments below it.
+///
+/// # Safety
+///
+/// `place` is one of the plan's, `frame` that of a call with it.
+#[inline(always)]
+unsafe fn outgoing(frame: *mut Frame, plan: &Plan, place: u8) -> *mut u64 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match place {
+            0..6 => (&raw mut (*frame).outgoing)
+                .cast::<u64>()
+                .add(usize::from(place)),
+            _ => frame
+                .cast::<u64>()
+                .sub(plan.stack_bytes as usize / 8)
+                .add(usize::from(place) - 6),
+        }
+    }
+}
+
 impl Call<'_> {
     /// # Safety
     ///
@@ -276,21 +393,8 @@ impl Call<'_> {
     /// As [`Call::word`].
     #[inline(always)]
     unsafe fn pass(&self, place: u8, word: u64) {
-        // SAFETY: the caller's promise; the outgoing stack arguments lie below the frame.
-        unsafe {
-            match place {
-                0..6 => (&raw mut (*self.frame).outgoing)
-                    .cast::<u64>()
-                    .add(usize::from(place))
-                    .write(word),
-                _ => self
-                    .frame
-                    .cast::<u64>()
-                    .sub(self.plan.stack_bytes as usize / 8)
-                    .add(usize::from(place) - 6)
-                    .write(word),
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { outgoing(self.frame, self.plan, place).write(word) };
     }
 }
 

@@ -199,6 +199,13 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether the function is given any range of the guest's memory.
+    pub fn has_ranges(&self) -> bool {
+        self.steps.iter().any(|step| step.access != 0)
+    }
+}
+
 /// Who checks the arguments of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checker {

@@ -14,6 +14,7 @@
 //!   control, directory, process, hot   the control block of a slot, how a handle finds it, whose process it is, which pages
 //!                                      of its memory are written
 //!   wasi        host functions for what a wasm32-wasi guest calls while it starts
+//!   poison      a debug mode: what host functions look at is over with their call
 //!   mapping, counted, error, local, guard, text, abi    system memory, shared ownership, failures, a record for each thread, panics,
 //!                                      lines, C's structs
 //! ```
@@ -38,6 +39,7 @@ pub mod linker;
 mod local;
 mod mapping;
 pub mod module;
+mod poison;
 mod process;
 pub mod region;
 pub mod running;

@@ -195,9 +195,24 @@ impl Definition {
         }
     }
 
-    /// The row of an import table that leads to it. `checked`: the caller checks its arguments.
-    pub fn row(&self, checked: bool) -> ImportTarget {
+    /// The row of an import table that leads to it. `checked`: the caller checks its arguments. `poison`: its views are over with
+    /// the call.
+    pub fn row(&self, checked: bool, poison: bool) -> ImportTarget {
         match self {
+            Definition::Checked { plan, leaf, data } if poison && plan.has_ranges() => {
+                let thunk = if checked {
+                    context::poisoned_passing_thunk
+                } else {
+                    context::poisoned_thunk
+                };
+                ImportTarget {
+                    function: thunk as *const (),
+                    data: data.cast(),
+                    dynamic: Counted::as_ptr(plan).cast(),
+                    flags: if *leaf { ImportTarget::LEAF } else { 0 },
+                    ..ImportTarget::EMPTY
+                }
+            }
             Definition::Checked { plan, leaf, data } if checked => ImportTarget {
                 function: plan.function,
                 data: data.cast(),
@@ -279,6 +294,7 @@ impl fmt::Display for TypeDisplay<'_> {
 pub struct Linker {
     definitions: HashMap<Vec<u8>, Definition>,
     trap_missing: bool,
+    poison_views: bool,
 }
 
 impl Linker {
@@ -338,6 +354,16 @@ impl Linker {
     /// Whether they do.
     pub fn traps_missing(&self) -> bool {
         self.trap_missing
+    }
+
+    /// From now on, modules are linked so that the views of host functions are over with the call.
+    pub fn poison_views(&mut self) {
+        self.poison_views = true;
+    }
+
+    /// Whether they are.
+    pub fn poisons_views(&self) -> bool {
+        self.poison_views
     }
 }
 

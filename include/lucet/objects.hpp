@@ -120,6 +120,8 @@ public:
   }
   // Imports that are not defined trap when called, instead of failing the link.
   returned<void> trap_missing() { return detail::checked(lucet_linker_trap_missing(get())); }
+  // For debugging: pointers into the guest fault once their call is over.
+  returned<void> poison_views() { return detail::checked(lucet_linker_poison_views(get())); }
 
 private:
   explicit linker(lucet_linker *made) noexcept : owner(made) {}

@@ -39,7 +39,7 @@ unsafe impl Extensible for lucet_wasi_options {
 /// Defines the functions of wasi_snapshot_preview1, so that guests from a stock clang or rustc for wasm32-wasi load and start:
 /// arguments, environment, clocks (in steps of a microsecond), random bytes; what they write to descriptors 1 and 2 goes to the
 /// region's log, level LUCET_LOG_GUEST; proc_exit ends the guest with LUCET_TERMINATED, LUCET_STOP_EXIT, its status being the token.
-/// Everything else answers ENOSYS: there are no files and no sockets.
+/// Everything else answers ENOSYS: there are no files and no sockets. A bad pointer answers EFAULT.
 /// A function of the same name that the host has defined before stays the host's.
 /// `options` may be NULL; its texts are copied. Errors: NULL_ARGUMENT; BAD_STRUCT; NO_MEMORY: nothing is added. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]

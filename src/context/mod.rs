@@ -13,7 +13,7 @@ use lucet_format::runtime::{
 
 pub use attached::{runner, set_runner};
 pub use callee::{Callee, INTEGERS};
-pub use checked::{Prepared, checked_thunk};
+pub use checked::{Prepared, checked_thunk, poisoned_passing_thunk, poisoned_thunk};
 pub use x86_64::{Spill, dynamic_thunk, missing_import};
 
 /// Enters a guest: runs `adapter(vmctx, code, values)` on the guest's stack from `block.entry_sp` down, and

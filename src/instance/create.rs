@@ -52,6 +52,7 @@ pub fn create(
         waiting: Cell::new(None),
         pending: RefCell::new(None),
         handles: super::handles::Handles::default(),
+        views: crate::poison::Views::default(),
         tally: Tally::default(),
         exceptions: RefCell::new(Arena::default()),
         carried: UnsafeCell::new(Vec::new()),

@@ -69,6 +69,7 @@ pub(super) fn total_bytes(block: &ControlBlock, inner: &Inner) -> u64 {
 pub fn memory(handle: Handle, index: u32) -> Result<(usize, usize)> {
     let (block, inner) = live(handle)?;
     let memory = find(block, inner, index)?;
+    inner.views.settle();
     Ok((memory.base, memory.bytes as usize))
 }
 
@@ -132,6 +133,7 @@ fn range(
 /// `OutOfBounds`, `NotFound`, `Stale`, `WrongProcess`.
 pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*const u8> {
     let (block, inner) = live(handle)?;
+    inner.views.settle();
     Ok(range(block, inner, index, address, length)? as *const u8)
 }
 
@@ -142,6 +144,7 @@ pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*co
 /// As [`view`].
 pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result<*mut u8> {
     let (block, inner) = settled(handle)?;
+    inner.views.settle();
     let at = range(block, inner, index, address, length)?;
     if !make_writable(block, at, address, length) {
         return Err(error!(
@@ -193,6 +196,7 @@ pub unsafe fn write(
     let to = view_mut(handle, index, address, length as u64)?;
     // SAFETY: the destination has been checked, the source is the caller's promise; `copy` allows overlap.
     unsafe { std::ptr::copy(from, to, length) };
+    live(handle)?.1.views.refresh();
     Ok(())
 }
 
@@ -204,6 +208,7 @@ pub unsafe fn write(
 pub fn grow(handle: Handle, index: u32, pages: u64) -> Result<u64> {
     let (block, inner) = settled(handle)?;
     let old = find(block, inner, index)?.bytes;
+    inner.views.guest_runs();
     grow_by(block, inner, index, pages).ok_or_else(|| {
         error!(Status::Limit, "a memory of {old} bytes cannot grow by {pages} pages: maximum, region or limits do not allow it")
     })

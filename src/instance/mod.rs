@@ -54,6 +54,7 @@ use crate::directory;
 use crate::error::{Result, Status, error};
 use crate::exception::Arena;
 use crate::module::{Link, Module, unlinked};
+use crate::poison::Views;
 use crate::region::Region;
 use lucet_format::image::Image;
 use lucet_format::vmctx;
@@ -91,6 +92,8 @@ pub struct Inner {
     pub pending: RefCell<Option<Pending>>,
     /// The host's objects that the guest knows.
     pub handles: handles::Handles,
+    /// What its host functions are looking at, if views are poisoned.
+    pub views: Views,
     /// What has happened since the instance is new.
     pub tally: Tally,
     /// Its exceptions.

@@ -269,7 +269,7 @@ impl Resolver<'_> {
                         .map_err(|_| Error::no_memory("an import table"))?;
                     self.kept.push(data);
                 }
-                return Ok(definition.row(checker == Checker::Code));
+                return Ok(definition.row(checker == Checker::Code, self.linker.poisons_views()));
             }
             Some(definition) => {
                 let offered = definition.type_display();

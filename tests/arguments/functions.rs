@@ -1,9 +1,9 @@
 //! The host functions of the test: each described once, for the oracle, for the registration and as bindings, and implemented in the
 //! types that C would use.
 
-use lucet::abi::{lucet_call, lucet_check};
+use lucet::abi::{lucet_call, lucet_check, lucet_handle_kind};
 use lucet_format::checks::{access, kind};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// How a range is accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +22,15 @@ pub enum Parameter {
     Bits(u32),
     Char,
     Flags(u32),
+    OneOf(&'static [u32]),
+    Handle,
     Slice {
         element: u32,
         align: u32,
         most: u32,
         text: bool,
         access: Access,
+        copy: bool,
     },
     Object {
         size: u32,
@@ -40,7 +43,7 @@ pub enum Parameter {
 pub struct Function {
     pub name: &'static str,
     pub parameters: &'static [Parameter],
-    /// As in a bindings file.
+    /// As in a bindings file; empty: there is no way to say it there.
     pub wit: &'static str,
     pub entry: *const (),
     /// What the guest gets when a check fails.
@@ -49,15 +52,74 @@ pub struct Function {
     pub result_area: bool,
 }
 
-thread_local! {
-    /// What the latest call was given, word by word.
-    pub static SEEN: RefCell<Option<Vec<u64>>> = const { RefCell::new(None) };
+/// What a function was given.
+pub struct Seen {
+    pub words: Vec<u64>,
+    /// The bytes of its ranges.
+    pub bytes: Vec<Vec<u8>>,
 }
 
+thread_local! {
+    /// What the latest call was given.
+    pub static SEEN: RefCell<Option<Seen>> = const { RefCell::new(None) };
+    /// The function that is called.
+    pub static CALLED: Cell<Option<&'static Function>> = const { Cell::new(None) };
+}
+
+/// Writes down what was given, and adds 1 to the first and to the last byte of what is written to.
 fn seen(words: &[u64]) -> i32 {
-    SEEN.with(|seen| *seen.borrow_mut() = Some(words.to_vec()));
+    let function = CALLED.get().expect("a function");
+    let mut bytes = Vec::new();
+    for (place, parameter) in function.places() {
+        let Some((element, access)) = parameter.range() else {
+            continue;
+        };
+        let count = match parameter {
+            Parameter::Slice { .. } => words[place + 1] as usize,
+            _ => 1,
+        };
+        // SAFETY: the runtime or the module's code has checked that the range is there.
+        let range =
+            unsafe { std::slice::from_raw_parts_mut(words[place] as *mut u8, count * element) };
+        bytes.push(range.to_vec());
+        if access != In {
+            for at in ends(range.len()) {
+                range[at] = range[at].wrapping_add(1);
+            }
+        }
+    }
+    SEEN.with(|seen| {
+        *seen.borrow_mut() = Some(Seen {
+            words: words.to_vec(),
+            bytes,
+        });
+    });
     1
 }
+
+/// The first and the last place of so many, once if they are the same.
+pub fn ends(length: usize) -> impl Iterator<Item = usize> {
+    let last = length.checked_sub(1);
+    last.into_iter()
+        .chain(last.filter(|last| *last > 0).map(|_| 0))
+}
+
+/// What handles are of.
+pub struct Kind(pub lucet_handle_kind);
+// SAFETY: the name is constant.
+unsafe impl Sync for Kind {}
+pub static THING: Kind = Kind(lucet_handle_kind {
+    name: c"thing".as_ptr(),
+    release: None,
+});
+
+/// Another one.
+pub static OTHER: Kind = Kind(lucet_handle_kind {
+    name: c"other".as_ptr(),
+    release: None,
+});
+
+static ALLOWED: [u32; 7] = [0, 3, 900, 901, 0x7fff_ffff, 0x8000_0000, u32::MAX];
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -71,9 +133,39 @@ const fn slice(element: u32, align: u32, most: u32, text: bool, access: Access) 
         most,
         text,
         access,
+        copy: false,
     }
 }
 
+/// A slice that is copied.
+const fn copied(element: u32, align: u32, most: u32, text: bool) -> Parameter {
+    Parameter::Slice {
+        element,
+        align,
+        most,
+        text,
+        access: In,
+        copy: true,
+    }
+}
+
+const fn object(size: u32, align: u32, access: Access) -> Parameter {
+    Parameter::Object {
+        size,
+        align,
+        access,
+    }
+}
+
+extern "C" fn one_of(_: Call, a: u32, b: u32) -> i32 {
+    seen(&[a, b].map(u64::from))
+}
+extern "C" fn held(_: Call, a: u64, b: Slice, c: u64) -> i32 {
+    seen(&[a, b.0, b.1, c])
+}
+extern "C" fn objects(_: Call, a: u64, b: u64, c: u64) -> i32 {
+    seen(&[a, b, c])
+}
 extern "C" fn bytes(_: Call, a: Slice) -> i32 {
     seen(&[a.0, a.1])
 }
@@ -216,6 +308,54 @@ pub static FUNCTIONS: &[Function] = &[
         answer: None,
         result_area: true,
     },
+    Function {
+        name: "chosen",
+        parameters: &[Parameter::OneOf(&ALLOWED), Parameter::Word],
+        wit: "",
+        entry: one_of as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "held",
+        parameters: &[
+            Parameter::Handle,
+            slice(1, 1, 0, false, Out),
+            Parameter::Handle,
+        ],
+        wit: "/// @lucet param b out\n held: func(a: borrow<thing>, b: list<u8>, c: borrow<thing>) -> s32;",
+        entry: held as *const (),
+        answer: Some(-2),
+        result_area: false,
+    },
+    Function {
+        name: "copies",
+        parameters: &[copied(1, 1, 100, true), copied(4, 8, 20, false)],
+        wit: "/// @lucet param a max 100, copy\n /// @lucet param b max 20, align 8, copy\n copies: func(a: string, b: list<u32>) -> s32;",
+        entry: two as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "copied-beside",
+        parameters: &[copied(8, 8, 50, false), slice(2, 64, 0, false, InOut)],
+        wit: "/// @lucet param a max 50, copy\n /// @lucet param b in-out, align 64\n copied-beside: func(a: list<u64>, b: list<u16>) -> s32;",
+        entry: two as *const (),
+        answer: Some(-3),
+        result_area: false,
+    },
+    Function {
+        name: "objects",
+        parameters: &[
+            object(24, 8, In),
+            object(1, 1, Out),
+            object(4000, 128, InOut),
+        ],
+        wit: "",
+        entry: objects as *const (),
+        answer: None,
+        result_area: false,
+    },
 ];
 
 // SAFETY: the addresses are those of functions.
@@ -227,6 +367,15 @@ impl Function {
         let words = self.parameters.iter().map(Parameter::words).sum::<usize>();
         let result = if self.result_area { "" } else { "(result i32)" };
         format!("(param {}) {result}", "i32 ".repeat(words))
+    }
+
+    /// The parameters, each with the place of its first word.
+    pub fn places(&self) -> impl Iterator<Item = (usize, &'static Parameter)> {
+        self.parameters.iter().scan(0, |place, parameter| {
+            let first = *place;
+            *place += parameter.words();
+            Some((first, parameter))
+        })
     }
 
     /// The row's types.
@@ -262,6 +411,17 @@ const NONE: lucet_check = lucet_check {
 };
 
 impl Parameter {
+    /// Bytes of an element, and how they are accessed, if it is a range.
+    pub fn range(&self) -> Option<(usize, Access)> {
+        match *self {
+            Parameter::Slice {
+                element, access, ..
+            } => Some((element as usize, access)),
+            Parameter::Object { size, access, .. } => Some((size as usize, access)),
+            _ => None,
+        }
+    }
+
     /// How many i32 of the guest.
     pub fn words(&self) -> usize {
         if matches!(self, Parameter::Slice { .. }) {
@@ -283,14 +443,26 @@ impl Parameter {
             Parameter::Bits(bits) => number(kind::SIGNED, bits),
             Parameter::Char => number(kind::CHAR, 0),
             Parameter::Flags(mask) => number(kind::FLAGS, mask),
+            Parameter::OneOf(list) => lucet_check {
+                of: list.as_ptr().cast(),
+                ..number(kind::ONE_OF, list.len() as u32)
+            },
+            Parameter::Handle => lucet_check {
+                of: (&raw const THING).cast(),
+                ..number(kind::HANDLE, 0)
+            },
             Parameter::Slice {
                 element,
                 align,
                 most,
                 text,
                 access,
+                copy,
             } => lucet_check {
-                kind: kind::SLICE | bits(access) | if text { access::UTF8 } else { 0 },
+                kind: kind::SLICE
+                    | bits(access)
+                    | if text { access::UTF8 } else { 0 }
+                    | if copy { access::COPY } else { 0 },
                 limit: most,
                 element: element as u16,
                 align: align as u8,

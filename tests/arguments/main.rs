@@ -1,30 +1,38 @@
 //! Checked arguments against an oracle: random and boundary arguments of functions with every kind of parameter, in a module whose
-//! code checks them, as its bindings say, and in one that leaves it to the runtime. Both must do what the oracle says.
+//! code checks them, as its bindings say, and in one that leaves it to the runtime, each with views and with poisoned ones. All four
+//! must do what the oracle says, and so must the checks that `lucetc` writes as C.
 //!
 //! `LUCET_SOAK=N` tries N random calls of each function instead of a few thousand.
 
 mod functions;
 mod oracle;
 mod proofs;
+mod reviewed;
 #[path = "../support/mod.rs"]
 mod support;
 
-use functions::{FUNCTIONS, Function, Parameter, SEEN};
+use functions::{Access, CALLED, FUNCTIONS, Function, OTHER, Parameter, SEEN, THING, ends};
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_value};
 use lucet::checks::Plan;
 use lucet::counted::Counted;
-use lucet::instance::memory;
+use lucet::instance::{handles, memory};
 use lucet::linker::{Definition, Linker};
 use lucet::module::{Module, load};
 use lucet_format::trap::TrapCode;
 use lucetc::options::Options;
+use oracle::World;
+use reviewed::Reviewed;
+use std::io::Write as _;
 use support::{Guest, i32, region, sentence, small};
 
 const MODULE: &str = "test";
 const PAGE: u32 = 65536;
 
-fn linker() -> Linker {
+fn linker(poison: bool) -> Linker {
     let mut linker = Linker::new().expect("a linker");
+    if poison {
+        linker.poison_views();
+    }
     for function in FUNCTIONS {
         let answer = function.answer.map(i64::cast_unsigned);
         let plan = Plan::new(function.entry, function.types(), &function.checks(), answer);
@@ -43,8 +51,8 @@ fn linker() -> Linker {
 
 fn bindings(stricter: bool) -> lucetc::bindings::Bindings {
     let mut text = format!("package a:b;\n/// @lucet module {MODULE}\ninterface i {{\n");
-    text += "enum five {a, b, c, d, e}\nflags three {a, b, c}\nrecord item {a: u32, b: u16, c: f32}\nrecord big {a: u64, b: f64}\n";
-    for function in FUNCTIONS {
+    text += "resource thing {}\nenum five {a, b, c, d, e}\nflags three {a, b, c}\nrecord item {a: u32, b: u16, c: f32}\nrecord big {a: u64, b: f64}\n";
+    for function in FUNCTIONS.iter().filter(|function| !function.wit.is_empty()) {
         if let Some(answer) = function.answer {
             text += &format!("/// @lucet on-failure {answer}\n");
         }
@@ -58,43 +66,45 @@ fn bindings(stricter: bool) -> lucetc::bindings::Bindings {
     lucetc::bindings::read("test.wit", &text).expect("good bindings")
 }
 
-/// A guest that passes its arguments on.
-fn wat() -> String {
+/// A guest that passes its arguments on, and whose memory is full of `content`. `all`: also to functions that bindings do not have.
+fn wat(content: &[u8], all: bool) -> String {
     let mut imports = String::new();
     let mut functions = String::new();
-    for Function {
-        name, parameters, ..
-    } in FUNCTIONS
+    let mut elements = String::new();
+    for function in FUNCTIONS
+        .iter()
+        .filter(|function| all || !function.wit.is_empty())
     {
-        let core = FUNCTIONS
-            .iter()
-            .find(|each| each.name == *name)
-            .expect("it")
-            .core();
+        let (name, core) = (function.name, function.core());
         imports += &format!("(import \"{MODULE}\" \"{name}\" (func ${name} {core}))\n");
-        let words = parameters.iter().map(Parameter::words).sum::<usize>();
+        let words = function
+            .parameters
+            .iter()
+            .map(Parameter::words)
+            .sum::<usize>();
         let arguments: String = (0..words)
             .map(|index| format!("(local.get {index})"))
             .collect();
         functions += &format!("(func (export \"{name}\") {core} (call ${name} {arguments}))\n");
+        elements += &format!("${name} ");
     }
+    let data: String = content.iter().map(|byte| format!("\\{byte:02x}")).collect();
     // A table makes wrappers of the imports, which check as calls do.
-    let elements: String = FUNCTIONS
-        .iter()
-        .map(|function| format!("${} ", function.name))
-        .collect();
-    format!("(module {imports} (memory 1) (table funcref (elem {elements}))\n{functions})")
+    format!(
+        "(module {imports} (memory 1) (data (i32.const 0) \"{data}\") (table funcref (elem {elements}))\n{functions})"
+    )
 }
 
-fn guest(inline: bool) -> Guest {
+fn guest(content: &[u8], inline: bool, poison: bool) -> Guest {
     let options = Options {
         verify: true,
         bindings: inline.then(|| bindings(false)),
         ..Options::default()
     };
-    let compiled = lucetc::compile_module(wat().as_bytes(), &options).expect("a good module");
+    let text = wat(content, !inline);
+    let compiled = lucetc::compile_module(text.as_bytes(), &options).expect("a good module");
     let code = load::bytes(&compiled).unwrap_or_else(|_| panic!("{}", sentence()));
-    let module = Module::link(&code, &linker(), &mut |_| {});
+    let module = Module::link(&code, &linker(poison), &mut |_| {});
     let module = module.unwrap_or_else(|_| panic!("{}", sentence()));
     let region = region(&small());
     let handle = support::create(&region, &module);
@@ -120,7 +130,7 @@ impl Random {
         list[self.next() as usize % list.len()]
     }
 
-    fn word(&mut self, parameter: &Parameter, second: bool) -> u32 {
+    fn word(&mut self, parameter: &Parameter, second: bool, world: &World) -> u32 {
         let near = self.next() % 40;
         match (parameter, second) {
             (Parameter::Slice { element, .. }, true) => {
@@ -142,13 +152,28 @@ impl Random {
                     _ => near,
                 }
             }
-            (Parameter::Slice { .. } | Parameter::Object { .. }, _) => match self.next() % 5 {
+            (Parameter::Slice { .. } | Parameter::Object { .. }, _) => match self.next() % 6 {
                 0 => self.of(&BOUNDARIES),
                 1 => PAGE.wrapping_sub(near).wrapping_add(self.next() % 3),
                 2 => self.next() % 64,
                 3 => self.next() % 64 * 16,
+                4 => self.next() % 520 * 128,
                 _ => self.next() % (PAGE + 20),
             },
+            (Parameter::OneOf(list), _) => match self.next() % 4 {
+                0 => self.of(&BOUNDARIES),
+                1 => self.of(list).wrapping_add(1),
+                _ => self.of(list),
+            },
+            (Parameter::Handle, _) => {
+                let (known, _) = self.of(&world.handles);
+                match self.next() % 8 {
+                    0 => self.of(&BOUNDARIES),
+                    1 => known ^ 1 << (self.next() % 32),
+                    2 => self.of(&world.dead),
+                    _ => known,
+                }
+            }
             _ => match self.next() % 4 {
                 0 => self.of(&BOUNDARIES),
                 1 => near,
@@ -179,106 +204,198 @@ const BOUNDARIES: [u32; 14] = [
     u32::MAX,
 ];
 
+/// A guest that calls, and how.
+struct Caller {
+    guest: Guest,
+    inline: bool,
+    poison: bool,
+}
+
 struct Tester {
-    guests: [Guest; 2],
-    content: Vec<u8>,
+    callers: Vec<Caller>,
+    reviewed: Reviewed,
+    world: World,
+    tried: u64,
     called: u64,
-    refused: u64,
 }
 
 impl Tester {
     fn new() -> Tester {
-        let mut content: Vec<u8> = "text, Text mit Umläuten, текст, 文字, 𝄞 "
+        let mut memory: Vec<u8> = "text, Text mit Umläuten, текст, 文字, 𝄞 "
             .bytes()
             .cycle()
             .take(PAGE as usize)
             .collect();
         // Here and there something that is no text.
         for (index, byte) in [0x80, 0xff, 0xc0, 0xed, 0xf5, 0xe2].into_iter().enumerate() {
-            content[200 + 977 * index] = byte;
+            memory[200 + 977 * index] = byte;
         }
+        let callers: Vec<Caller> = [(false, false), (true, false), (false, true), (true, true)]
+            .map(|(inline, poison)| Caller {
+                guest: guest(&memory, inline, poison),
+                inline,
+                poison,
+            })
+            .into();
+        let worlds: Vec<World> = callers
+            .iter()
+            .map(|caller| world(&caller.guest, &memory))
+            .collect();
+        let world = worlds.into_iter().reduce(|one, other| {
+            assert_eq!(one, other, "handles are given out in the same order");
+            one
+        });
         Tester {
-            guests: [guest(false), guest(true)],
-            content,
+            callers,
+            reviewed: Reviewed::new(&bindings(false)),
+            world: world.expect("a guest"),
+            tried: 0,
             called: 0,
-            refused: 0,
         }
     }
 
-    fn fill(&self, guest: &Guest) {
-        // SAFETY: the buffer is as long as the memory.
-        unsafe {
-            memory::write(
-                guest.handle,
-                0,
-                0,
-                self.content.as_ptr(),
-                self.content.len(),
-            )
-        }
-        .expect("a page");
-    }
-
-    fn try_call(&mut self, function: &Function, arguments: &[u32]) {
-        let expected = oracle::expected(function, arguments, &self.content);
-        *if expected.is_some() {
-            &mut self.called
-        } else {
-            &mut self.refused
-        } += 1;
-        for guest in &self.guests {
-            let values: Vec<lucet_value> = arguments
-                .iter()
-                .map(|word| i32(word.cast_signed()))
-                .collect();
-            SEEN.with(|seen| seen.borrow_mut().take());
-            let outcome = guest.run(function.name, &values);
-            let seen = SEEN.with(|seen| seen.borrow_mut().take());
-            let what = || format!("{} {arguments:x?}", function.name);
-            let base = memory::memory(guest.handle, 0).expect("a memory").0 as u64;
-            let relative = seen.map(|words| without_base(function, &words, base));
-            assert_eq!(relative, expected, "{}", what());
-            if expected.is_none() && function.answer.is_none() {
-                let trap = u32::from(TrapCode::HostArgument.number());
-                assert_eq!(
-                    (outcome.kind, outcome.detail),
-                    (LUCET_TRAPPED, trap),
-                    "{}",
-                    what()
-                );
-                guest.reset();
-                self.fill(guest);
-            } else {
-                assert_eq!(outcome.kind, LUCET_RETURNED, "{}", what());
-                let result = if expected.is_some() {
-                    Some(1)
-                } else {
-                    function.answer
-                };
-                if !function.result_area {
-                    // SAFETY: one value was returned.
-                    let value = unsafe { (*outcome.values).of.i32 };
-                    assert_eq!(Some(i64::from(value)), result, "{}", what());
-                }
+    fn try_call(&mut self, function: &'static Function, arguments: &[u32]) {
+        let expected = oracle::expected(function, arguments, &self.world);
+        self.tried += 1;
+        self.called += u64::from(expected.is_some());
+        self.reviewed
+            .compare(function, arguments, &self.world, expected.is_some());
+        for caller in &self.callers {
+            // Poisoned views cost system calls: of many, every sixteenth.
+            let spared = caller.poison && self.tried > 200_000 && !self.tried.is_multiple_of(16);
+            let known = !caller.inline || !function.wit.is_empty();
+            if known && !spared {
+                caller.check(function, arguments, expected.as_deref(), &self.world);
             }
         }
     }
 }
 
-/// Pointers as addresses in the guest.
-fn without_base(function: &Function, words: &[u64], base: u64) -> Vec<u64> {
-    let mut words = words.to_vec();
-    let mut place = 0;
-    for parameter in function.parameters {
-        if matches!(
-            parameter,
-            Parameter::Slice { .. } | Parameter::Object { .. }
-        ) {
-            words[place] = words[place].wrapping_sub(base);
-        }
-        place += parameter.words();
+/// Makes handles in a guest that has none, and says what there is.
+fn world(guest: &Guest, memory: &[u8]) -> World {
+    let kind = &raw const THING.0;
+    let new = |kind, object: u64| {
+        let object = object as *mut std::ffi::c_void;
+        handles::new(guest.handle, kind, object).expect("room")
+    };
+    let dropped = new(kind, 0x1000);
+    handles::take(guest.handle, kind, dropped).expect("a handle");
+    let known = [0x2000, 0x3000, 0x4000].map(|object| (new(kind, object), object));
+    let foreign = new(&raw const OTHER.0, 0x5000);
+    World {
+        memory: memory.to_vec(),
+        handles: known.into(),
+        dead: vec![dropped, foreign],
     }
-    words
+}
+
+impl Caller {
+    fn check(
+        &self,
+        function: &'static Function,
+        arguments: &[u32],
+        expected: Option<&[u64]>,
+        world: &World,
+    ) {
+        let guest = &self.guest;
+        let values: Vec<lucet_value> = arguments
+            .iter()
+            .map(|word| i32(word.cast_signed()))
+            .collect();
+        let what = || {
+            let (inline, poison) = (self.inline, self.poison);
+            format!(
+                "{} {arguments:x?}, inline {inline}, poison {poison}",
+                function.name
+            )
+        };
+        CALLED.set(Some(function));
+        SEEN.with(|seen| seen.borrow_mut().take());
+        let outcome = guest.run(function.name, &values);
+        let seen = SEEN.with(|seen| seen.borrow_mut().take());
+        assert_eq!(seen.is_some(), expected.is_some(), "{}", what());
+        if let (Some(seen), Some(expected)) = (seen, expected) {
+            self.check_given(function, &seen, expected, world, &what);
+        }
+        if expected.is_none() && function.answer.is_none() {
+            let trap = u32::from(TrapCode::HostArgument.number());
+            assert_eq!(
+                (outcome.kind, outcome.detail),
+                (LUCET_TRAPPED, trap),
+                "{}",
+                what()
+            );
+            guest.reset();
+            assert_eq!(self::world(guest, &world.memory), *world);
+            return;
+        }
+        assert_eq!(outcome.kind, LUCET_RETURNED, "{}", what());
+        let result = if expected.is_some() {
+            Some(1)
+        } else {
+            function.answer
+        };
+        if !function.result_area {
+            // SAFETY: one value was returned.
+            let value = unsafe { (*outcome.values).of.i32 };
+            assert_eq!(Some(i64::from(value)), result, "{}", what());
+        }
+    }
+
+    /// That the function was given what it should be: numbers, places, bytes; and that the guest has what it has written.
+    fn check_given(
+        &self,
+        function: &'static Function,
+        seen: &functions::Seen,
+        expected: &[u64],
+        world: &World,
+        what: &dyn Fn() -> String,
+    ) {
+        let base = memory::memory(self.guest.handle, 0).expect("a memory").0 as u64;
+        let mut words = seen.words.clone();
+        let mut given = seen.bytes.iter();
+        for (place, parameter) in function.places() {
+            let Some((_, access)) = parameter.range() else {
+                continue;
+            };
+            let bytes = given.next().expect("a range");
+            let at = expected[place] as usize;
+            assert!(*bytes == world.memory[at..at + bytes.len()], "{}", what());
+            let (align, copy) = match *parameter {
+                Parameter::Slice { align, copy, .. } => (align, copy),
+                Parameter::Object { align, .. } => (align, false),
+                _ => unreachable!("a range"),
+            };
+            assert_eq!(words[place] % u64::from(align), 0, "{}", what());
+            let inside = words[place].wrapping_sub(base) <= u64::from(PAGE);
+            assert_eq!(inside, !copy && !self.poison, "{}", what());
+            // Where copies lie is nobody's business.
+            words[place] = if inside {
+                words[place] - base
+            } else {
+                expected[place]
+            };
+            if access != Access::In {
+                self.check_written(at, bytes, what);
+            }
+        }
+        assert_eq!(words, expected, "{}", what());
+    }
+
+    /// That the guest has what the function has written, which is then taken back.
+    fn check_written(&self, at: usize, bytes: &[u8], what: &dyn Fn() -> String) {
+        let handle = self.guest.handle;
+        for end in ends(bytes.len()) {
+            let mut byte = 0u8;
+            let address = (at + end) as u64;
+            // SAFETY: one byte each.
+            unsafe {
+                memory::read(handle, 0, address, &raw mut byte, 1).expect("a byte");
+                assert_eq!(byte, bytes[end].wrapping_add(1), "{}", what());
+                memory::write(handle, 0, address, &raw const bytes[end], 1).expect("a byte");
+            }
+        }
+    }
 }
 
 #[test]
@@ -288,22 +405,27 @@ fn random_arguments_do_what_the_oracle_says() {
         .and_then(|count| count.parse().ok())
         .unwrap_or(6000);
     let mut tester = Tester::new();
-    tester.guests.iter().for_each(|guest| tester.fill(guest));
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for function in FUNCTIONS {
         for _ in 0..calls {
             let mut arguments = Vec::new();
             for parameter in function.parameters {
-                arguments.push(random.word(parameter, false));
+                arguments.push(random.word(parameter, false, &tester.world));
                 if parameter.words() == 2 {
-                    arguments.push(random.word(parameter, true));
+                    arguments.push(random.word(parameter, true, &tester.world));
                 }
             }
             tester.try_call(function, &arguments);
         }
     }
+    let _ = writeln!(
+        std::io::stderr(),
+        "{} calls, {} of them with good arguments",
+        tester.tried,
+        tester.called
+    );
     assert!(
-        tester.called > tester.refused / 20,
+        tester.called > tester.tried / 20,
         "too few good arguments to tell"
     );
 }
@@ -311,10 +433,9 @@ fn random_arguments_do_what_the_oracle_says() {
 #[test]
 fn every_pair_of_boundaries_as_address_and_length() {
     let mut tester = Tester::new();
-    tester.guests.iter().for_each(|guest| tester.fill(guest));
     for function in FUNCTIONS
         .iter()
-        .filter(|function| function.parameters.len() == 1)
+        .filter(|function| matches!(function.parameters, [Parameter::Slice { .. }]))
     {
         for address in BOUNDARIES {
             for count in BOUNDARIES {
@@ -330,11 +451,12 @@ fn a_module_with_other_checks_than_the_hosts_is_refused() {
         bindings: Some(bindings(true)),
         ..Options::default()
     };
-    let compiled = lucetc::compile_module(wat().as_bytes(), &options).expect("a good module");
+    let compiled =
+        lucetc::compile_module(wat(b"", false).as_bytes(), &options).expect("a good module");
     let module = load::bytes(&compiled).expect("a module to look at");
     let mut problems = Vec::new();
     assert!(
-        Module::link(&module, &linker(), &mut |line| problems
+        Module::link(&module, &linker(false), &mut |line| problems
             .push(line.to_owned()))
         .is_err()
     );

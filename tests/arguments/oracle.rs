@@ -3,8 +3,20 @@
 
 use super::functions::{Access, Function, Parameter};
 
-/// What the C function is given, word by word; `None`: it must not be called.
-pub fn expected(function: &Function, arguments: &[u32], memory: &[u8]) -> Option<Vec<u64>> {
+/// What a host and its guest have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct World {
+    /// The guest's memory.
+    pub memory: Vec<u8>,
+    /// Each handle that the guest has, with its object.
+    pub handles: Vec<(u32, u64)>,
+    /// Numbers that are no handles of the kind that functions take: one that was given up, one of another kind.
+    pub dead: Vec<u32>,
+}
+
+/// What the C function is given, word by word, with addresses of the guest's for pointers; `None`: it must not be called.
+pub fn expected(function: &Function, arguments: &[u32], world: &World) -> Option<Vec<u64>> {
+    let memory = &world.memory;
     let mut words = Vec::new();
     let mut ranges: Vec<(std::ops::Range<u128>, bool)> = Vec::new();
     let mut rest = arguments.iter().copied();
@@ -34,12 +46,21 @@ pub fn expected(function: &Function, arguments: &[u32], memory: &[u8]) -> Option
                     .then_some(())?;
                 words.push(u64::from(first));
             }
+            Parameter::OneOf(list) => {
+                list.contains(&first).then_some(())?;
+                words.push(u64::from(first));
+            }
+            Parameter::Handle => {
+                let mut known = world.handles.iter();
+                words.push(known.find(|(handle, _)| *handle == first)?.1);
+            }
             Parameter::Slice {
                 element,
                 align,
                 most,
                 text,
                 access,
+                ..
             } => {
                 let count = rest.next().expect("an argument");
                 (most == 0 || count <= most).then_some(())?;

@@ -79,8 +79,8 @@ guests() {
   for source in "$here"/guests/*.wat; do
     name=$(basename "$source" .wat)
     guest "$source" "$name" || return 1
-    # A line ";; also: SUFFIX OPTIONS" asks for a second module.
-    also=$(sed -n 's/^;; also: //p' "$source")
+    # A line ";; also: SUFFIX OPTIONS" asks for a second module; HERE is this directory.
+    also=$(sed -n "s#HERE#$here#g; s/^;; also: //p" "$source")
     # shellcheck disable=SC2086 # several options
     [ -z "$also" ] || guest "$source" "${name}_${also%% *}" ${also#* } || return 1
   done

@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("counted", &["error"]),
     ("mapping", &["error"]),
     ("process", &["error", "mapping"]),
+    ("poison", &["mapping"]),
     ("control", &["abi", "hot", "instance"]),
     ("directory", &["control", "error", "mapping"]),
     (
@@ -122,6 +123,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "error",
             "guard",
             "module",
+            "poison",
             "region",
             "thread",
         ],

@@ -4,6 +4,8 @@
 
 #define PAGE 65536
 static int called;
+/* Whether views are poisoned: then they are copies. */
+static int poisoned;
 
 static int64_t placed(lucet_string text, double f, int32_t after, int64_t wide, lucet_u32s words) {
   CHECK(text.size == 5 && !memcmp(text.data, "hello", 5));
@@ -64,7 +66,7 @@ static int64_t place7(lucet_call *call, int32_t p0, int32_t p1, int32_t p2, int3
 static int32_t read_bytes(lucet_call *call, lucet_bytes bytes) {
   lucet_memory memory = lucet_instance_memory(lucet_call_instance(call), 0);
   called++;
-  CHECK(bytes.data >= memory.data && bytes.data + bytes.size <= memory.data + memory.size);
+  CHECK((bytes.data >= memory.data && bytes.data + bytes.size <= memory.data + memory.size) == !poisoned);
   return (int32_t)bytes.size;
 }
 static int32_t read_text(lucet_call *call, lucet_string text) {
@@ -298,7 +300,7 @@ static void refused_rows(lucet_linker *linker) {
   OK(lucet_linker_define(linker, "good", &row, 1, NULL));
 }
 
-int main(void) {
+static void all(void) {
   lucet_linker *linker = NULL;
   lucet_module *module;
   lucet_region *region;
@@ -306,11 +308,13 @@ int main(void) {
   NEED(lucet_linker_new(&linker));
   NEED(lucet_linker_define(linker, "args", rows, sizeof rows / sizeof *rows, NULL));
   refused_rows(linker);
+  if (poisoned) OK(lucet_linker_poison_views(linker));
   module = fixture_module("arguments", linker);
   /* Modules keep what they need of it. */
   lucet_linker_release(linker);
   region = fixture_region(1);
   guest = fixture_instance(region, module, NULL);
+  released = 0;
   for (place = 0; place <= 7; place++) {
     char name[32];
     lucet_outcome outcome;
@@ -329,5 +333,11 @@ int main(void) {
   STATUS(LUCET_STALE, lucet_instance_handle_drop(guest, &things, 1));
   lucet_region_release(region);
   lucet_module_release(module);
+}
+
+int main(void) {
+  all();
+  poisoned = 1;
+  all();
   return finish();
 }
