@@ -34,7 +34,7 @@ test: ## everything; installs the tools that it needs
 
 spec: ## the WebAssembly specification's tests
 	@scripts/setup.sh rust
-	@cargo build --locked --workspace --lib
+	@cargo build --locked --workspace --lib --tests
 	@cargo test --locked --workspace --test spec -- --nocapture
 
 demo: ## the example server with good and hostile guests, against a private installation

@@ -69,7 +69,7 @@ suite() {
 # chosen, and building Cranelift once more takes minutes.
 cargo_tests() {
   # The tests load liblucet.so itself.
-  cargo build --locked --workspace --lib && cargo test --locked --workspace --no-fail-fast
+  cargo build --locked --workspace --lib --bins --tests && cargo test --locked --workspace --no-fail-fast
 }
 
 # Everything that is installed, as the later suites use it.
@@ -106,7 +106,7 @@ check() {
 }
 
 debug_symbols() {
-  cargo build --locked --workspace --lib && cargo --locked xtask symbols --check "$target/debug/liblucet.so"
+  cargo build --locked --workspace --lib --tests && cargo --locked xtask symbols --check "$target/debug/liblucet.so"
 }
 
 everything() {
