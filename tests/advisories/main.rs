@@ -1,7 +1,6 @@
 //! Published advisories about wrong code from Cranelift and its peers, each as a generated test with its number in our list and its
 //! public name. What is compiled is compared with plain arithmetic in Rust, at every level of optimisation and for every kind of CPU
-//! that this machine has: [`ways`]. Those about the width of accesses at the end of memory are tests of memories; those about pools of
-//! instances, of `recycling`.
+//! that this machine has: [`ways`]. Those about pools of instances are tests of `recycling`.
 //!
 //! Everything is the same in each run.
 
@@ -10,8 +9,10 @@ mod support;
 
 mod addresses;
 mod division;
+mod operators;
 mod references;
 mod shifts;
 mod stores;
 mod vectors;
 mod ways;
+mod widths;
