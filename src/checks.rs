@@ -411,6 +411,9 @@ fn parse(check: &lucet_check) -> Result<Step> {
         if access & access::COPY != 0 && access & access::WRITE != 0 {
             return bad("that asks for a copy of what is written to");
         }
+        if access & access::COPY != 0 && check.align > 16 {
+            return bad("that asks for a copy of what is aligned to more than 16 bytes");
+        }
         if access & access::UTF8 != 0 && (action != Action::Slice || check.element != 1) {
             return bad("for text in something other than bytes");
         }
@@ -503,6 +506,12 @@ mod tests {
             lucet_check {
                 kind: kind::SLICE | access::WRITE | access::COPY,
                 limit: 1,
+                ..BYTES
+            },
+            lucet_check {
+                kind: kind::SLICE | access::READ | access::COPY,
+                limit: 1,
+                align: 32,
                 ..BYTES
             },
             lucet_check {

@@ -143,6 +143,10 @@ fn what_is_not_in_the_subset_is_refused_by_name_and_place() {
             "/// @lucet param a copy, out, max 1\nf: func(a: list<u8>);",
             "a copy of what is written",
         ),
+        (
+            "/// @lucet param a copy, align 32, max 1\nf: func(a: list<u8>);",
+            "aligned to 16 bytes at most",
+        ),
         ("/// @lucet on-failure 1\nf: func();", "no single number"),
         (
             "/// @lucet on-failure 1\nf: func() -> string;",

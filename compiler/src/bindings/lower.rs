@@ -181,6 +181,9 @@ impl Bindings {
         if options.copy && options.written {
             return Some("a copy of what is written to".to_owned());
         }
+        if options.copy && options.align.is_some_and(|align| align > 16) {
+            return Some("a copy, which is aligned to 16 bytes at most".to_owned());
+        }
         if options.copy {
             let bytes = options
                 .maximum

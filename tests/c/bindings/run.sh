@@ -58,5 +58,9 @@ gcc -std=c99 $warnings "$here/host.c" kv_host.c -o host_c $link
 cp "$here/host.c" host.cpp
 g++ -std=c++17 $warnings host.cpp kv_host.cpp -o host_cpp $link
 ./host_c kv.so
+./host_c kv.so poison
+"$lucetc" kv.wasm -o kv_unchecked.so
+./host_c kv_unchecked.so
+./host_c kv_unchecked.so poison
 ./host_cpp kv.so
 echo "$count times compiled; $(./host_c kv.so)"
