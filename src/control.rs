@@ -12,8 +12,10 @@
 //! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
 
 mod stopping;
+mod word;
 
 pub use stopping::{Again, FLAGS_ALWAYS_SET, Registers, Times, stop};
+pub use word::Word;
 
 use crate::hot::{HotSet, Sampling};
 use lucet_format::runtime::IMPORT_ROW_BYTES;
@@ -181,8 +183,8 @@ pub struct ControlBlock {
     pub runner: AtomicUsize,
     /// Entries from outside since the instance is new, the one that goes on included.
     pub entries: Cell<u64>,
-    /// See [`stop`]: the low byte says why the guest is to be left, 0 for not at all.
-    pub word: AtomicU64,
+    /// See [`Word`]: the low byte says why the guest is to be left, 0 for not at all.
+    pub word: Word,
     /// Calls of host functions since the instance is new, but for leaves.
     pub host_calls: Cell<u64>,
     /// Where the import that is being called is in the import table, in bytes; `u32::MAX` for helpers.
@@ -303,7 +305,7 @@ impl ControlBlock {
             token: Cell::new(NO_SHORT_WAY),
             runner: AtomicUsize::new(0),
             entries: Cell::new(0),
-            word: AtomicU64::new(0),
+            word: Word(AtomicU64::new(0)),
             host_calls: Cell::new(0),
             call_row: Cell::new(u32::MAX),
             nested: Cell::new(0),
@@ -420,19 +422,17 @@ impl ControlBlock {
 
     /// The bits of the stop word.
     pub fn stops(&self) -> u64 {
-        self.word.load(Ordering::Acquire) & stop::MASK
+        self.word.stops()
     }
 
-    /// Sets bits of the stop word. On the thread that runs the guest: the incarnation cannot change meanwhile.
+    /// Sets bits of the stop word. On the thread that runs the guest.
     pub fn raise(&self, bits: u64) {
-        self.word.fetch_or(bits, Ordering::AcqRel);
+        self.word.raise(bits);
     }
 
     /// Clears bits of the stop word. The owner does that.
     pub fn lower(&self, bits: u64) {
-        if self.word.load(Ordering::Relaxed) & bits != 0 {
-            self.word.fetch_and(!bits, Ordering::AcqRel);
-        }
+        self.word.lower(bits);
     }
 
     /// Asks for something that happens when the host function returns.
@@ -449,14 +449,12 @@ impl ControlBlock {
 
     /// The number that tells this use of the slot from all others: it changes with create, reset and release.
     pub fn incarnation(&self) -> u64 {
-        self.word.load(Ordering::Acquire) >> stop::INCARNATION
+        self.word.incarnation()
     }
 
     /// A new incarnation: kill handles of the one before are void, and so are its stops.
     pub fn reincarnate(&self) {
-        let next = self.incarnation() + 1;
-        self.word
-            .store(next << stop::INCARNATION, Ordering::Release);
+        self.word.reincarnate();
     }
 }
 

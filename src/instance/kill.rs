@@ -14,7 +14,7 @@
 //! Guests pay for this with a plain store and a plain load. Nothing here takes a lock, allocates, or touches thread-local variables.
 
 use super::{Handle, live};
-use crate::control::{ControlBlock, state, stop};
+use crate::control::{ControlBlock, state};
 use crate::error::Result;
 use crate::{directory, process, running, signal};
 use std::sync::atomic::Ordering;
@@ -103,23 +103,9 @@ fn kill_marked(handle: KillHandle, reason: u64) -> Answer {
 
 /// Sets the bit of the incarnation that is meant. False: it is over.
 fn mark(block: &ControlBlock, handle: KillHandle, reason: u64) -> bool {
-    let mut word = block.word.load(Ordering::Acquire);
-    loop {
-        let over = matches!(block.state(), state::STOPPED | state::FREE);
-        if word >> stop::INCARNATION != handle.incarnation || over {
-            return false;
-        }
-        if word & stop::KILL == 0 {
-            block.kill_reason.store(reason, Ordering::Relaxed);
-        }
-        match block.word.compare_exchange_weak(
-            word,
-            word | stop::KILL,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
-            Ok(_) => return true,
-            Err(now) => word = now,
-        }
-    }
+    block.word.mark(
+        handle.incarnation,
+        || matches!(block.state(), state::STOPPED | state::FREE),
+        || block.kill_reason.store(reason, Ordering::Relaxed),
+    )
 }
