@@ -29,7 +29,7 @@ check: ## formatting, lints, header, layering and the quick tests; a few minutes
 	@scripts/suites.sh check
 
 test: ## everything; installs the tools that it needs
-	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests nginx valgrind
+	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests nginx valgrind debuggers
 	@scripts/suites.sh test
 
 spec: ## the WebAssembly specification's tests

@@ -109,6 +109,8 @@ headers() {
 }
 package() {
   put 644 testing/testing.c share/lucet/testing.c
+  put 644 scripts/gdb.py share/lucet/gdb.py
+  put 644 scripts/valgrind.supp share/lucet/valgrind.supp
   rendered=$(mktemp)
   trap 'rm -f "$rendered"' EXIT
   put 644 cmake/LucetConfig.cmake "$libdir/cmake/Lucet/LucetConfig.cmake"

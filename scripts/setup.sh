@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh WHAT...: makes sure that the tools of a make target are there.
 #
-#   WHAT is one of: cc c++ cmake pkg-config guests binutils valgrind vm nginx nginx-peers rust rustfmt clippy
+#   WHAT is one of: cc c++ cmake pkg-config guests binutils valgrind debuggers vm nginx nginx-peers rust rustfmt clippy
 #
 # With everything in place it does nothing, quickly and without the network. Otherwise it installs what is missing: Debian
 # packages when it runs as root, rustup components when there is rustup. When it cannot, it prints the command to run and
@@ -62,6 +62,7 @@ for what in "$@"; do
   binutils) { have readelf && have nm; } || want binutils ;;
   guests) guest_tools ;;
   valgrind) have valgrind || want valgrind ;;
+  debuggers) { have gdb || want gdb; } && { have perf || [ "$(id -u)" != 0 ] || want linux-perf; } ;; # without perf a test is skipped
   vm)
     have qemu-system-x86_64 || want qemu-system-x86
     busybox --list 2>/dev/null | grep -qx insmod || want busybox-static

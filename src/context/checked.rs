@@ -37,8 +37,12 @@ pub struct Prepared {
 #[unsafe(naked)]
 pub unsafe extern "C" fn checked_thunk() {
     naked_asm!(
+        ".cfi_startproc",
         "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
         "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
         "mov rax, [r10 + {PLAN}]",
         "mov r11d, [rax + {FRAME_BYTES}]",
         "sub rsp, r11",
@@ -99,6 +103,7 @@ pub unsafe extern "C" fn checked_thunk() {
         "movaps xmm6, [rdx + 192]",
         "movaps xmm7, [rdx + 208]",
         "jmp 2b",
+        ".cfi_endproc",
         PLAN = const offset_of!(ImportTarget, dynamic),
         FRAME_BYTES = const offset_of!(Plan, frame_bytes),
         STACK_BYTES = const offset_of!(Plan, stack_bytes),

@@ -29,7 +29,7 @@ install_destdir() {
 
 layout() { # PREFIX LIBDIR
   local file bad=0
-  for file in include/lucet.h include/lucet/typed.h include/lucet/arguments.h include/lucet/{bindings,testing}.h share/lucet/testing.c bin/lucetc "$2/liblucet.so.$version" "$2/liblucet.so" "$2/liblucet.a" \
+  for file in include/lucet.h include/lucet/typed.h include/lucet/arguments.h include/lucet/{bindings,testing}.h share/lucet/{testing.c,gdb.py,valgrind.supp} bin/lucetc "$2/liblucet.so.$version" "$2/liblucet.so" "$2/liblucet.a" \
     "$2"/cmake/Lucet/Lucet{Config,ConfigVersion,Targets,Module,Nginx}.cmake "$2/pkgconfig/lucet.pc" \
     share/doc/lucet/{LICENSE,README.md,CHANGELOG.md,SECURITY.md}; do
     [ -s "$1/$file" ] || { echo "missing or empty: $file"; bad=1; }

@@ -1,11 +1,53 @@
 # Entering a guest, and leaving it from anywhere. The frame is drawn in mod.rs.
 
+# ---- what debuggers and profilers read: how the caller's registers are found (mod.rs) ----
+# On the host's stack with the frame complete, rsp being the host_sp to be.
+.macro lucet_private_cfi_frame
+	.cfi_def_cfa rsp, 80
+	.cfi_offset rbp, -24
+	.cfi_offset rbx, -32
+	.cfi_offset r12, -40
+	.cfi_offset r13, -48
+	.cfi_offset r14, -56
+	.cfi_offset r15, -64
+.endm
+
+# On the guest's stack, rbx being the block. The frame is 80 bytes above host_sp; in an entry that another is nested in, whose entry_sp is not the
+# block's any more, above outermost_sp: right for the outermost one.
+#   breg7 0, breg3 ENTRY_SP, deref, eq, breg3 HOST_SP, deref, breg3 OUTERMOST_SP, deref, minus, mul, breg3 OUTERMOST_SP, deref, plus, plus_uconst 80
+# Without branches, which valgrind does not know.
+.macro lucet_private_cfi_elsewhere
+	.cfi_escape 0x0f, 22, 0x77, 0, 0x73, {ENTRY_SP}, 0x06, 0x29, 0x73, {HOST_SP}, 0x06, 0x73, {OUTERMOST_LOW}, {OUTERMOST_HIGH}, 0x06
+	.cfi_escape 0x1c, 0x1e, 0x73, {OUTERMOST_LOW}, {OUTERMOST_HIGH}, 0x06, 0x22, 0x23, 80
+.endm
+
+# In a call out that is over, on the guest's stack with rbp and rbx still there; all others are the guest's.
+.macro lucet_private_cfi_called
+	.cfi_def_cfa rsp, 24
+	.cfi_offset rbp, -16
+	.cfi_offset rbx, -24
+	.irp register, r12,r13,r14,r15
+	.cfi_restore \register
+	.endr
+.endm
+
+# The pops that undo the frame's pushes, rsp being 16 above host_sp.
+.macro lucet_private_cfi_pop
+	.irp register, r15,r14,r13,r12,rbx,rbp
+	pop \register
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore \register
+	.endr
+.endm
+
 # ---- u32 enter(rdi block, rsi adapter, rdx code, rcx values) ----
 	.p2align 4
 	.globl lucet_private_enter
 	.hidden lucet_private_enter
 	.type lucet_private_enter, @function
 lucet_private_enter:
+	.cfi_startproc
+	.cfi_signal_frame
 	push 0
 	push rbp
 	push rbx
@@ -15,6 +57,7 @@ lucet_private_enter:
 	push r15
 	push -1
 	sub rsp, 8
+	lucet_private_cfi_frame
 	stmxcsr [rsp]
 	mov [rdi + {HOST_SP}], rsp
 	mov rbx, rdi
@@ -42,6 +85,7 @@ lucet_private_enter:
 	pxor xmm\number, xmm\number
 	.endr
 	mov rsp, [rbx + {ENTRY_SP}]
+	lucet_private_cfi_elsewhere
 	mov byte ptr [rbx + {STATE}], {GUEST}
 	test byte ptr [rbx + {STOP}], {FINAL}
 	jnz lucet_private_unstarted
@@ -54,6 +98,7 @@ lucet_private_enter:
 lucet_private_leave:
 	mov byte ptr [rbx + {STATE}], {ENTERING}
 	mov rsp, [rbx + {HOST_SP}]
+	.cfi_def_cfa rsp, 80
 	mov ecx, [rsp]
 	and ecx, -64
 	cmp ecx, {DEFAULT_MXCSR}
@@ -61,14 +106,12 @@ lucet_private_leave:
 3:
 	mov rdi, rbx
 	mov rdx, [rsp + 8]
+	.cfi_remember_state
 	add rsp, 16
-	pop r15
-	pop r14
-	pop r13
-	pop r12
-	pop rbx
-	pop rbp
+	.cfi_adjust_cfa_offset -16
+	lucet_private_cfi_pop
 	add rsp, 8
+	.cfi_adjust_cfa_offset -8
 	test edx, edx
 	jns 5f
 	ret
@@ -77,6 +120,7 @@ lucet_private_leave:
 	mov esi, eax
 	and edx, {BY_HANDLE} - 1
 	jmp {TYPED_LEFT}
+	.cfi_restore_state
 
 	# The host computes in another mode than guests do, and so do its functions that the guest calls.
 2:
@@ -92,11 +136,13 @@ lucet_private_leave:
 
 # Jumped to where the stop word says no; nothing from here on needs to be interrupted any more.
 lucet_private_unstarted:
+	lucet_private_cfi_elsewhere
 	mov eax, {UNSTARTED}
 	jmp lucet_private_leave
 
 # Jumped to at the return of a call out: keeps what the import has returned, and what it has kept for the guest.
 lucet_private_stopped:
+	lucet_private_cfi_called
 	mov [rbx + {SAVED} + {RAX}], rax
 	mov [rbx + {SAVED} + {R12}], r12
 	mov [rbx + {SAVED} + {R13}], r13
@@ -109,6 +155,7 @@ lucet_private_stopped:
 	.globl lucet_private_leave_end
 	.hidden lucet_private_leave_end
 lucet_private_leave_end:
+	.cfi_endproc
 	.size lucet_private_enter, . - lucet_private_enter
 	.p2align 2
 lucet_private_default_mxcsr:

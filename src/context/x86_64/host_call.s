@@ -3,12 +3,25 @@
 # rdi is vmctx, the guest's other arguments are where System V wants the C function's. r10d says what is called, r11d how many
 # bytes of arguments lie on the stack.
 
+# The start of a call's frame: whatever stack it goes on with, C functions keep rbp.
+.macro lucet_private_cfi_push
+	push rbp
+	.cfi_def_cfa_offset 16
+	.cfi_offset rbp, -16
+	mov rbp, rsp
+	.cfi_def_cfa_register rbp
+	push rbx
+	.cfi_offset rbx, -24
+.endm
+
 # ---- host_call_short: r10d the import's place in the import table; no stack arguments, at most one result ----
 	.p2align 6
 	.globl lucet_private_host_call_short
 	.hidden lucet_private_host_call_short
 	.type lucet_private_host_call_short, @function
 lucet_private_host_call_short:
+	.cfi_startproc
+	.cfi_signal_frame
 	mov rax, [rdi - {CONTROL_BLOCK}]
 	mov [rax + {CALL_ROW}], r10d
 	add r10, [rax + {IMPORTS}]
@@ -18,10 +31,12 @@ lucet_private_host_call_short:
 	cmp rsp, [rdi - {LEAF_STACK_LIMIT}]
 	jb 3f
 	push rax
+	.cfi_def_cfa_offset 16
 	mov byte ptr [rax + {STATE}], {LEAF}
 	mov rdi, rax
 	call [r10]
 	pop rcx
+	.cfi_def_cfa_offset 8
 	mov byte ptr [rcx + {STATE}], {GUEST}
 	cmp byte ptr [rcx + {STOP}], 0
 	jne 2f
@@ -29,9 +44,7 @@ lucet_private_host_call_short:
 
 	.p2align 4
 1:
-	push rbp
-	mov rbp, rsp
-	push rbx
+	lucet_private_cfi_push
 	mov rbx, rax
 	inc qword ptr [rax + {HOST_CALLS}]
 	mov [rax + {GUEST_SP}], rsp
@@ -49,12 +62,19 @@ lucet_private_called:
 	jne 6f
 5:
 	mov rsp, [rbx + {GUEST_SP}]
+	.cfi_remember_state
+	.cfi_def_cfa rsp, 24
 	mov byte ptr [rbx + {STATE}], {GUEST}
 	cmp byte ptr [rbx + {STOP}], 0
 	jne lucet_private_stopped
 	pop rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore rbx
 	pop rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore rbp
 	ret
+	.cfi_restore_state
 
 	# The host computes in another mode than guests do. In state GUEST it is always the guest's.
 4:
@@ -68,17 +88,27 @@ lucet_private_called:
 
 	# A leaf's guest is to be stopped: as if it had called another host function.
 2:
+	.cfi_def_cfa rsp, 8
+	.cfi_restore rbp
+	.cfi_restore rbx
+	.cfi_remember_state
 	push rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset rbp, -16
 	push rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset rbx, -24
 	mov rbx, rcx
 	mov [rbx + {GUEST_SP}], rsp
 	jmp lucet_private_stopped
+	.cfi_restore_state
 	# Too little stack for a leaf: a stack overflow, seen early.
 3:
 	push rbp
 	mov rbp, rsp
 	mov rbx, rax
 	jmp lucet_private_leaf_overflow
+	.cfi_endproc
 	.size lucet_private_host_call_short, . - lucet_private_host_call_short
 
 # ---- host_call: r10d the import's place in the import table, r11d bytes of stack arguments ----
@@ -88,9 +118,9 @@ lucet_private_called:
 	.hidden lucet_private_host_call
 	.type lucet_private_host_call, @function
 lucet_private_host_call:
-	push rbp
-	mov rbp, rsp
-	push rbx
+	.cfi_startproc
+	.cfi_signal_frame
+	lucet_private_cfi_push
 	mov rbx, [rdi - {CONTROL_BLOCK}]
 	mov [rbx + {CALL_ROW}], r10d
 	mov [rbx + {CALL_RESULTS}], rsi
@@ -139,6 +169,7 @@ lucet_private_leaf_overflow:
 	mov [rbx + {TRAP_ADDRESS}], rsp
 	mov eax, {TRAPPED}
 	jmp lucet_private_leave
+	.cfi_endproc
 	.size lucet_private_host_call, . - lucet_private_host_call
 
 # ---- helper_call: r10d helper; all arguments in registers ----
@@ -147,9 +178,9 @@ lucet_private_leaf_overflow:
 	.hidden lucet_private_helper_call
 	.type lucet_private_helper_call, @function
 lucet_private_helper_call:
-	push rbp
-	mov rbp, rsp
-	push rbx
+	.cfi_startproc
+	.cfi_signal_frame
+	lucet_private_cfi_push
 	mov rbx, [rdi - {CONTROL_BLOCK}]
 	mov dword ptr [rbx + {CALL_ROW}], -1
 	lea rax, [rip + {HELPERS}]
@@ -160,4 +191,5 @@ lucet_private_helper_call:
 	mov rdi, rbx
 	call [r10]
 	jmp lucet_private_called
+	.cfi_endproc
 	.size lucet_private_helper_call, . - lucet_private_helper_call

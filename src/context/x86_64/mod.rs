@@ -32,6 +32,12 @@
 //! means leaving with what was saved before. Preempting needs the guest's stack in rsp; `GUEST` with the host's
 //! holds only right before the state becomes `HOST` or `READY`. After each change to `GUEST` comes a look at the stop word, in this order.
 //!
+//! # Debuggers
+//!
+//! The unwind tables lead from a host function over the guest's frames to the host that entered it. Frames here are marked as those of
+//! signals are, since debuggers take a stack that goes the other way for damage in any other. In entries that are nested more than once, the
+//! middle ones are skipped: nothing that is left says where they were.
+//!
 //! # Invariants
 //!
 //! * `host_sp` and `entry_sp` are 16-aligned, so every C function called here finds the alignment it expects.
@@ -123,6 +129,15 @@ const _: () = assert!(
     "host calls go through the row's first field"
 );
 
+/// In expressions for debuggers it takes two bytes, and others one.
+const OUTERMOST_SP: usize = offset_of!(ControlBlock, outermost_sp);
+const _: () = assert!(
+    OUTERMOST_SP >> 7 < 0x40
+        && offset_of!(ControlBlock, entry_sp) < 0x40
+        && offset_of!(ControlBlock, host_sp) < 0x40,
+    "the bytes of a signed number of DWARF"
+);
+
 // One block, so that the pieces stay together and in this order.
 global_asm!(
     ".pushsection .text.lucet_trampolines,\"ax\",@progbits",
@@ -158,6 +173,8 @@ global_asm!(
     HOST_SP = const offset_of!(ControlBlock, host_sp),
     GUEST_SP = const offset_of!(ControlBlock, guest_sp),
     ENTRY_SP = const offset_of!(ControlBlock, entry_sp),
+    OUTERMOST_LOW = const OUTERMOST_SP & 0x7f | 0x80,
+    OUTERMOST_HIGH = const OUTERMOST_SP >> 7,
     ENTRY_FRAME = const offset_of!(ControlBlock, entry_frame),
     VMCTX = const offset_of!(ControlBlock, vmctx),
     IMPORTS = const offset_of!(ControlBlock, imports),

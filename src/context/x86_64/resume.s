@@ -7,6 +7,8 @@
 	.hidden lucet_private_resume
 	.type lucet_private_resume, @function
 lucet_private_resume:
+	.cfi_startproc
+	.cfi_signal_frame
 	sub rsp, 8
 	stmxcsr [rsp]
 	lea rax, [rip + 1f]
@@ -21,6 +23,14 @@ lucet_private_resume:
 	push -1
 	mov eax, [rsp + 72]
 	push rax
+	.cfi_def_cfa_offset 96
+	.cfi_offset rbp, -40
+	.cfi_offset rbx, -48
+	.cfi_offset r12, -56
+	.cfi_offset r13, -64
+	.cfi_offset r14, -72
+	.cfi_offset r15, -80
+	.cfi_remember_state
 	mov [rdi + {HOST_SP}], rsp
 	mov rbx, rdi
 	and eax, -64
@@ -47,10 +57,17 @@ lucet_private_resume:
 	pxor xmm\number, xmm\number
 	.endr
 	jmp lucet_private_called
+	# Where the frame returns to.
 1:
+	.cfi_def_cfa rsp, 16
+	.irp register, rbp,rbx,r12,r13,r14,r15
+	.cfi_restore \register
+	.endr
 	ldmxcsr [rsp]
 	add rsp, 8
+	.cfi_def_cfa_offset 8
 	ret
+	.cfi_restore_state
 
 # All registers at once: nothing is pushed on the guest's stack, which may have no room.
 	.globl lucet_private_restore
@@ -58,11 +75,16 @@ lucet_private_resume:
 lucet_private_restore:
 	mov eax, ss
 	push rax
+	.cfi_adjust_cfa_offset 8
 	push qword ptr [rbx + {SAVED} + {RSP}]
+	.cfi_adjust_cfa_offset 8
 	push qword ptr [rbx + {SAVED} + {FLAGS_SAVED}]
+	.cfi_adjust_cfa_offset 8
 	mov eax, cs
 	push rax
+	.cfi_adjust_cfa_offset 8
 	push qword ptr [rbx + {SAVED} + {PC}]
+	.cfi_adjust_cfa_offset 8
 	.irp number, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
 	movaps xmm\number, [rbx + {SAVED} + 16 * \number]
 	.endr
@@ -84,4 +106,5 @@ lucet_private_restore:
 	.globl lucet_private_restore_end
 	.hidden lucet_private_restore_end
 lucet_private_restore_end:
+	.cfi_endproc
 	.size lucet_private_resume, . - lucet_private_resume

@@ -25,8 +25,12 @@ const _: () = assert!(
 macro_rules! spill_and_call {
     ($target:path) => {
         naked_asm!(
+            ".cfi_startproc",
             "push rbp",
+            ".cfi_def_cfa_offset 16",
+            ".cfi_offset rbp, -16",
             "mov rbp, rsp",
+            ".cfi_def_cfa_register rbp",
             "sub rsp, {SPILL}",
             "mov [rsp], rdi",
             "mov [rsp + 8], rsi",
@@ -49,7 +53,9 @@ macro_rules! spill_and_call {
             "call {target}",
             "movaps xmm0, [rsp + 48]",
             "leave",
+            ".cfi_def_cfa rsp, 8",
             "ret",
+            ".cfi_endproc",
             SPILL = const SPILL_BYTES,
             target = sym $target,
         )

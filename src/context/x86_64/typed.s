@@ -11,6 +11,8 @@
 	.hidden lucet_private_typed_\name
 	.type lucet_private_typed_\name, @function
 lucet_private_typed_\name:
+	.cfi_startproc
+	.cfi_signal_frame
 	push r9
 	push rbp
 	push rbx
@@ -19,6 +21,8 @@ lucet_private_typed_\name:
 	push r14
 	push r15
 	push r10
+	lucet_private_cfi_frame
+	.cfi_def_cfa_offset 72
 	stmxcsr [rsp - 8]
 	mov ebx, edi
 	and ebx, {NUMBER_MASK}
@@ -58,6 +62,7 @@ lucet_private_typed_\name:
 	pxor xmm\number, xmm\number
 	.endr
 	mov rsp, [rbx + {ENTRY_SP}]
+	lucet_private_cfi_elsewhere
 	mov [rbx + {STATE}], r11
 	xor r11d, r11d
 	test byte ptr [rbx + {STOP}], {FINAL}
@@ -65,15 +70,13 @@ lucet_private_typed_\name:
 	call rax
 	mov rcx, [rbx + {READY_STATE}]
 	mov rsp, [rbx + {HOST_SP}]
+	.cfi_def_cfa rsp, 80
 	mov [rbx + {STATE}], rcx
 	add rsp, 16
-	pop r15
-	pop r14
-	pop r13
-	pop r12
-	pop rbx
-	pop rbp
+	.cfi_adjust_cfa_offset -16
+	lucet_private_cfi_pop
 	pop rsi
+	.cfi_adjust_cfa_offset -8
 	.ifnb \store
 	test rsi, rsi
 	jz 1f
@@ -82,6 +85,7 @@ lucet_private_typed_\name:
 	.endif
 	mov eax, {OUTCOME_RETURNED}
 	ret
+	.cfi_endproc
 	.size lucet_private_typed_\name, . - lucet_private_typed_\name
 .endm
 
