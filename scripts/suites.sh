@@ -78,6 +78,28 @@ build_and_install() {
     scripts/install.sh --prefix "$prefix" --destdir '' --target-dir "$target"
 }
 
+# Every test that a page names is there: `file::function` of a Rust test, `file.c`: `function`, `function` of a C one.
+named_tests() {
+  local page name file line bad=0 count=0
+  for page in docs/stopping.md docs/signals.md docs/original-checklist.md; do
+    while read -r name; do
+      count=$((count + 1))
+      file=$(find tests src compiler/tests -path "*${name%%::*}.rs" -o -path "*/${name%%::*}/main.rs" | head -1)
+      [ -n "$file" ] && grep -q "fn ${name#*::}()" "$file" || { echo "$page: there is no $name"; bad=1; }
+    done < <(grep -o '`[a-z_]\+::[a-z_0-9]\+`' "$page" | tr -d '`')
+    while IFS= read -r line; do
+      file=$(sed 's/`\([^`]*\)`.*/\1/' <<<"$line")
+      [ -e "$file" ] || file=tests/c/unit/$file
+      for name in $(sed 's/^[^:]*://' <<<"$line" | tr -d '`,'); do
+        count=$((count + 1))
+        grep -q "[ *]$name(" "$file" || { echo "$page: there is no $name in $file"; bad=1; }
+      done
+    done < <(grep -oE '`[a-z_/]+\.c`: `[a-z_]+`(, `[a-z_]+`)*' "$page")
+  done
+  echo "$count names of tests"
+  [ $count -gt 100 ] && return $bad
+}
+
 syntax_of_scripts() {
   local file bad=0
   while read -r file; do
@@ -92,6 +114,7 @@ syntax_of_scripts() {
 sources() {
   suite one format cargo fmt --all --check
   suite one scripts "$BASH" "$0" run syntax_of_scripts
+  suite one named-tests "$BASH" "$0" run named_tests
   suite one header cargo --locked xtask header --check
   suite one layering cargo --locked xtask layering --check
   suite one states cargo --locked xtask states --check
@@ -119,6 +142,7 @@ everything() {
   export LUCET_PREFIX=$prefix
   suite summary readme tests/readme/run.sh "$top/build/readme"
   suite summary c tests/c/run.sh "$top/build/c"
+  suite summary tools tests/tools/run.sh "$top/build/tools"
   suite summary soak tests/soak/run.sh 15 "$top/build/soak"
   suite summary programs tests/programs/run.sh "$top/build/programs"
   suite summary cpp tests/cpp/run.sh "$top/build/cpp"

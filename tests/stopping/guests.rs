@@ -67,6 +67,30 @@ pub const GUEST: &str = r#"(module
     (if (result i32) (i32.gt_s (local.get 0) (i32.const 100))
       (then (i32.rotl (local.get 0) (local.get 1)))
       (else (i32.sub (local.get 1) (local.get 0)))))
+  ;; vectors, all of whose lanes the result depends on, and flags that are used two instructions later
+  (func (export "vectors") (param i32) (result i64)
+    (local $a v128) (local $b v128) (local $c v128) (local $d i64) (local $e i64)
+    (local.set $a (v128.const i32x4 1 2 3 5))
+    (local.set $b (f64x2.splat (f64.const 1.5)))
+    (loop $l
+      (local.set $c (i32x4.mul (local.get $a) (i32x4.splat (i32.or (local.get 0) (i32.const 1)))))
+      (local.set $a (v128.xor (i32x4.add (local.get $c) (i32x4.shl (local.get $a) (i32.const 3))) (i8x16.shuffle
+        15 14 13 12 11 10 9 8 7 6 5 4 3 2 1 0 (local.get $c) (local.get $a))))
+      (local.set $b (f64x2.add (f64x2.mul (local.get $b) (f64x2.splat (f64.const 0.99))) (f64x2.convert_low_i32x4_s (local.get $a))))
+      (local.set $d (i64.add (local.get $d) (i64x2.extract_lane 1 (local.get $a))))
+      (local.set $e (i64.add (local.get $e) (i64.extend_i32_u (i64.lt_u (local.get $d) (i64x2.extract_lane 0 (local.get $a))))))
+      (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (i64.xor (i64.add (local.get $d) (local.get $e)) (i64.xor
+      (i64x2.extract_lane 0 (v128.xor (local.get $a) (local.get $b)))
+      (i64.rotl (i64x2.extract_lane 1 (v128.xor (local.get $a) (local.get $b))) (i64.const 7)))))
+  ;; traps after a few rounds
+  (func (export "trap") (param i32) (result i32)
+    (loop $l
+      (drop (call $word (local.get 0)))
+      (drop (i32.div_u (i32.const 7) (local.get 0)))
+      (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+      (br $l))
+    (unreachable))
   ;; the same, with host calls in between
   (func (export "talk") (param i32) (result i32)
     (local $s i32)

@@ -9,3 +9,4 @@ mod kill;
 mod steps;
 mod suspend;
 mod time;
+mod visited;

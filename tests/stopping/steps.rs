@@ -3,10 +3,11 @@
 
 use crate::guests::{Setting, limit, setting, values};
 use crate::support::i32;
+use crate::visited;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use lucet::abi::{
     LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_STOP_KILL, LUCET_SUSPENDED,
-    LUCET_TERMINATED, lucet_outcome, lucet_value,
+    LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome, lucet_value,
 };
 use lucet::control::{ControlBlock, state, stop};
 use lucet::instance::{self, KillHandle, kill, kill_handle};
@@ -32,6 +33,8 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
     let flags =
         unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs[libc::REG_EFL as usize] };
     *flags &= !TRAP_FLAG;
+    // SAFETY: as above.
+    let pc = unsafe { (*context.cast::<ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] };
     let mode = MODE.load(Ordering::Relaxed);
     // SAFETY: set by the test; blocks live for ever.
     let Some(block) = (unsafe { BLOCK.load(Ordering::Relaxed).as_ref() }) else {
@@ -48,6 +51,7 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
     }
     if mode == 1 && now == state::GUEST {
         if STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed) {
+            note(block, pc as usize);
             block.raise(stop::SLICE);
             signal_self();
         }
@@ -56,6 +60,7 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         && STEPS.fetch_add(1, Ordering::Relaxed) == AT.load(Ordering::Relaxed)
     {
         *flags &= !TRAP_FLAG;
+        note(block, pc as usize);
         if mode == 3 {
             // As the timer's handler: only while the run is one that it looks at.
             let looked_at = lucet::thread::runner().map(|it| it.current.load(Ordering::Relaxed));
@@ -70,6 +75,11 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         };
         kill(victim, 5);
     }
+}
+
+fn note(block: &ControlBlock, pc: usize) {
+    let distance = pc.wrapping_sub(block.text.get());
+    visited::note(pc, (distance < block.text_length.get()).then_some(distance));
 }
 
 /// Which registers are not zero at the guest's first instruction, a bit each: those that neither its convention nor its adapter has use for.
@@ -173,8 +183,9 @@ fn prepared() -> Setting {
 fn a_slice_may_end_at_every_instruction() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let guest = prepared();
-    let cases: [(&str, &[lucet_value]); 4] = [
+    let cases: [(&str, &[lucet_value]); 5] = [
         ("work", &[i32(130)]),
+        ("vectors", &[i32(90)]),
         ("talk", &[i32(40)]),
         ("pair", &[i32(3)]),
         ("throw", &[i32(5)]),
@@ -207,11 +218,22 @@ fn a_slice_may_end_at_every_instruction() {
         places += slices;
     }
     assert!(places > 2000, "{places}");
+    visited::report();
 }
 
 /// Kills at each step of what `act` does, after `prepare`; or, without LUCET_SOAK, at one in `stride`. Answers how many came too late
 /// for the run.
 fn kill_at_each_step(
+    stride: usize,
+    prepare: impl Fn(&Setting),
+    act: impl Fn(&Setting) -> lucet_outcome,
+) -> u32 {
+    kill_at_each_step_until(LUCET_RETURNED, stride, prepare, act)
+}
+
+/// The same, where the run ends in another way by itself.
+fn kill_at_each_step_until(
+    end: u32,
     stride: usize,
     prepare: impl Fn(&Setting),
     act: impl Fn(&Setting) -> lucet_outcome,
@@ -230,7 +252,7 @@ fn kill_at_each_step(
         step(0);
         if STEPS.load(Ordering::Relaxed) <= at {
             // It has fewer instructions.
-            assert_eq!(outcome.kind, LUCET_RETURNED);
+            assert_eq!(outcome.kind, end);
             break;
         }
         match outcome.kind {
@@ -239,8 +261,12 @@ fn kill_at_each_step(
                 ended += 1;
             }
             kind => {
-                assert_eq!(kind, LUCET_RETURNED, "step {at}");
+                assert_eq!(kind, end, "step {at}");
                 returned += 1;
+                if end == LUCET_TRAPPED {
+                    // It has ended for good in one way.
+                    continue;
+                }
                 // Too late for this run, not forgotten.
                 let next = guest.run("plain", &[]);
                 assert_eq!(
@@ -251,6 +277,7 @@ fn kill_at_each_step(
         }
     }
     assert!(ended > 10, "{ended}");
+    visited::report();
     returned
 }
 
@@ -292,6 +319,13 @@ fn a_kill_may_come_at_every_instruction_of_a_resume() {
     kill_at_each_step(7, preempt, |guest| {
         instance::resume(guest.handle, &[]).expect("a resume")
     });
+}
+
+/// Whatever comes first is the outcome: the trap, or the kill.
+#[test]
+fn a_kill_may_come_at_every_instruction_of_a_run_that_traps() {
+    let run = |guest: &Setting| instance::run(guest.handle, b"trap", &[i32(3)]).expect("a run");
+    kill_at_each_step_until(LUCET_TRAPPED, 5, |_| {}, run);
 }
 
 /// What a guest finds in registers when it starts: its arguments, and nothing of the host's.

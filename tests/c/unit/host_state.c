@@ -151,6 +151,8 @@ static lucet_outcome calls_back(void) { return run1("ask", CALL_BACK); }
 static lucet_outcome traps_by_an_instruction(void) { return run("unreachable", NULL, 0); }
 static lucet_outcome traps_by_an_access(void) { return run("outside", NULL, 0); }
 static lucet_outcome traps_by_a_check(void) { return run1("divide", 0); }
+static lucet_outcome throws(void) { return run("throw", NULL, 0); }
+static lucet_outcome catches(void) { return run("catch", NULL, 0); }
 static lucet_outcome overflows(void) { return run1("deep", 0); }
 static lucet_outcome traps_in_a_callback(void) { return run1("ask", CALL_BACK_AND_TRAP); }
 static lucet_outcome is_trapped_by_its_host(void) { return run1("ask", TRAP); }
@@ -209,6 +211,8 @@ static const struct way {
     {"traps, access", traps_by_an_access, LUCET_TRAPPED, LUCET_TRAP_MEMORY, NONE},
     {"traps, check", traps_by_a_check, LUCET_TRAPPED, LUCET_TRAP_DIVIDE_BY_ZERO, NONE},
     {"traps, stack", overflows, LUCET_TRAPPED, LUCET_TRAP_STACK, NONE},
+    {"throws", throws, LUCET_TRAPPED, LUCET_TRAP_EXCEPTION, NONE},
+    {"catches", catches, LUCET_RETURNED, 0, NONE},
     {"traps, callback", traps_in_a_callback, LUCET_TRAPPED, LUCET_TRAP_UNREACHABLE, NONE},
     {"traps, host", is_trapped_by_its_host, LUCET_TRAPPED, LUCET_TRAP_HOST, NONE},
     {"terminated", is_terminated, LUCET_TERMINATED, LUCET_STOP_HOST, NONE},
