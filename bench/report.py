@@ -244,6 +244,7 @@ def main():
         noise["meaningless"] = {row: noisy(figures) for row, figures in {**cycle["rows"], **raw}.items() if noisy(figures)}
         if noisy_threads(cycle["threads"]):
             noise["meaningless"]["threads"] = noisy_threads(cycle["threads"])
+        report["stopping"] = read(f"{work}/stopping/stopping.json")
         report.update(machine=machine(), versions=versions(), noise=noise,
                       details={"cycle": cycle, "exec": raw})
         lines.append("")
