@@ -58,6 +58,9 @@
 // `lucet_outcome.detail` of terminated: a callback into the guest went on for too long after the slice had ended.
 #define LUCET_STOP_NESTED 7
 
+// The guest of another instance, which is linked to this one and had called it, was stopped.
+#define LUCET_STOP_LINKED 8
+
 // `unreachable` was executed.
 #define LUCET_TRAP_UNREACHABLE 1
 
@@ -322,7 +325,7 @@ typedef struct lucet_v128 {
   uint64_t hi;
 } lucet_v128;
 
-// A reference to a function of one instance. 0 is `ref.null func`. Means nothing in another instance, and
+// A reference to a function, as one instance has it. 0 is `ref.null func`. Means nothing to another instance, and
 // nothing after a reset.
 typedef struct lucet_funcref {
   // Not to be interpreted.
@@ -752,6 +755,9 @@ typedef struct lucet_wasi_options {
 // An internal error was caught. What was worked on can only be released.
 #define LUCET_POISONED 22
 
+// Modules that are linked to the instance need it as it is: see lucet_linker_define_instance.
+#define LUCET_LINKED 23
+
 // No value: the end of a list of types.
 #define LUCET_VOID 0
 
@@ -820,6 +826,14 @@ lucet_status lucet_linker_define_dynamic(struct lucet_linker *linker, const char
 // Defines an immutable global.
 // Errors: NULL_ARGUMENT; BAD_ARGUMENT: the name is taken, the type is none, or a funcref that is not null; NO_MEMORY. One thread at a time. Since 0.1.
 lucet_status lucet_linker_define_global(struct lucet_linker *linker, const char *module, const char *name, const struct lucet_value *value);
+
+// Defines what an instance exports, under the import module name `module`: functions, memories, tables, globals and tags, as they are in
+// that instance, so that both see what either changes. See docs/linking.md. The linker keeps nothing of the instance. Modules linked with
+// it that import anything of the instance do, until they and their instances are released: meanwhile it can be neither reset nor
+// released (LUCET_LINKED). Instances that are linked to each other, directly or not, are used by one thread at a time.
+// Defines all or none. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken; STALE; WRONG_PROCESS; NO_MEMORY. The instance's
+// thread, and one thread at a time. Since 0.1.
+lucet_status lucet_linker_define_instance(struct lucet_linker *linker, const char *module, const struct lucet_instance *instance);
 
 // From now on, functions that are imported but not defined trap with LUCET_TRAP_HOST when they are called, instead of
 // failing the link. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.

@@ -26,7 +26,7 @@ pub struct lucet_externref {
     pub host: *mut c_void,
 }
 
-/// A reference to a function of one instance. 0 is `ref.null func`. Means nothing in another instance, and
+/// A reference to a function, as one instance has it. 0 is `ref.null func`. Means nothing to another instance, and
 /// nothing after a reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -185,6 +185,8 @@ pub const LUCET_STOP_FUEL: u32 = 5;
 pub const LUCET_STOP_EXIT: u32 = 6;
 /// `lucet_outcome.detail` of terminated: a callback into the guest went on for too long after the slice had ended.
 pub const LUCET_STOP_NESTED: u32 = 7;
+/// The guest of another instance, which is linked to this one and had called it, was stopped.
+pub const LUCET_STOP_LINKED: u32 = 8;
 
 /// A C function whose results and parameters are given as arrays.
 pub type lucet_dynamic_function = Option<

@@ -103,10 +103,10 @@ fn request(call: *const lucet_call, wanted: Request) -> Result<()> {
 /// As [`instance`]; `BadState` in a leaf, in a callback, whose caller could not be left, and after the guest's end was asked for.
 pub fn suspend(call: *const lucet_call, token: u64) -> Result<()> {
     let block = block_of(call)?;
-    if block.nested.get() > 0 {
+    if block.nested.get() > 0 || block.bridged.get() {
         return Err(error!(
             Status::BadState,
-            "a guest cannot be suspended in a callback: the host function that called it has not returned"
+            "a guest cannot be suspended in a callback, or when another instance has called it: that caller has not returned"
         ));
     }
     let thrown = throw::has_thrown(Live { block }.inner()?);
@@ -210,7 +210,7 @@ fn nested(
 }
 
 /// That one more level is allowed and that the host's stack has room for it; else the guest traps.
-fn check_depth(block: &ControlBlock, inner: &Inner) -> Result<()> {
+pub(crate) fn check_depth(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let config = &inner.region.config;
     let here = std::ptr::from_ref(&config) as usize;
     let low = thread::host_stack_low();
@@ -232,7 +232,7 @@ fn check_depth(block: &ControlBlock, inner: &Inner) -> Result<()> {
     Err(failure)
 }
 
-fn enter_nested(
+pub(crate) fn enter_nested(
     block: &ControlBlock,
     inner: &Inner,
     target: &Target,
@@ -241,6 +241,7 @@ fn enter_nested(
     let (host_sp, guest_sp) = (block.host_sp.get(), block.guest_sp.get());
     let (call_row, call_results) = (block.call_row.get(), block.call_results.get());
     let (entry_sp, entry_frame) = (block.entry_sp.get(), block.entry_frame.get());
+    let bridge = block.bridge.swap(std::ptr::null_mut(), Ordering::AcqRel);
     block.entry_sp.set((guest_sp - RED_ZONE) & !15);
     // `host_call` has pushed rbp, then rbx, below the return address into the guest.
     block.entry_frame.set(guest_sp + 8);
@@ -261,8 +262,9 @@ fn enter_nested(
     block.guest_sp.set(guest_sp);
     block.call_row.set(call_row);
     block.call_results.set(call_results);
+    block.bridge.store(bridge, Ordering::Release);
     block.set_state(state::HOST);
-    if block.timed.get() && block.nested.get() == 0 {
+    if block.timed.get() {
         timing::end_nested(block);
     }
     if matches!(&entered, Ok(record) if record.kind != LUCET_RETURNED) {
@@ -318,13 +320,11 @@ unsafe fn dynamic_call(call: *mut lucet_call, spill: &mut Spill, stack: *const u
         .ok_or_else(|| error!(Status::BadModule, "import {} has no type", row.index))?;
     let total = function_type.parameters as usize + function_type.results as usize;
     let mut inline = [lucet_value::from_bits(0, 0); INLINE];
-    let mut heap = Vec::new();
+    let mut heap;
     let values: &mut [lucet_value] = if total <= INLINE {
         &mut inline[..total]
     } else {
-        heap.try_reserve_exact(total)
-            .map_err(|_| Error::no_memory("the arguments of a host function"))?;
-        heap.resize(total, lucet_value::from_bits(0, 0));
+        heap = values(total)?;
         &mut heap
     };
     // SAFETY: the caller's promise.
@@ -394,8 +394,18 @@ unsafe fn convert_and_call(
     }
 }
 
+/// So many values.
+pub(crate) fn values(count: usize) -> Result<Vec<lucet_value>> {
+    let mut values = Vec::new();
+    values
+        .try_reserve_exact(count)
+        .map_err(|_| Error::no_memory("the values of a call"))?;
+    values.resize(count, lucet_value::from_bits(0, 0));
+    Ok(values)
+}
+
 /// The bits that belong to a value of this type.
-fn narrow(value_type: ValueType, bits: u128) -> u128 {
+pub(crate) fn narrow(value_type: ValueType, bits: u128) -> u128 {
     match value_type {
         ValueType::I32 | ValueType::F32 => bits & 0xffff_ffff,
         ValueType::V128 => bits,

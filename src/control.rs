@@ -20,7 +20,7 @@ pub use word::Word;
 use crate::hot::{HotSet, Sampling};
 use lucet_format::runtime::IMPORT_ROW_BYTES;
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The states of a slot.
 pub mod state {
@@ -244,6 +244,19 @@ pub struct ControlBlock {
     pub deferred: AtomicU64,
     /// While runs are nested: `host_sp` of the outermost one.
     pub outermost_sp: Cell<usize>,
+    /// The instance that this one has had called, while that runs: a bridge, which is a host function or helper. Read by killers and
+    /// signal handlers: what stops this guest stops that one.
+    pub bridge: AtomicPtr<ControlBlock>,
+    /// How many bridges this instance is in, at all levels of nesting.
+    pub bridges: Cell<u32>,
+    /// The run that goes on was begun by a bridge, so that it can be neither suspended nor preempted.
+    pub bridged: Cell<bool>,
+    /// Linked modules that need the instance as it is, see `linking::Pin`.
+    pub pins: AtomicU32,
+    /// See `linking::reference`; 0: none yet.
+    pub identity: Cell<u64>,
+    /// Memory 0 is another instance's.
+    pub imports_memory: Cell<bool>,
     /// The helper that is returning has stopped in the middle of its work. Read by the stop signal's handler.
     pub again: Cell<Option<Again>>,
 
@@ -333,6 +346,12 @@ impl ControlBlock {
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
             outermost_sp: Cell::new(0),
+            bridge: AtomicPtr::new(std::ptr::null_mut()),
+            bridges: Cell::new(0),
+            bridged: Cell::new(false),
+            pins: AtomicU32::new(0),
+            identity: Cell::new(0),
+            imports_memory: Cell::new(false),
             again: Cell::new(None),
             image: Cell::new(0),
             generation: Cell::new(0),

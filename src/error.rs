@@ -59,11 +59,13 @@ pub enum Status {
     Unsupported = 21,
     /// An internal error was caught; the object can only be released.
     Poisoned = 22,
+    /// Linked modules import from the instance.
+    Linked = 23,
 }
 
 impl Status {
     /// Every status in order.
-    pub const ALL: [Status; 23] = [
+    pub const ALL: [Status; 24] = [
         Status::Ok,
         Status::NullArgument,
         Status::BadArgument,
@@ -87,6 +89,7 @@ impl Status {
         Status::NoSignals,
         Status::Unsupported,
         Status::Poisoned,
+        Status::Linked,
     ];
 }
 

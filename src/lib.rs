@@ -21,6 +21,7 @@
 
 pub mod abi;
 mod arguments;
+mod bridge;
 pub mod call;
 pub mod capi;
 mod checked;
@@ -36,6 +37,7 @@ mod helpers;
 mod hot;
 pub mod instance;
 pub mod linker;
+pub mod linking;
 mod local;
 mod mapping;
 pub mod module;

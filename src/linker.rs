@@ -1,4 +1,4 @@
-//! What a host offers to its guests, by module and name: functions, constant globals, tags.
+//! What a host offers to its guests, by module and name: functions, constant globals, tags, and what instances export.
 //!
 //! Invariants: names are unique; a definition never changes once made. A linker is read while a module is linked, and
 //! not needed afterwards: what a module uses of it, the module counts.
@@ -10,6 +10,7 @@ use crate::control::ImportTarget;
 use crate::counted::{Counted, try_collect};
 use crate::error::{Error, Result, Status, error};
 use crate::exception::HostTag;
+use crate::linking::{Bridge, Offer, Offered};
 use crate::module::signature::{self, Packed};
 use lucet_format::image::Image;
 use lucet_format::image::records::FunctionType;
@@ -111,6 +112,8 @@ pub enum Definition {
     Global(lucet_value),
     /// A tag of exceptions.
     Tag(Counted<HostTag>),
+    /// An export of an instance.
+    Export(Offer),
 }
 
 // SAFETY: the pointers are the host's, which has promised to make them usable from any thread that runs instances.
@@ -141,7 +144,11 @@ impl Definition {
 
     /// Whether it is a function.
     pub fn is_function(&self) -> bool {
-        !matches!(self, Definition::Global(_) | Definition::Tag(_))
+        match self {
+            Definition::Export(offer) => matches!(offer.what, Offered::Function { .. }),
+            Definition::Global(_) | Definition::Tag(_) => false,
+            _ => true,
+        }
     }
 
     /// What it is, for messages.
@@ -152,6 +159,7 @@ impl Definition {
             }
             Definition::Global(_) => "a global",
             Definition::Tag(_) => "a tag",
+            Definition::Export(offer) => offer.what.kind(),
         }
     }
 
@@ -178,7 +186,22 @@ impl Definition {
                     .eq(image.parameters(function_type))
                     && results.iter().copied().eq(image.results(function_type))
             }
-            Definition::Global(_) | Definition::Tag(_) => false,
+            Definition::Export(Offer {
+                what:
+                    Offered::Function {
+                        parameters,
+                        results,
+                        ..
+                    },
+                ..
+            }) => {
+                parameters
+                    .iter()
+                    .copied()
+                    .eq(image.parameters(function_type))
+                    && results.iter().copied().eq(image.results(function_type))
+            }
+            Definition::Global(_) | Definition::Tag(_) | Definition::Export(_) => false,
         }
     }
 
@@ -243,7 +266,9 @@ impl Definition {
                 dynamic: *function as *const (),
                 ..ImportTarget::EMPTY
             },
-            Definition::Global(_) | Definition::Tag(_) => ImportTarget::EMPTY,
+            Definition::Global(_) | Definition::Tag(_) | Definition::Export(_) => {
+                ImportTarget::EMPTY
+            }
         }
     }
 
@@ -263,6 +288,8 @@ pub enum Kept {
     Plan(Counted<Plan>),
     /// See [`Definition::Dynamic`].
     Data(Counted<DynamicData>),
+    /// A function of another instance.
+    Bridge(Counted<Bridge>),
 }
 
 struct TypeDisplay<'a>(&'a Definition);
@@ -284,7 +311,18 @@ impl fmt::Display for TypeDisplay<'_> {
                 results,
                 ..
             } => signature::write_type(out, parameters.iter().copied(), results.iter().copied()),
-            Definition::Global(_) | Definition::Tag(_) => out.write_str(self.0.kind()),
+            Definition::Export(Offer {
+                what:
+                    Offered::Function {
+                        parameters,
+                        results,
+                        ..
+                    },
+                ..
+            }) => signature::write_type(out, parameters.iter().copied(), results.iter().copied()),
+            Definition::Global(_) | Definition::Tag(_) | Definition::Export(_) => {
+                out.write_str(self.0.kind())
+            }
         }
     }
 }
@@ -388,7 +426,10 @@ fn check(definition: &Definition) -> Result<()> {
         Definition::Checked { plan, .. } if plan.function.is_null() => {
             Err(error!(Status::NullArgument, "the function is NULL"))
         }
-        Definition::Checked { .. } | Definition::Dynamic { .. } | Definition::Tag(_) => Ok(()),
+        Definition::Checked { .. }
+        | Definition::Dynamic { .. }
+        | Definition::Tag(_)
+        | Definition::Export(_) => Ok(()),
         Definition::Global(value) => check_global(value),
     }
 }

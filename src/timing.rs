@@ -230,8 +230,11 @@ fn due(block: &ControlBlock, now: u64) {
     times.nested.set(now.saturating_add(times.nested_ns.get()));
 }
 
-/// The outermost callback has ended.
+/// A callback or a call of another instance has ended: whether it was the outermost is looked at here.
 pub fn end_nested(block: &ControlBlock) {
+    if is_nested(block) {
+        return;
+    }
     block.times.nested.set(Times::NEVER);
     block.lower(stop::NESTED);
     if block.times.slice_due.replace(false) {
@@ -251,7 +254,7 @@ pub fn look(block: &ControlBlock, now: u64) {
     }
     if now >= times.slice.get().min(times.own_slice.get()) {
         times.own_slice.set(Times::NEVER);
-        let nested = block.nested.get() > 0;
+        let nested = is_nested(block);
         let state = block.state();
         // On the way in, which may not even have begun: entries do not look for the end of a slice, so it comes a little later.
         if state == state::ENTERING || !state::is_running(state) {
@@ -267,10 +270,15 @@ pub fn look(block: &ControlBlock, now: u64) {
     }
     if now >= times.nested.get() {
         times.nested.set(Times::NEVER);
-        if block.nested.get() > 0 {
+        if is_nested(block) {
             block.raise(stop::NESTED);
         }
     }
+}
+
+/// Whether the guest cannot be preempted: it has been called back, or has had another instance called.
+fn is_nested(block: &ControlBlock) -> bool {
+    block.nested.get() > 0 || block.bridges.get() > 0
 }
 
 fn look_at_budget(block: &ControlBlock, now: u64) {

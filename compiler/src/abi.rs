@@ -156,6 +156,7 @@ pub fn external_name(target: Target) -> UserExternalName {
         Target::Funcrefs => (4, 0),
         Target::RuntimeTable(entry) => (5, entry),
         Target::ImageStart => (6, 0),
+        Target::Bridge(index) => (7, index),
     };
     UserExternalName { namespace, index }
 }
@@ -170,6 +171,7 @@ pub fn target_named(name: &UserExternalName) -> Option<Target> {
         4 => Target::Funcrefs,
         5 => Target::RuntimeTable(name.index),
         6 => Target::ImageStart,
+        7 => Target::Bridge(name.index),
         _ => return None,
     })
 }
@@ -186,6 +188,7 @@ mod tests {
             Target::ImageStart,
             Target::Function(3),
             Target::ImportStub(3),
+            Target::Bridge(3),
         ];
         targets.extend(Helper::ALL.map(Target::HelperStub));
         targets.extend([Target::RuntimeTable(0), Target::RuntimeTable(2)]);
@@ -194,7 +197,7 @@ mod tests {
         }
         assert_eq!(
             target_named(&UserExternalName {
-                namespace: 7,
+                namespace: 8,
                 index: 0
             }),
             None

@@ -17,6 +17,8 @@ pub enum Target {
     Function(u32),
     /// The stub that calls an imported function out. Function index space.
     ImportStub(u32),
+    /// What calls functions of other instances that have a type, by the index in `Module::types`.
+    Bridge(u32),
     /// The stub of a runtime helper.
     HelperStub(Helper),
     /// The first byte of text: what code offsets in funcref records count from.

@@ -70,7 +70,7 @@ pub fn compile_module(
     });
     // The first error in the order of the jobs, whichever thread met one first.
     let mut code = compiled.into_iter().collect::<Result<Vec<_>>>()?;
-    for job in missing_wrappers(module, &code) {
+    for job in missing_wrappers(module, &code).chain(bridges(&code)) {
         code.push(compiler.compile(job, &mut Scratch::default())?);
     }
     let helpers = used_helpers(&code);
@@ -173,6 +173,21 @@ fn missing_wrappers(module: &Module, code: &[Code]) -> impl Iterator<Item = Job>
     })
 }
 
+/// The bridges to functions of other instances that code leads to.
+fn bridges(code: &[Code]) -> impl Iterator<Item = Job> + use<> {
+    let targets = code.iter().flat_map(|piece| &piece.relocations);
+    let types: BTreeSet<u32> = targets
+        .filter_map(|relocation| match relocation.target {
+            CodeTarget::Bridge(index) => Some(index),
+            _ => None,
+        })
+        .collect();
+    types.into_iter().map(|index| Job {
+        kind: CodeKind::Bridge,
+        index,
+    })
+}
+
 fn used_helpers(code: &[Code]) -> Vec<Helper> {
     let used = |helper: &Helper| {
         code.iter()
@@ -269,6 +284,9 @@ impl Compiler<'_> {
             }
             CodeKind::Adapter => {
                 translate::adapter(self.source.module, job.index, function, builder, config)
+            }
+            CodeKind::Bridge => {
+                translate::bridge(self.source, job.index, function, builder, config)
             }
             CodeKind::ImportStub | CodeKind::HelperStub | CodeKind::TypedStub => {
                 Err(Error::Internal("stubs are not compiled".to_owned()))

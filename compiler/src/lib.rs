@@ -60,7 +60,14 @@ pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let mut module = parse::parse(wasm, &options.limits)?;
     if let Some(bindings) = &options.bindings {
         bindings.suit(&module)?;
-        module.checked_imports = bindings.checked_imports(&module);
+        // Compiled checks are about a memory at vmctx; the runtime's are about any.
+        if !module
+            .memories
+            .first()
+            .is_some_and(|memory| memory.imported)
+        {
+            module.checked_imports = bindings.checked_imports(&module);
+        }
     }
     if options.memory == MemoryMode::Bounds {
         module.check_bounds();

@@ -289,6 +289,9 @@ pub struct Module {
     pub name: Option<String>,
     /// Bytes of state below vmctx, header included: a multiple of 16.
     pub state_bytes: u32,
+    /// Whether references to functions of other instances can come in: by tables and globals that others have as well, or as arguments,
+    /// results and values of exceptions.
+    pub meets_foreign: bool,
     /// Whether code relies on the reservation behind vmctx, and on what is inaccessible there.
     pub relies_on_reservation: bool,
 }

@@ -40,10 +40,10 @@ pub mod value;
 pub mod vmctx;
 
 /// The revision of the file layout. A runtime reads exactly this one.
-pub const FORMAT_REVISION: u32 = 1;
+pub const FORMAT_REVISION: u32 = 2;
 
 /// The revision of the binary interface of guest code: calling conventions, vmctx layout, runtime table.
-pub const ABI_REVISION: u32 = 1;
+pub const ABI_REVISION: u32 = 2;
 
 /// The size of a host page. Guest code relies on it for guard pages and stack probes.
 pub const PAGE_SIZE: u64 = 4096;

@@ -175,6 +175,19 @@ pub enum Helper {
     /// `(values: i64, keep: i32) -> i64`: at the start of a handler: stores the values of the exception that was thrown in cells at
     /// this address, if it is not 0, and answers the exception, which is gone unless `keep` is 1.
     Catch = 14,
+    /// `(table: i32, index: i64) -> i64`: an element of an imported table.
+    TableGet = 15,
+    /// `(table: i32, index: i64, element: i64)`: changes one.
+    TableSet = 16,
+    /// `(table: i32) -> i64`: the length of an imported table.
+    TableSize = 17,
+    /// `(global: i32) -> i64`: an imported mutable global that holds a function reference.
+    GlobalGet = 18,
+    /// `(global: i32, value: i64)`: changes one.
+    GlobalSet = 19,
+    /// `(reference: i64, type: i32, values: i64)`: calls a function of another instance, if it has the type. Cells at this address hold
+    /// the arguments, and then the results.
+    CallForeign = 20,
 }
 
 /// A parameter or result of a [`Helper`].
@@ -188,7 +201,7 @@ pub enum Word {
 
 impl Helper {
     /// Every helper, in the order of its number.
-    pub const ALL: [Helper; 15] = [
+    pub const ALL: [Helper; 21] = [
         Helper::MemoryGrow,
         Helper::MemoryCopy,
         Helper::MemoryFill,
@@ -204,6 +217,12 @@ impl Helper {
         Helper::Throw,
         Helper::ThrowRef,
         Helper::Catch,
+        Helper::TableGet,
+        Helper::TableSet,
+        Helper::TableSize,
+        Helper::GlobalGet,
+        Helper::GlobalSet,
+        Helper::CallForeign,
     ];
 
     /// The parameters after vmctx: at most five, so all of them travel in registers.
@@ -222,6 +241,10 @@ impl Helper {
             Helper::Throw => &[I32, I64],
             Helper::ThrowRef => &[I64],
             Helper::Catch => &[I64, I32],
+            Helper::TableGet | Helper::GlobalSet => &[I32, I64],
+            Helper::TableSet => &[I32, I64, I64],
+            Helper::TableSize | Helper::GlobalGet => &[I32],
+            Helper::CallForeign => &[I64, I32, I64],
         }
     }
 
@@ -229,7 +252,13 @@ impl Helper {
     pub const fn has_result(self) -> bool {
         matches!(
             self,
-            Helper::MemoryGrow | Helper::TableGrow | Helper::IsText | Helper::Catch
+            Helper::MemoryGrow
+                | Helper::TableGrow
+                | Helper::IsText
+                | Helper::Catch
+                | Helper::TableGet
+                | Helper::TableSize
+                | Helper::GlobalGet
         )
     }
 
@@ -257,6 +286,12 @@ impl Helper {
             Helper::Throw => "throw",
             Helper::ThrowRef => "throw_ref",
             Helper::Catch => "catch",
+            Helper::TableGet => "table.get",
+            Helper::TableSet => "table.set",
+            Helper::TableSize => "table.size",
+            Helper::GlobalGet => "global.get",
+            Helper::GlobalSet => "global.set",
+            Helper::CallForeign => "call_foreign",
         }
     }
 }

@@ -41,9 +41,18 @@ pub const WRITABLE_FIRST: u32 = 48;
 /// The byte behind that range: u64.
 pub const WRITABLE_END: u32 = 56;
 
+/// The function of another instance that is about to be called: u64, its reference. Written and read by the same call, see
+/// [`crate::image::records::CodeKind::Bridge`].
+pub const FOREIGN: u32 = 64;
+
+/// References from here on are to functions of other instances; no module has so many. Such a number is the identity of an instance
+/// times this, plus the reference as that instance knows it.
+pub const FIRST_FOREIGN: u64 = 1 << 20;
+
 /// A memory descriptor in the module part, for every memory but a memory 0 that the module defines: the address of its first byte.
 pub const MEMORY_BASE: u32 = 0;
-/// A memory descriptor: the length in bytes, u64, at this offset above the descriptor's start.
+/// A memory descriptor: the length in bytes, u64, at this offset above the descriptor's start. Of an imported memory: the address
+/// of its length.
 pub const MEMORY_LENGTH: u32 = 8;
 /// Bytes of a memory descriptor.
 pub const MEMORY_DESCRIPTOR_BYTES: u32 = 16;
@@ -58,7 +67,8 @@ pub const TABLE_DESCRIPTOR_BYTES: u32 = 16;
 /// externref is the host's pointer (0 is null).
 pub const TABLE_ELEMENT_BYTES: u32 = 8;
 
-/// Bytes that one global takes in the module part, whatever its type.
+/// Bytes that one global takes in the module part, whatever its type. The cell of an imported mutable global holds the address of
+/// the cell that its owner has for it.
 pub const GLOBAL_BYTES: u32 = 16;
 
 /// The most state a module may ask for: 65 536 globals and a few descriptors.

@@ -47,7 +47,9 @@ private:
 };
 } // namespace detail
 
-// Host functions and globals by module and name.
+class instance;
+
+// Host functions, globals and what instances export, by module and name.
 class linker : public detail::owner<lucet_linker, lucet_linker_release> {
 public:
   static returned<linker> make() {
@@ -118,6 +120,9 @@ public:
   returned<void> define_global(const char *module_name, const char *name, const value &content) {
     return detail::checked(lucet_linker_define_global(get(), module_name, name, &content.raw()));
   }
+  // What an instance exports. Modules linked with it keep the instance: it can be neither reset nor released
+  // (LUCET_LINKED) before they and their instances are gone, so it is declared before them.
+  inline returned<void> define_instance(const char *module_name, const instance &provider);
   // Imports that are not defined trap when called, instead of failing the link.
   returned<void> trap_missing() { return detail::checked(lucet_linker_trap_missing(get())); }
   // For debugging: pointers into the guest fault once their call is over.
@@ -145,7 +150,6 @@ private:
 };
 
 template <class Signature> class func;
-class instance;
 
 // Checked and mapped code.
 class module : public detail::owner<lucet_module, lucet_module_release> {
@@ -278,6 +282,10 @@ private:
     return detail::outcome_of(*this, raw);
   }
 };
+
+inline returned<void> linker::define_instance(const char *module_name, const instance &provider) {
+  return detail::checked(lucet_linker_define_instance(get(), module_name, provider.get()));
+}
 
 // An exported function with its type, which a guest's instance is entered with fastest. Good while its
 // module, or an instance of it, lives. Any thread may use it.

@@ -24,7 +24,7 @@ pub fn throw(call: *const lucet_call, tag: *const HostTag, values: &[lucet_value
     let (block, inner) = able(call)?;
     let imported = (0u32..).zip(&inner.link()?.tags);
     let found = imported
-        .filter(|(_, known)| std::ptr::eq(&raw const ***known, tag))
+        .filter(|(_, known)| known.id.is_of_host(tag))
         .map(|(index, _)| index)
         .next();
     let index = found.ok_or_else(|| {
@@ -75,7 +75,7 @@ pub fn rethrow(call: *const lucet_call) -> Result<()> {
 }
 
 /// Whether an exception is on its way, so that this host function's call has no other end any more.
-pub(super) fn has_thrown(inner: &Inner) -> bool {
+pub(crate) fn has_thrown(inner: &Inner) -> bool {
     inner
         .exceptions
         .try_borrow()
@@ -138,7 +138,8 @@ fn throw_with(block: &ControlBlock, inner: &Inner, tag: u32, values: &[lucet_val
     }
 }
 
-fn send(block: &ControlBlock, inner: &Inner, reference: u64) -> Result<()> {
+/// Sends an exception of the arena to the guest's handlers, or ends the guest with it.
+pub(crate) fn send(block: &ControlBlock, inner: &Inner, reference: u64) -> Result<()> {
     match exception::throw(block, inner, reference) {
         Ok(()) => Ok(()),
         Err(Failure::Uncaught(reference)) => {

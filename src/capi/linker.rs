@@ -1,14 +1,17 @@
 //! Linkers: what a host offers to its guests.
 
 use super::guard::guarded;
+use super::instance::{handle, lucet_instance};
 use super::object::{get_mut, give, null, prepare, release};
 use super::status::lucet_status;
 use super::structs::{array, text};
 use super::types::{LUCET_VOID, lucet_function, lucet_type};
 use crate::abi::{lucet_check, lucet_dynamic_function, lucet_value};
+use crate::bridge;
 use crate::checks::{Plan, has_checks};
 use crate::counted::{Counted, try_collect};
 use crate::error::{Result, Status, error};
+use crate::instance::offer::{names, offers};
 use crate::linker::{Definition, DynamicData, Linker};
 use lucet_format::value::ValueType;
 use std::ffi::{c_char, c_void};
@@ -260,6 +263,40 @@ pub unsafe extern "C" fn lucet_linker_define_global(
         );
         let value = value.as_ref().ok_or_else(|| null("value"))?;
         linker.define(module, name, Definition::Global(*value))
+    })
+}
+
+/// Defines what an instance exports, under the import module name `module`: functions, memories, tables, globals and tags, as they are in
+/// that instance, so that both see what either changes. See docs/linking.md. The linker keeps nothing of the instance. Modules linked with
+/// it that import anything of the instance do, until they and their instances are released: meanwhile it can be neither reset nor
+/// released (LUCET_LINKED). Instances that are linked to each other, directly or not, are used by one thread at a time.
+/// Defines all or none. Errors: NULL_ARGUMENT; BAD_ARGUMENT: a name is taken; STALE; WRONG_PROCESS; NO_MEMORY. The instance's
+/// thread, and one thread at a time. Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lucet_linker_define_instance(
+    linker: *mut lucet_linker,
+    module: *const c_char,
+    instance: *const lucet_instance,
+) -> lucet_status {
+    // SAFETY: the C contract of this function.
+    guarded(|| unsafe {
+        let linker = get_mut(linker)?;
+        let module = text(module, "module")?.to_bytes();
+        let handle = handle(instance)?;
+        let mut defined = 0;
+        let all = offers(handle, bridge::call, |name, offer| {
+            linker.define(module, name, Definition::Export(offer))?;
+            defined += 1;
+            Ok(())
+        });
+        if all.is_err() {
+            names(handle, |index, name| {
+                if index < defined {
+                    linker.undefine(module, name);
+                }
+            })?;
+        }
+        all
     })
 }
 

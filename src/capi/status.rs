@@ -52,6 +52,8 @@ pub const LUCET_NO_SIGNALS: lucet_status = 20;
 pub const LUCET_UNSUPPORTED: lucet_status = 21;
 /// An internal error was caught. What was worked on can only be released.
 pub const LUCET_POISONED: lucet_status = 22;
+/// Modules that are linked to the instance need it as it is: see lucet_linker_define_instance.
+pub const LUCET_LINKED: lucet_status = 23;
 
 const NAMES: [&CStr; Status::ALL.len()] = [
     c"LUCET_OK",
@@ -77,6 +79,7 @@ const NAMES: [&CStr; Status::ALL.len()] = [
     c"LUCET_NO_SIGNALS",
     c"LUCET_UNSUPPORTED",
     c"LUCET_POISONED",
+    c"LUCET_LINKED",
 ];
 
 /// The name of a status, as "LUCET_LIMIT", for messages; "unknown status" for other numbers. Static. Any thread. Since 0.1.
@@ -124,6 +127,7 @@ mod tests {
         LUCET_NO_SIGNALS,
         LUCET_UNSUPPORTED,
         LUCET_POISONED,
+        LUCET_LINKED,
     ];
 
     #[test]

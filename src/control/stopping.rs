@@ -22,10 +22,12 @@ pub mod stop {
     pub const NESTED: u64 = 16;
     /// The slice has ended: the only one after which the guest goes on. Never set while runs are nested.
     pub const SLICE: u64 = 32;
+    /// The guest of another instance that has had this one called is to be left. Set on the thread that runs both.
+    pub const LINKED: u64 = 64;
     /// What ends a guest for good.
-    pub const FINAL: u64 = KILL | DEADLINE | CPU | NESTED;
+    pub const FINAL: u64 = KILL | DEADLINE | CPU | NESTED | LINKED;
     /// What every entry begins without.
-    pub const TIMES: u64 = DEADLINE | CPU | NESTED | SLICE;
+    pub const TIMES: u64 = DEADLINE | CPU | NESTED | SLICE | LINKED;
     /// All bits.
     pub const MASK: u64 = 0xff;
     /// The incarnation is above this many bits.

@@ -57,6 +57,25 @@ pub struct TagId {
     index: u32,
 }
 
+/// A tag that a module imports.
+#[derive(Clone)]
+pub struct ImportedTag {
+    /// Which one.
+    pub id: TagId,
+    /// The host's, if it is one of those: kept alive.
+    pub host: Option<Counted<HostTag>>,
+}
+
+impl ImportedTag {
+    /// A tag of the host's.
+    pub fn of_host(tag: &Counted<HostTag>) -> ImportedTag {
+        ImportedTag {
+            id: TagId::of_host(tag),
+            host: Some(tag.clone()),
+        }
+    }
+}
+
 impl TagId {
     /// The index that no tag of a guest has.
     const HOST: u32 = u32::MAX;

@@ -12,7 +12,7 @@ use lucet_format::trap::TrapCode;
 
 /// The address of a range of a memory; `None`: out of bounds.
 fn range(
-    block: &ControlBlock,
+    block: &'static ControlBlock,
     inner: &Inner,
     index: u32,
     from: u64,
@@ -23,9 +23,16 @@ fn range(
 }
 
 /// As [`range`], to write there.
-fn target(block: &ControlBlock, inner: &Inner, index: u32, to: u64, length: u64) -> Option<Target> {
-    let at = range(block, inner, index, to, length)?;
-    if memory::make_writable(block, at as usize, to, length) {
+fn target(
+    block: &'static ControlBlock,
+    inner: &Inner,
+    index: u32,
+    to: u64,
+    length: u64,
+) -> Option<Target> {
+    let memory = Linear::of(block, inner, index)?;
+    let at = memory.range(to, length)? as *mut u8;
+    if memory.open(to, length) {
         return Some(Target::At(at));
     }
     trap(block, TrapCode::Resource);

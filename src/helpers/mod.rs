@@ -10,6 +10,7 @@
 //! None of them can panic: every access is through `get` or checked ranges.
 
 mod exception;
+mod linked;
 mod memory;
 mod pieces;
 mod table;
@@ -44,6 +45,12 @@ pub static TABLE: [Address; Helper::ALL.len()] = [
     Address(exception::throw as *const ()),
     Address(exception::throw_ref as *const ()),
     Address(exception::catch as *const ()),
+    Address(linked::table_get as *const ()),
+    Address(linked::table_set as *const ()),
+    Address(linked::table_size as *const ()),
+    Address(linked::global_get as *const ()),
+    Address(linked::global_set as *const ()),
+    Address(linked::call_foreign as *const ()),
 ];
 
 /// Asks for the guest to be stopped with a trap when the helper returns.

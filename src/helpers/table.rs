@@ -2,16 +2,30 @@
 //! <https://webassembly.github.io/spec/core/exec/instructions.html#table-instructions>.
 
 use super::pieces::{call_again, copy_in_pieces, in_pieces};
-use super::{checked, drop_segment, is_dropped};
+use super::{checked, drop_segment, is_dropped, trap};
 use crate::control::ControlBlock;
+use crate::instance::segments::item;
 use crate::instance::table::{self, Elements};
-use crate::instance::{Inner, read_state};
-use lucet_format::image::records::{ElementSegment, ITEM_GLOBAL, SegmentMode};
+use lucet_format::image::records::SegmentMode;
 use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
 use lucet_format::vmctx::TABLE_ELEMENT_BYTES;
 
 const ELEMENT: u64 = TABLE_ELEMENT_BYTES as u64;
+
+/// Whether the elements of both tables mean the same, so that they can be copied as they are.
+fn same_owner(one: &Elements, other: &Elements) -> bool {
+    let address = |elements: &Elements| elements.foreign.map(std::ptr::from_ref);
+    address(one) == address(other)
+}
+
+/// What there is no room for ends the guest.
+fn or_stop(block: &ControlBlock, element: Result<u64, TrapCode>) -> u64 {
+    element.unwrap_or_else(|code| {
+        trap(block, code);
+        0
+    })
+}
 
 pub(super) unsafe extern "C" fn grow(
     block: *const ControlBlock,
@@ -36,11 +50,13 @@ pub(super) unsafe extern "C" fn fill(
     length: u64,
 ) {
     checked(block, TrapCode::Table, |block, inner| {
-        let target = Elements::of(block, inner, index)?.range(to, length)?;
+        let table = Elements::of(block, inner, index)?;
+        let target = table.range(to, length)?;
+        let stored = or_stop(block, table.inward(block, element));
         let left = in_pieces(block, length, ELEMENT, |at, count| {
             for offset in at..at + count {
                 // SAFETY: `range` has checked that the elements are the table's.
-                unsafe { target.add(offset as usize).write(element) };
+                unsafe { target.add(offset as usize).write(stored) };
             }
         });
         if left > 0 {
@@ -64,12 +80,29 @@ pub(super) unsafe extern "C" fn copy(
     length: u64,
 ) {
     checked(block, TrapCode::Table, |block, inner| {
-        let source = Elements::of(block, inner, from_table)?.range(from, length)?;
-        let target = Elements::of(block, inner, to_table)?.range(to, length)?;
+        let (from_elements, to_elements) = (
+            Elements::of(block, inner, from_table)?,
+            Elements::of(block, inner, to_table)?,
+        );
+        let source = from_elements.range(from, length)?;
+        let target = to_elements.range(to, length)?;
+        let same = same_owner(&from_elements, &to_elements);
         let upwards = target.cast_const() > source;
         let left = copy_in_pieces(block, upwards, length, ELEMENT, |at, count| {
-            // SAFETY: `range` has checked both; `copy` allows overlap.
-            unsafe { target.add(at).copy_from(source.add(at), count) };
+            if same {
+                // SAFETY: `range` has checked both; `copy` allows overlap.
+                unsafe { target.add(at).copy_from(source.add(at), count) };
+                return;
+            }
+            for index in at..at + count {
+                // SAFETY: as above; tables of different owners do not overlap.
+                let element = unsafe { *source.add(index) };
+                let element = from_elements.outward(block, element);
+                let element = element.and_then(|element| to_elements.inward(block, element));
+                let element = or_stop(block, element);
+                // SAFETY: as above.
+                unsafe { *target.add(index) = element };
+            }
         });
         if left > 0 {
             let done = if upwards { 0 } else { length - left };
@@ -98,7 +131,8 @@ pub(super) unsafe extern "C" fn init(
             record.mode == SegmentMode::Passive as u32 && !is_dropped(block, record.dropped_offset);
         let available = if usable { u64::from(record.count) } else { 0 };
         let fits = from.checked_add(length).is_some_and(|end| end <= available);
-        let target = Elements::of(block, inner, index)?.range(to, length)?;
+        let table = Elements::of(block, inner, index)?;
+        let target = table.range(to, length)?;
         if !fits {
             return None;
         }
@@ -106,6 +140,7 @@ pub(super) unsafe extern "C" fn init(
             for offset in at..at + count {
                 // Parsing has checked that every item of a segment means something.
                 let element = item(block, inner, &record, from + offset).unwrap_or(0);
+                let element = or_stop(block, table.inward(block, element));
                 // SAFETY: `range` has checked that the elements are the table's.
                 unsafe { target.add(offset as usize).write(element) };
             }
@@ -121,21 +156,6 @@ pub(super) unsafe extern "C" fn init(
         }
         Some(())
     });
-}
-
-/// An item's value. Imported globals have their value in the state from the start.
-fn item(block: &ControlBlock, inner: &Inner, segment: &ElementSegment, index: u64) -> Option<u64> {
-    let image = inner.image();
-    let number = u64::from(segment.items).checked_add(index)?;
-    let item = image.element_items().get(usize::try_from(number).ok()?)?;
-    if item & ITEM_GLOBAL == 0 {
-        return Some(item);
-    }
-    let global = image
-        .globals()
-        .get(usize::try_from(item & !ITEM_GLOBAL).ok()?)?;
-    // SAFETY: parsing has checked that globals lie within the state.
-    Some(unsafe { read_state(block, global.state_offset) })
 }
 
 pub(super) unsafe extern "C" fn drop_elements(block: *const ControlBlock, segment: u32) {

@@ -38,6 +38,9 @@ pub fn abandon(handle: Handle) -> Result<()> {
     block.lower(stop::TIMES);
     block.take_request();
     block.again.set(None);
+    block.bridge.store(std::ptr::null_mut(), Ordering::Release);
+    block.bridges.set(0);
+    block.bridged.set(false);
     block.entry_sp.set(block.stack_high.get());
     block.entry_frame.set(0);
     block.nested.set(0);

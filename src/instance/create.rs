@@ -11,6 +11,7 @@ use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
 use crate::exception::Arena;
+use crate::linking::{self, reference};
 use crate::module::{Home, Link, Module, unlinked};
 use crate::region::Region;
 use crate::region::seal;
@@ -113,7 +114,9 @@ fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
     describe_to_trampolines(block, inner, link);
     seal::occupy(&inner.region, block, &link.initial)?;
     fill_state(block, inner, link);
-    let nothing_to_do = link.trap.is_none() && inner.image().header().start_function == NONE;
+    let nothing_to_do = link.trap.is_none()
+        && link.elsewhere.is_empty()
+        && inner.image().header().start_function == NONE;
     inner.started.set(nothing_to_do);
     block
         .process
@@ -132,6 +135,8 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     block.text_length.set(length);
     block.code.set(Counted::as_ptr(&inner.module.code).cast());
     block.set_image(inner.module.code.base());
+    let first = link.memories.first().map(|memory| memory.home);
+    block.imports_memory.set(first == Some(Home::Imported));
     block.values.set(inner.region.values_of(block));
     block.imports.set(link.imports);
     block.call_row.set(u32::MAX);
@@ -226,6 +231,7 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
         Stack::Deep
     };
     inner.forget_waiting(block);
+    reference::forget(block);
     block.set_state(state::CLEANING);
     inner.handles.clear();
     let kept = clean_besides(block, inner, link, stack);
@@ -265,10 +271,11 @@ fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, stack: Stack)
 ///
 /// # Errors
 ///
-/// `Running`, `Stale`, `WrongProcess`, `NoMemory`, `System`; after the last two it can only be reset again or released. `Poisoned` in
+/// `Running`, `Linked`, `Stale`, `WrongProcess`, `NoMemory`, `System`; after the last two it can only be reset again or released. `Poisoned` in
 /// regions that verify: it can only be released.
 pub fn reset(handle: Handle) -> Result<()> {
     let (block, inner) = idle(handle)?;
+    linking::check_unpinned(block)?;
     let done = clean(block, inner).and_then(|()| fill(block, inner, inner.link()?));
     block.set_state(if done.is_ok() {
         state::READY
@@ -283,10 +290,11 @@ pub fn reset(handle: Handle) -> Result<()> {
 ///
 /// # Errors
 ///
-/// `Running`, `Stale`, `WrongProcess`; `NoMemory`, `System`: the slot's memory could not be cleaned, which is tried again before the next
+/// `Running`, `Linked`, `Stale`, `WrongProcess`; `NoMemory`, `System`: the slot's memory could not be cleaned, which is tried again before the next
 /// instance gets it; `Poisoned` in regions that verify: the slot is never used again.
 pub fn release(handle: Handle) -> Result<()> {
     let (block, inner) = idle(handle)?;
+    linking::check_unpinned(block)?;
     let cleaned = clean(block, inner);
     block.handle.store(0, Ordering::Release);
     block.reincarnate();

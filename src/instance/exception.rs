@@ -43,7 +43,7 @@ pub const DEFAULT_BYTES: u64 = 64 << 10;
 const LEFT: usize = 24;
 
 /// Which tag of the module is which in the process; `None`: there is no such tag.
-fn identity(block: &ControlBlock, inner: &Inner, index: u32) -> Option<TagId> {
+pub(super) fn identity(block: &ControlBlock, inner: &Inner, index: u32) -> Option<TagId> {
     let tag = inner.image().tags().get(index as usize)?;
     if tag.flags & FLAG_IMPORTED != 0 {
         return inner
@@ -51,7 +51,7 @@ fn identity(block: &ControlBlock, inner: &Inner, index: u32) -> Option<TagId> {
             .ok()?
             .tags
             .get(index as usize)
-            .map(TagId::of_host);
+            .map(|tag| tag.id);
     }
     let handle = block.handle.load(Ordering::Relaxed);
     Some(TagId::of_guest(handle, index))
@@ -149,6 +149,22 @@ pub(crate) fn make(
     }
     arena
         .make(id, bytes, count, values)
+        .map_err(|_| TrapCode::Resource)
+}
+
+/// Makes an exception like that of another instance.
+pub(crate) fn copy(from: &Inner, reference: u64, to: &Inner) -> std::result::Result<u64, TrapCode> {
+    let (source, target) = (from.exceptions.try_borrow(), to.exceptions.try_borrow_mut());
+    let (Ok(source), Ok(mut target)) = (source, target) else {
+        return Err(TrapCode::Resource);
+    };
+    let exception = source.get(reference).ok_or(TrapCode::NullReference)?;
+    let (values, bytes) = (exception.values(), bytes(to));
+    if !target.has_room(values.len(), bytes) {
+        return Err(TrapCode::Exceptions);
+    }
+    target
+        .make(exception.tag(), bytes, values.len(), values.iter().copied())
         .map_err(|_| TrapCode::Resource)
 }
 

@@ -80,6 +80,8 @@ fn kill_marked(handle: KillHandle, reason: u64) -> Answer {
     let certain = running::barrier();
     match block.state() {
         state::GUEST if signal::stop::send(block, number) => Answer::Stopping,
+        // It has had another instance called, which is to be left first.
+        state::HOST if is_in_bridge(block) && signal::stop::send(block, number) => Answer::Stopping,
         state::ENTERING => {
             // Without the barrier the guest may have looked at the word before it was marked.
             if !certain {
@@ -99,6 +101,10 @@ fn kill_marked(handle: KillHandle, reason: u64) -> Answer {
         state::STOPPED => Answer::Stopping,
         _ => Answer::Finished,
     }
+}
+
+fn is_in_bridge(block: &ControlBlock) -> bool {
+    !block.bridge.load(Ordering::Acquire).is_null()
 }
 
 /// Sets the bit of the incarnation that is meant. False: it is over.

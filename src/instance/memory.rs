@@ -1,9 +1,11 @@
 //! An instance's linear memories, as the host uses them: checked views, copies, growth.
 //!
-//! Memory 0 is at vmctx. Where the others are follows from the slot; their lengths are in descriptors beside the guest's memory,
+//! A memory 0 that the module defines is at vmctx. Imported ones are their owner's, who also says how far they grow. Where the others are follows from the slot; their lengths are in descriptors beside the guest's memory,
 //! and count for no more than the slot has room for.
 
-use super::{Handle, Inner, Limits, live, publish_memory_bytes, read_state, settled, write_state};
+use super::{
+    Handle, Inner, Limits, Live, live, publish_memory_bytes, read_state, settled, write_state,
+};
 use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::module::{Home, MemoryTemplate};
@@ -13,8 +15,10 @@ use lucet_format::vmctx::{self, MEMORY_LENGTH};
 use std::sync::atomic::Ordering;
 
 /// A memory at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Linear {
+    /// Whose it is.
+    pub block: &'static ControlBlock,
     /// The address of its first byte.
     pub base: usize,
     /// Its length.
@@ -23,14 +27,24 @@ pub(crate) struct Linear {
 
 impl Linear {
     /// The memory with this index; `None`: there is none.
-    pub fn of(block: &ControlBlock, inner: &Inner, index: u32) -> Option<Linear> {
+    pub fn of(block: &'static ControlBlock, inner: &Inner, index: u32) -> Option<Linear> {
         let memory = inner.link().ok()?.memories.get(index as usize)?;
         let base = match memory.home {
             Home::First => block.vmctx.get(),
             Home::Further(number) => slot::further(&inner.region, block, number),
+            Home::Imported => {
+                let (block, inner, index) = owner(inner, index)?;
+                return Linear::of(block, inner, index);
+            }
         };
         let bytes = used_bytes(block, inner, memory);
-        Some(Linear { base, bytes })
+        Some(Linear { block, base, bytes })
+    }
+
+    /// Makes a checked range writable for the host and the kernel. False: the kernel refuses. Further memories are never sealed.
+    pub fn open(&self, address: u64, length: u64) -> bool {
+        let first = self.base == self.block.vmctx.get();
+        !first || seal::make_writable(self.block, address, length)
     }
 
     /// The address of a range; `None`: out of bounds.
@@ -40,10 +54,18 @@ impl Linear {
     }
 }
 
-/// Bytes of a memory that the instance may have written.
+/// The instance whose memory an imported one is, and the memory's index there.
+fn owner(inner: &Inner, index: u32) -> Option<(&'static ControlBlock, &'static Inner, u32)> {
+    let owner = *inner.link().ok()?.shared.memories.get(index as usize)?;
+    let owners = Live { block: owner.block }.inner().ok()?;
+    Some((owner.block, owners, owner.index))
+}
+
+/// Bytes of a memory of the instance's own that it may have written.
 pub(super) fn used_bytes(block: &ControlBlock, inner: &Inner, memory: &MemoryTemplate) -> u64 {
     match memory.home {
         Home::First => inner.memory_bytes.get(),
+        Home::Imported => 0,
         Home::Further(_) => {
             // SAFETY: parsing has checked that descriptors lie within the state.
             let bytes = unsafe { read_state(block, memory.state_offset - MEMORY_LENGTH) };
@@ -74,19 +96,32 @@ pub fn memory(handle: Handle, index: u32) -> Result<(usize, usize)> {
 }
 
 /// Where memory 0 of a calling instance begins, and its bytes. Without one: nothing.
-pub(crate) fn zero(block: &ControlBlock) -> (*mut u8, u64) {
+pub(crate) fn zero(block: &'static ControlBlock) -> (*mut u8, u64) {
+    if block.imports_memory.get() {
+        return imported_zero(block).map_or((std::ptr::null_mut(), 0), |memory| {
+            (memory.base as *mut u8, memory.bytes)
+        });
+    }
     // SAFETY: the fixed header is part of every state.
     let bytes = unsafe { read_state(block, vmctx::MEMORY_BYTES) };
     (block.vmctx.get() as *mut u8, bytes)
 }
 
+#[cold]
+fn imported_zero(block: &'static ControlBlock) -> Option<Linear> {
+    Linear::of(block, Live { block }.inner().ok()?, 0)
+}
+
 /// Makes a checked range of memory 0 writable for the host and the kernel. False: the kernel refuses.
-pub(crate) fn open(block: &ControlBlock, address: u64, length: u64) -> bool {
+pub(crate) fn open(block: &'static ControlBlock, address: u64, length: u64) -> bool {
+    if block.imports_memory.get() {
+        return imported_zero(block).is_some_and(|memory| memory.open(address, length));
+    }
     seal::make_writable(block, address, length)
 }
 
 /// As [`open`], and lets compiled code know what it need not ask for any more.
-pub(crate) fn open_for_code(block: &ControlBlock, address: u64, length: u64) -> bool {
+pub(crate) fn open_for_code(block: &'static ControlBlock, address: u64, length: u64) -> bool {
     if !open(block, address, length) {
         return false;
     }
@@ -99,25 +134,12 @@ pub(crate) fn open_for_code(block: &ControlBlock, address: u64, length: u64) -> 
     true
 }
 
-/// As [`open`], for a range of any memory, of which the address is known. Further memories are never sealed.
-pub(crate) fn make_writable(block: &ControlBlock, at: usize, address: u64, length: u64) -> bool {
-    let first = at == block.vmctx.get() + address as usize;
-    !first || open(block, address, length)
-}
-
-fn find(block: &ControlBlock, inner: &Inner, index: u32) -> Result<Linear> {
+fn find(block: &'static ControlBlock, inner: &Inner, index: u32) -> Result<Linear> {
     Linear::of(block, inner, index)
         .ok_or_else(|| error!(Status::NotFound, "the module has no memory {index}"))
 }
 
-fn range(
-    block: &ControlBlock,
-    inner: &Inner,
-    index: u32,
-    address: u64,
-    length: u64,
-) -> Result<usize> {
-    let memory = find(block, inner, index)?;
+fn range(memory: &Linear, address: u64, length: u64) -> Result<usize> {
     memory.range(address, length).ok_or_else(|| {
         error!(
             Status::OutOfBounds,
@@ -134,7 +156,7 @@ fn range(
 pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*const u8> {
     let (block, inner) = live(handle)?;
     inner.views.settle();
-    Ok(range(block, inner, index, address, length)? as *const u8)
+    Ok(range(&find(block, inner, index)?, address, length)? as *const u8)
 }
 
 /// A checked range to write, by the program or the kernel.
@@ -145,8 +167,9 @@ pub fn view(handle: Handle, index: u32, address: u64, length: u64) -> Result<*co
 pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result<*mut u8> {
     let (block, inner) = settled(handle)?;
     inner.views.settle();
-    let at = range(block, inner, index, address, length)?;
-    if !make_writable(block, at, address, length) {
+    let memory = find(block, inner, index)?;
+    let at = range(&memory, address, length)?;
+    if !memory.open(address, length) {
         return Err(error!(
             Status::System,
             "the kernel does not make {length} bytes at {address:#x} writable"
@@ -217,6 +240,10 @@ pub fn grow(handle: Handle, index: u32, pages: u64) -> Result<u64> {
 /// Grows a memory, and answers the old size in pages; `None`: refused, and nothing has changed.
 pub(crate) fn grow_by(block: &ControlBlock, inner: &Inner, index: u32, pages: u64) -> Option<u64> {
     let memory = inner.link().ok()?.memories.get(index as usize)?;
+    if memory.home == Home::Imported {
+        let (block, inner, index) = owner(inner, index)?;
+        return grow_by(block, inner, index, pages);
+    }
     let old = used_bytes(block, inner, memory);
     let old_pages = old >> memory.page_size_log2;
     if pages == 0 {
@@ -238,7 +265,7 @@ pub(crate) fn grow_by(block: &ControlBlock, inner: &Inner, index: u32, pages: u6
             }
             publish_memory_bytes(block, inner, new);
         }
-        Home::Further(_) => {
+        Home::Further(_) | Home::Imported => {
             // SAFETY: parsing has checked that descriptors lie within the state.
             unsafe { write_state(block, memory.state_offset - MEMORY_LENGTH, new) };
         }

@@ -4,8 +4,8 @@ use super::waiting::{Waiting, Way};
 use super::{Handle, Inner, Live, live};
 use crate::abi::{
     LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE,
-    LUCET_STOP_KILL, LUCET_STOP_NESTED, LUCET_SUSPENDED, LUCET_TERMINATED, LUCET_TRAPPED,
-    lucet_outcome,
+    LUCET_STOP_KILL, LUCET_STOP_LINKED, LUCET_STOP_NESTED, LUCET_SUSPENDED, LUCET_TERMINATED,
+    LUCET_TRAPPED, lucet_outcome,
 };
 use crate::context;
 use crate::control::{Again, ControlBlock, Request, Trap, exit, state, stop};
@@ -166,8 +166,10 @@ fn over(block: &ControlBlock, stops: u64) -> Record {
         LUCET_STOP_DEADLINE
     } else if stops & stop::CPU != 0 {
         LUCET_STOP_CPU
-    } else {
+    } else if stops & stop::NESTED != 0 {
         LUCET_STOP_NESTED
+    } else {
+        LUCET_STOP_LINKED
     };
     terminated(detail, 0)
 }
@@ -278,24 +280,32 @@ pub fn outcome(handle: Handle) -> Result<lucet_outcome> {
 /// `BadState` when there is nothing to forgive; `Stale`, `WrongProcess`.
 pub fn keep(handle: Handle) -> Result<()> {
     let (block, inner) = live(handle)?;
-    if block.state() == state::STOPPED {
-        block.trap.set(Trap::NONE);
-        block.lower(stop::FINAL);
-        inner.forget_waiting(block);
-        forget_thrown(inner);
-        block.set_state(state::READY);
-        return Ok(());
-    }
-    if block.state() == state::HOST && block.request.get() == Request::Unwind {
-        block.take_request();
-        block.trap.set(Trap::NONE);
-        forget_thrown(inner);
+    if forgive(block, inner) {
         return Ok(());
     }
     Err(error!(
         Status::BadState,
         "the instance has not been stopped by a trap or termination"
     ))
+}
+
+/// As [`keep`]; false: there is nothing to forgive.
+pub(crate) fn forgive(block: &ControlBlock, inner: &Inner) -> bool {
+    if block.state() == state::STOPPED {
+        block.trap.set(Trap::NONE);
+        block.lower(stop::FINAL);
+        inner.forget_waiting(block);
+        forget_thrown(inner);
+        block.set_state(state::READY);
+        return true;
+    }
+    if block.state() == state::HOST && block.request.get() == Request::Unwind {
+        block.take_request();
+        block.trap.set(Trap::NONE);
+        forget_thrown(inner);
+        return true;
+    }
+    false
 }
 
 /// An exception that was on its way when the guest was ended never arrives.

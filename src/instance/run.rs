@@ -4,14 +4,15 @@
 //! happened, copy the arguments into the slot's value array, change stacks, and say how it ended. Nothing on
 //! the way allocates, locks or makes a system call once the thread is attached.
 
-use super::exception;
 use super::outcome::{NOT_RUN, Record, conclude, remember, trapped};
 use super::timed;
 use super::waiting::{Pending, Way, state_after};
 use super::{Handle, Inner, Live, live};
+use super::{exception, segments};
 use crate::abi::{LUCET_RETURNED, lucet_funcref, lucet_outcome, lucet_v128, lucet_value};
 use crate::control::{ControlBlock, Trap, state, stop};
 use crate::error::{Error, Result, Status, error};
+use crate::linking::reference;
 use crate::module::{Func, signature};
 use crate::running::Runner;
 use crate::{context, thread, timing};
@@ -64,14 +65,25 @@ impl Target {
 
     /// What a reference refers to.
     pub fn reference(inner: &Inner, reference: lucet_funcref) -> Result<Target> {
-        let image = inner.image();
         if reference.opaque == 0 {
             return Err(error!(
                 Status::BadArgument,
                 "the function reference is null"
             ));
         }
-        let record = usize::try_from(reference.opaque)
+        if reference::is_foreign(reference.opaque) {
+            return Err(error!(
+                Status::BadArgument,
+                "the reference is to a function of another instance: only guests can call it"
+            ));
+        }
+        Target::numbered(inner, reference.opaque)
+    }
+
+    /// The function that has this number among those of the module that can be referred to.
+    pub fn numbered(inner: &Inner, number: u64) -> Result<Target> {
+        let image = inner.image();
+        let record = usize::try_from(number)
             .ok()
             .and_then(|number| image.funcrefs().get(number));
         let found = record.and_then(|record| {
@@ -141,6 +153,23 @@ pub fn call_funcref(
     enter_first(block, inner, &target, arguments)
 }
 
+/// Calls a function for the guest of another instance. The instance is ready, and the arguments are of the right types.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn enter_linked(
+    block: &'static ControlBlock,
+    inner: &Inner,
+    target: &Target,
+    arguments: &[lucet_value],
+) -> Result<lucet_outcome> {
+    if let Some(outcome) = instantiate(block, inner, None)? {
+        return Ok(outcome);
+    }
+    enter_outermost(block, inner, target, arguments)
+}
+
 /// The instance of a handle, if it can be entered.
 pub(super) fn ready(handle: Handle) -> Result<(&'static ControlBlock, &'static Inner)> {
     let (block, inner) = live(handle)?;
@@ -166,7 +195,7 @@ pub(super) fn ready(handle: Handle) -> Result<(&'static ControlBlock, &'static I
 }
 
 fn enter_first(
-    block: &ControlBlock,
+    block: &'static ControlBlock,
     inner: &Inner,
     target: &Target,
     arguments: &[lucet_value],
@@ -180,14 +209,15 @@ fn enter_first(
 
 /// What must happen before the first entry, which is for `then`. `Some`: it ended the entry, or made it wait.
 fn instantiate(
-    block: &ControlBlock,
+    block: &'static ControlBlock,
     inner: &Inner,
     then: Option<(&Target, &[lucet_value])>,
 ) -> Result<Option<lucet_outcome>> {
     if inner.started.get() {
         return Ok(None);
     }
-    if let Some(code) = inner.link()?.trap {
+    let trap = segments::apply(block, inner).or(inner.link()?.trap);
+    if let Some(code) = trap {
         inner.started.set(true);
         let record = trapped(u32::from(code.number()));
         block.trap.set(Trap {
@@ -247,7 +277,11 @@ pub(super) fn begin(block: &ControlBlock, inner: &Inner, runner: &'static Runner
     block
         .runner
         .store(std::ptr::from_ref(runner) as usize, Ordering::Release);
-    let allowed = inner.limits.get().time;
+    let mut allowed = inner.limits.get().time;
+    if allowed.slice != 0 && block.bridged.get() {
+        // The frame of who has called it is on the host's stack.
+        allowed.slice = 0;
+    }
     let timed = allowed.is_any();
     block.timed.set(timed);
     if timed {
@@ -442,8 +476,11 @@ pub(crate) fn check_value(inner: &Inner, value_type: ValueType, value: &lucet_va
     if value_type == ValueType::Exnref {
         return exception::check(inner, value.bits() as u64);
     }
-    let known = inner.image().funcrefs().len() as u128;
-    if value_type == ValueType::Funcref && (value.bits() & u128::from(u64::MAX)) >= known {
+    let known = inner.image().funcrefs().len() as u64;
+    let number = value.bits() as u64;
+    // Listed elements of tables may be behind the functions.
+    let own = number < known && !reference::is_foreign(number);
+    if value_type == ValueType::Funcref && !own && reference::find(number).is_none() {
         return Err(error!(
             Status::BadArgument,
             "this is no function reference of the instance"

@@ -7,33 +7,49 @@
 //! Tables lie next to each other in the order of their index. One that grows pushes the later ones up; guest
 //! code reads base and length from the descriptors in the state each time, so it notices.
 //!
+//! Imported tables are their owner's, as are the references in them: see [`crate::linking::reference`].
+//!
 //! Descriptors are in memory beside the guest's: [`Elements::of`] checks them against the slot before use.
 
-use super::{Handle, Inner, Limits, read_state, settled, write_state};
+use super::{Handle, Inner, Limits, Live, read_state, settled, write_state};
 use crate::abi::lucet_value;
 use crate::control::ControlBlock;
-use crate::error::{Result, Status, error};
+use crate::error::{Status, error};
 use crate::instance::run::check_value;
+use crate::linking::reference;
 use crate::module::TableTemplate;
 use crate::region::slot;
 use lucet_format::image::records::ExternKind;
+use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
 use lucet_format::vmctx::{TABLE_BASE, TABLE_ELEMENT_BYTES, TABLE_LENGTH};
+
+type Result<T, E = crate::error::Error> = std::result::Result<T, E>;
 
 const ELEMENT: usize = TABLE_ELEMENT_BYTES as usize;
 
 /// The elements of a table at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Elements {
     /// Address of element 0.
     pub base: *mut u64,
     /// How many.
     pub length: u64,
+    /// Another instance, whose table it is, if it holds references to functions: as that instance has them.
+    pub foreign: Option<&'static ControlBlock>,
 }
 
 impl Elements {
-    /// The elements of a defined table, or `None` when there is no such table or its descriptor has been damaged.
+    /// The elements of a table, or `None` when there is no such table or its descriptor has been damaged.
     pub fn of(block: &ControlBlock, inner: &Inner, index: u32) -> Option<Elements> {
+        if let Some((owner, owners, own)) = owner(inner, index) {
+            let functions = inner.image().tables().get(index as usize)?.element_type
+                == u32::from(ValueType::Funcref.number());
+            return Some(Elements {
+                foreign: functions.then_some(owner),
+                ..Elements::of(owner, owners, own)?
+            });
+        }
         let template = template(inner, index)?;
         // SAFETY: linking takes descriptor places from the image, and parsing has checked that they lie within the state.
         let base = unsafe { read_state(block, template.state_offset - TABLE_BASE) };
@@ -46,7 +62,24 @@ impl Elements {
         sound.then_some(Elements {
             base: base as *mut u64,
             length,
+            foreign: None,
         })
+    }
+
+    /// An element of the table's as the instance has it that looks at it.
+    pub fn outward(&self, viewer: &ControlBlock, element: u64) -> Result<u64, TrapCode> {
+        match self.foreign {
+            Some(owner) => reference::carry(element, owner, viewer).map_err(|_| TrapCode::Resource),
+            None => Ok(element),
+        }
+    }
+
+    /// An element that an instance has, as the table holds it.
+    pub fn inward(&self, viewer: &ControlBlock, element: u64) -> Result<u64, TrapCode> {
+        match self.foreign {
+            Some(owner) => reference::carry(element, viewer, owner).map_err(|_| TrapCode::Resource),
+            None => Ok(element),
+        }
     }
 
     /// An element.
@@ -68,6 +101,13 @@ impl Elements {
     }
 }
 
+/// The instance whose table an imported one is, and the table's index there; `None`: it is not imported.
+fn owner(inner: &Inner, index: u32) -> Option<(&'static ControlBlock, &'static Inner, u32)> {
+    let owner = *inner.link().ok()?.shared.tables.get(index as usize)?;
+    let owners = Live { block: owner.block }.inner().ok()?;
+    Some((owner.block, owners, owner.index))
+}
+
 fn template(inner: &Inner, index: u32) -> Option<&TableTemplate> {
     let imported = inner.image().tables().len() - inner.link().ok()?.tables.len();
     inner
@@ -81,7 +121,8 @@ fn template(inner: &Inner, index: u32) -> Option<&TableTemplate> {
 pub(super) fn used_bytes(block: &ControlBlock, inner: &Inner) -> usize {
     let count = inner.image().tables().len() as u32;
     let area = slot::tables(&inner.region, block);
-    let ends = (0..count).map(|index| match Elements::of(block, inner, index) {
+    let imported = inner.link().map_or(0, |link| link.shared.tables.len()) as u32;
+    let ends = (imported..count).map(|index| match Elements::of(block, inner, index) {
         Some(elements) => elements.base as usize + elements.length as usize * ELEMENT - area,
         // A damaged descriptor says nothing: clean everything.
         None if template(inner, index).is_some() => {
@@ -101,6 +142,10 @@ pub(crate) fn grow_by(
     element: u64,
 ) -> Option<u64> {
     let elements = Elements::of(block, inner, index)?;
+    if let Some((owner, owners, own)) = owner(inner, index) {
+        let element = elements.inward(block, element).ok()?;
+        return grow_by(owner, owners, own, delta, element);
+    }
     let template = template(inner, index)?;
     let new = elements.length.checked_add(delta)?;
     let used = (used_bytes(block, inner) / ELEMENT) as u64;
@@ -176,6 +221,10 @@ fn find(block: &ControlBlock, inner: &Inner, name: &[u8]) -> Result<Exported> {
     })
 }
 
+fn refused(_: TrapCode) -> crate::error::Error {
+    crate::error::Error::no_memory("a reference to another instance's function")
+}
+
 fn outside(index: u64, length: u64) -> crate::error::Error {
     error!(
         Status::OutOfBounds,
@@ -217,6 +266,7 @@ pub fn get(handle: Handle, name: &[u8], index: u64) -> Result<lucet_value> {
         .elements
         .get(index)
         .ok_or_else(|| outside(index, table.elements.length))?;
+    let element = table.elements.outward(block, element).map_err(refused)?;
     Ok(lucet_value::from_bits(
         table.element_type.number(),
         u128::from(element),
@@ -232,9 +282,10 @@ pub fn set(handle: Handle, name: &[u8], index: u64, value: &lucet_value) -> Resu
     let (block, inner) = settled(handle)?;
     let table = find(block, inner, name)?;
     check_element(inner, table.element_type, value)?;
+    let element = table.elements.inward(block, value.bits() as u64);
     table
         .elements
-        .set(index, value.bits() as u64)
+        .set(index, element.map_err(refused)?)
         .ok_or_else(|| outside(index, table.elements.length))
 }
 

@@ -84,11 +84,10 @@ fn find(
         return (index, None);
     }
     let imported = inner.link().map_or(&[][..], |link| link.tags.as_slice());
-    let of_host = (0u32..).zip(imported);
-    of_host
-        .map(|(index, known)| (index, &**known))
-        .find(|(_, known)| tag.is_of_host(*known))
-        .map_or((u32::MAX, None), |(index, known)| (index, Some(known)))
+    let found = (0u32..).zip(imported).find(|(_, known)| known.id == tag);
+    found.map_or((u32::MAX, None), |(index, known)| {
+        (index, known.host.as_deref())
+    })
 }
 
 /// The name that a tag has for the outside.

@@ -3,15 +3,16 @@
 //! Every import that cannot be resolved is reported, not only the first: a host's programmer wants the whole list.
 
 use super::template::Template;
-use super::{CodeImage, Home, InitialMemory, MemoryTemplate, TableTemplate, signature};
+use super::{CodeImage, Elsewhere, Home, InitialMemory, MemoryTemplate, TableTemplate, signature};
 use crate::abi::lucet_value;
 use crate::checks::{self, Checker};
 use crate::context;
-use crate::control::ImportTarget;
+use crate::control::{ControlBlock, ImportTarget};
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
-use crate::exception::HostTag;
+use crate::exception::ImportedTag;
 use crate::linker::{Definition, Kept, Linker};
+use crate::linking::{Offer, Offered, Place, Shared, add};
 use crate::mapping::{Access, Mapping};
 use crate::text::Line;
 use lucet_format::PAGE_SIZE;
@@ -36,7 +37,11 @@ pub struct Link {
     /// Memory 0 at first.
     pub initial: InitialMemory,
     /// The tags that are imported, by their index.
-    pub tags: Vec<Counted<HostTag>>,
+    pub tags: Vec<ImportedTag>,
+    /// What it has of other instances.
+    pub shared: Shared,
+    /// The active segments that go to other instances' tables and memories, in order.
+    pub elsewhere: Vec<Elsewhere>,
     /// What instantiation traps with: some segment does not fit.
     pub trap: Option<TrapCode>,
     _table: Option<Mapping>,
@@ -67,12 +72,15 @@ impl Link {
             globals: Vec::new(),
             tags: Vec::new(),
             kept: Vec::new(),
+            memories: Vec::new(),
+            owner: None,
+            shared: Shared::default(),
         };
         for import in image.imports().iter() {
             resolver.resolve(&import)?;
         }
         resolver.verdict()?;
-        let template = Template::new(code, &resolver.globals)?;
+        let template = Template::new(code, &resolver.globals, &resolver.memories)?;
         let initial = first_memory(&image, &template.memories)?;
         let table = read_only(&resolver.rows)?;
         Ok(Link {
@@ -85,6 +93,8 @@ impl Link {
             memories: template.memories,
             initial,
             tags: resolver.tags,
+            shared: resolver.shared,
+            elsewhere: template.elsewhere,
             trap: template.trap,
             _table: table,
             _kept: resolver.kept,
@@ -133,17 +143,22 @@ fn read_only(rows: &[ImportTarget]) -> Result<Option<Mapping>> {
     Ok(Some(mapping))
 }
 
-struct Resolver<'a> {
-    image: &'a Image<'a>,
-    linker: &'a Linker,
+pub(super) struct Resolver<'a> {
+    pub(super) image: &'a Image<'a>,
+    pub(super) linker: &'a Linker,
     problem: &'a mut dyn FnMut(&str),
     /// The status to answer, and the sentence of the first problem with it.
     worst: Option<(Status, Line)>,
     problems: usize,
     rows: Vec<ImportTarget>,
     globals: Vec<lucet_value>,
-    tags: Vec<Counted<HostTag>>,
-    kept: Vec<Kept>,
+    tags: Vec<ImportedTag>,
+    pub(super) kept: Vec<Kept>,
+    /// Where the imported memories are.
+    pub(super) memories: Vec<Place>,
+    /// Whose the global is that has just been resolved, if it can change.
+    pub(super) owner: Option<&'static ControlBlock>,
+    pub(super) shared: Shared,
 }
 
 /// An import's name, for messages.
@@ -167,19 +182,16 @@ impl Resolver<'_> {
             Some(ExternKind::Function) => self.function(import),
             Some(ExternKind::Global) => self.global(import),
             Some(ExternKind::Tag) => self.tag(import),
-            _ => {
-                let kind = super::kind_name(import.kind);
-                self.report(
-                    Status::Unsupported,
-                    import,
-                    format_args!("a {kind}: {ELSEWHERE}"),
-                );
-                Ok(())
-            }
+            Some(ExternKind::Memory) => self.memory(import),
+            Some(ExternKind::Table) => self.table(import),
+            None => Err(error!(
+                Status::BadModule,
+                "damaged module: an import of nothing"
+            )),
         }
     }
 
-    fn report(&mut self, status: Status, import: &Import, what: fmt::Arguments<'_>) {
+    pub(super) fn report(&mut self, status: Status, import: &Import, what: fmt::Arguments<'_>) {
         let line = Line::of(format_args!("import {} {what}", Name(self.image, import)));
         (self.problem)(line.as_str());
         self.problems += 1;
@@ -252,6 +264,11 @@ impl Resolver<'_> {
                 );
             }
             Some(definition) if definition.has_type(image, function_type) => {
+                if let Definition::Export(offer) = definition
+                    && let Offered::Function { index, call, .. } = &offer.what
+                {
+                    return self.bridge(offer, (*index, *call), import, function_type);
+                }
                 let checker = checks::checker(image, import.index, definition.plan());
                 if checker == Checker::Other {
                     self.report(
@@ -308,12 +325,9 @@ impl Resolver<'_> {
             .and_then(ValueType::from_number)
             .map_or("?", ValueType::name);
         let mut value = lucet_value::from_bits(0, 0);
+        self.owner = None;
         if global.flags & FLAG_MUTABLE != 0 {
-            self.report(
-                Status::Unsupported,
-                import,
-                format_args!("a mutable global: {ELSEWHERE}"),
-            );
+            value = self.mutable_global(import, &global, wanted)?;
         } else {
             match self
                 .linker
@@ -335,6 +349,9 @@ impl Resolver<'_> {
                         ),
                     );
                 }
+                Some(Definition::Export(offer)) => {
+                    value = self.owners(import, &global, wanted, offer)?;
+                }
                 Some(definition) => self.report(
                     Status::TypeMismatch,
                     import,
@@ -354,7 +371,7 @@ impl Resolver<'_> {
             .try_reserve(1)
             .map_err(|_| Error::no_memory("imported globals"))?;
         self.globals.push(value);
-        Ok(())
+        add(&mut self.shared.globals, self.owner)
     }
 }
 
@@ -380,10 +397,28 @@ impl Resolver<'_> {
                     .parameters(&function_type)
                     .eq(tag.parameters().iter().copied()) =>
             {
-                self.tags
-                    .try_reserve(1)
-                    .map_err(|_| Error::no_memory("imported tags"))?;
-                self.tags.push(tag.clone());
+                add(&mut self.tags, ImportedTag::of_host(tag))?;
+            }
+            Some(Definition::Export(Offer {
+                provider,
+                what: Offered::Tag { tag, parameters },
+            })) => {
+                let same = image
+                    .parameters(&function_type)
+                    .eq(parameters.iter().copied());
+                let (status, problem) = if !same {
+                    (Status::TypeMismatch, "the instance's is another")
+                } else if parameters.iter().any(|kind| is_own(*kind)) {
+                    (
+                        Status::Unsupported,
+                        "whose references belong to one instance",
+                    )
+                } else {
+                    self.shared.keep(*provider)?;
+                    return add(&mut self.tags, tag.clone());
+                };
+                let what = format_args!("is a tag {wanted}, {problem}");
+                self.report(status, import, what);
             }
             Some(Definition::Tag(tag)) => self.report(
                 Status::TypeMismatch,
@@ -408,7 +443,10 @@ impl Resolver<'_> {
     }
 }
 
-const ELSEWHERE: &str = "linking between instances is not supported in this release";
+/// Whether values of a type mean nothing in another instance, so that exceptions cannot carry them there.
+fn is_own(kind: ValueType) -> bool {
+    matches!(kind, ValueType::Funcref | ValueType::Exnref)
+}
 
 /// The order in which statuses win.
 fn rank(status: Status) -> u32 {

@@ -16,6 +16,7 @@ pub mod code;
 mod cpu;
 mod initial;
 pub mod link;
+mod linked;
 pub mod load;
 pub mod short;
 pub mod signature;
@@ -24,7 +25,7 @@ mod template;
 pub use code::{CodeImage, Func};
 pub use initial::InitialMemory;
 pub use link::Link;
-pub use template::{Home, MemoryTemplate, TableTemplate};
+pub use template::{Elsewhere, Home, MemoryTemplate, TableTemplate};
 
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};

@@ -2,19 +2,21 @@
 //!
 //! Instantiation as <https://webassembly.github.io/spec/core/exec/modules.html#instantiation> has it: globals, tables,
 //! element segments in order, data segments in order. A segment that does not fit makes every instance trap before its first
-//! instruction; what comes after it is not applied, and nobody can see what came before.
+//! instruction; what comes after it is not applied, and nobody can see what came before. Segments that go to other instances' tables and
+//! memories are applied by the first entry: `instance::segments`.
 
 use super::CodeImage;
 use crate::abi::lucet_value;
 use crate::counted::try_collect;
 use crate::error::{Error, Result, Status, error};
+use crate::linking::{Place, add};
 use lucet_format::image::Image;
 use lucet_format::image::records::{
     ElementSegment, FLAG_DYNAMIC_DATA, FLAG_HAS_MAXIMUM, FLAG_IMPORTED, FLAG_INDEX_64, ITEM_GLOBAL,
     Initial, InitialKind, Operation, SegmentMode, Span,
 };
 use lucet_format::trap::TrapCode;
-use lucet_format::vmctx::{MEMORY_LENGTH, TABLE_LENGTH};
+use lucet_format::vmctx::{MEMORY_BASE, MEMORY_LENGTH, TABLE_LENGTH};
 
 /// The most elements of all tables together: what the validator allows for one.
 const MAX_TABLE_ELEMENTS: u64 = 10_000_000;
@@ -39,6 +41,8 @@ pub enum Home {
     First,
     /// The slot's further memory with this number.
     Further(u32),
+    /// Another instance's: see [`crate::linking::Shared`]. Its sizes are not noted here.
+    Imported,
 }
 
 /// A linear memory.
@@ -67,6 +71,19 @@ pub struct InitialPiece {
     pub source: Span,
 }
 
+/// An active segment that goes to a table or memory of another instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Elsewhere {
+    /// Whether it is an element segment; else it is data.
+    pub elements: bool,
+    /// Its index.
+    pub segment: u32,
+    /// The index of the table or memory.
+    pub to: u32,
+    /// Where in it.
+    pub place: u64,
+}
+
 /// What instances start from.
 #[derive(Debug)]
 pub(super) struct Template {
@@ -74,25 +91,28 @@ pub(super) struct Template {
     pub tables: Vec<TableTemplate>,
     pub table_elements: Vec<u64>,
     pub memories: Vec<MemoryTemplate>,
+    pub elsewhere: Vec<Elsewhere>,
     pub trap: Option<TrapCode>,
 }
 
-/// A module's image and the values of its imported globals.
+/// A module's image, the values of its imported globals, and where its imported memories are.
 struct Source<'a> {
     image: Image<'a>,
     globals: &'a [lucet_value],
+    memories: &'a [Place],
 }
 
 impl Template {
-    /// Computes it. `globals` are the imported ones in order.
+    /// Computes it. `globals` and `memories` are the imported ones in order; of a mutable global, the address of its cell.
     ///
     /// # Errors
     ///
     /// `Limit`, `NoMemory`, and `BadModule` where a checked image still contradicts itself.
-    pub fn new(code: &CodeImage, globals: &[lucet_value]) -> Result<Template> {
+    pub fn new(code: &CodeImage, globals: &[lucet_value], memories: &[Place]) -> Result<Template> {
         let source = Source {
             image: code.image(),
             globals,
+            memories,
         };
         let memories = source.memories()?;
         let tables = source.tables()?;
@@ -101,6 +121,7 @@ impl Template {
             table_elements: source.table_elements(&tables)?,
             tables,
             memories,
+            elsewhere: Vec::new(),
             trap: None,
         };
         source.apply_elements(&mut template)?;
@@ -114,15 +135,17 @@ impl Source<'_> {
         let mut further = 0..;
         let memories = self.image.memories();
         let templates = memories.iter().enumerate().map(|(index, memory)| {
+            let imported = memory.flags & FLAG_IMPORTED != 0;
             let home = match index {
+                _ if imported => Home::Imported,
                 0 => Home::First,
                 _ => Home::Further(further.next().unwrap_or(u32::MAX)),
             };
             MemoryTemplate {
                 home,
                 state_offset: memory.state_offset,
-                minimum: memory.minimum_bytes(),
-                maximum: memory.maximum_bytes(),
+                minimum: if imported { 0 } else { memory.minimum_bytes() },
+                maximum: if imported { 0 } else { memory.maximum_bytes() },
                 page_size_log2: memory.page_size_log2,
                 pieces: Vec::new(),
             }
@@ -184,7 +207,14 @@ impl Source<'_> {
                 &table.minimum.to_le_bytes(),
             )?;
         }
-        for memory in memories.iter().filter(|memory| memory.state_offset != 0) {
+        let own =
+            |memory: &&MemoryTemplate| memory.state_offset != 0 && memory.home != Home::Imported;
+        for (memory, place) in memories.iter().zip(self.memories) {
+            let [base, length] = [place.base, place.length].map(|word| (word as u64).to_le_bytes());
+            put(&mut state, memory.state_offset - MEMORY_BASE, &base)?;
+            put(&mut state, memory.state_offset - MEMORY_LENGTH, &length)?;
+        }
+        for memory in memories.iter().filter(own) {
             put(
                 &mut state,
                 memory.state_offset - MEMORY_LENGTH,
@@ -283,15 +313,23 @@ impl Source<'_> {
 
     fn apply_elements(&self, template: &mut Template) -> Result<()> {
         let imported = self.image.tables().len() - template.tables.len();
-        for segment in self.image.element_segments().iter() {
+        for (index, segment) in (0u32..).zip(self.image.element_segments().iter()) {
             if segment.mode != SegmentMode::Active as u32 || template.trap.is_some() {
                 continue;
             }
             let flags = self.image.tables().get(segment.table as usize);
             let place = self.place(&segment.offset, flags.map_or(0, |table| table.flags))?;
-            let table = (segment.table as usize)
-                .checked_sub(imported)
-                .and_then(|index| template.tables.get(index));
+            let Some(own) = (segment.table as usize).checked_sub(imported) else {
+                let at = Elsewhere {
+                    elements: true,
+                    segment: index,
+                    to: segment.table,
+                    place,
+                };
+                add(&mut template.elsewhere, at)?;
+                continue;
+            };
+            let table = template.tables.get(own);
             let fits = table
                 .filter(|table| place.saturating_add(u64::from(segment.count)) <= table.minimum);
             match fits {
@@ -342,13 +380,23 @@ impl Source<'_> {
             }
             return Ok(());
         }
-        for segment in self.image.data_segments().iter() {
+        for (index, segment) in (0u32..).zip(self.image.data_segments().iter()) {
             if segment.mode != SegmentMode::Active as u32 {
                 continue;
             }
             let memory = self.image.memories().get(segment.memory as usize);
             let flags = memory.map_or(0, |memory| memory.flags);
             let destination = self.place(&segment.offset, flags)?;
+            if flags & FLAG_IMPORTED != 0 {
+                let at = Elsewhere {
+                    elements: false,
+                    segment: index,
+                    to: segment.memory,
+                    place: destination,
+                };
+                add(&mut template.elsewhere, at)?;
+                continue;
+            }
             let end = destination.checked_add(u64::from(segment.bytes.length));
             let most = memory.map_or(0, |memory| memory.minimum_bytes());
             if end.is_none_or(|end| end > most) {

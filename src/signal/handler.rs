@@ -66,7 +66,12 @@ fn decide(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> bool {
     }
     let block = region::ranges::find_by_stack(register(context, libc::REG_RSP));
     let facts = collect(signal, info, context, block);
-    match (classify(&facts), block) {
+    let mut judged = facts;
+    if let Some(slot) = facts.slot.filter(|_| opening == Opening::Refused) {
+        // The memory may be one that the guest has of another instance.
+        judged.address = slot.memory_low;
+    }
+    match (classify(&judged), block) {
         (Verdict::Trap { code, signal_lost }, Some(block)) => {
             if signal_lost {
                 LOST_SIGNALS.fetch_add(1, Ordering::Relaxed);

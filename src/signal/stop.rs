@@ -9,6 +9,7 @@
 //! | guest | in the trampoline that leaves | nothing: it is being left |
 //! | guest | in the trampoline that restores registers | leave; what was saved before is still saved |
 //! | guest | elsewhere: a signal handler of the host's runs on top of the guest | look again in 50 us |
+//! | host, while it has another instance run | any | the same for that one |
 //! | host, leaf | any | nothing: the trampoline looks at the stop word when the host function returns |
 //! | entering | any | nothing: the trampoline looks at the stop word before the guest runs |
 //! | others | any | nothing: no guest runs |
@@ -130,8 +131,25 @@ enum Done {
     NotYet,
 }
 
-/// Stops the guest of a block if its stop word says so and this is the place for it.
-fn stop_guest(block: &ControlBlock, context: &mut ucontext_t) -> Done {
+/// Stops the guest of a block if its stop word says so and this is the place for it; if it has had another instance called, then that
+/// one's, and so on. Each has been entered later than the one before, so this comes to an end.
+fn stop_guest(block: &'static ControlBlock, context: &mut ucontext_t) -> Done {
+    let mut block = block;
+    loop {
+        let inside = block.bridge.load(Ordering::Acquire);
+        // SAFETY: blocks live for ever.
+        let inside = unsafe { inside.as_ref() };
+        match inside.filter(|_| block.state() == state::HOST && block.stops() & stop::FINAL != 0) {
+            Some(inside) => {
+                inside.raise(stop::LINKED);
+                block = inside;
+            }
+            None => return stop_innermost(block, context),
+        }
+    }
+}
+
+fn stop_innermost(block: &ControlBlock, context: &mut ucontext_t) -> Done {
     let wanted = block.stops() & (stop::FINAL | stop::SLICE);
     if wanted == 0 {
         return Done::Yes;

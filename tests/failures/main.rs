@@ -7,3 +7,4 @@ mod syscalls;
 
 mod allocations;
 mod calls;
+mod linking;

@@ -1,15 +1,15 @@
-//! From a module of a script to an instance: compiled, loaded, linked, and asked what it would need of another instance.
+//! From a module of a script to an instance: compiled, loaded, linked with the instances that the script has registered.
 
-use crate::library::Failure;
+use crate::library::{Failure, c_name};
 use crate::script::Script;
-use crate::verdict::{ANOTHER_INSTANCE, Made, Reason, Trouble};
-use lucet::capi::describe::{
-    LUCET_EXTERN_FUNCTION, LUCET_EXTERN_GLOBAL, LUCET_EXTERN_MUTABLE, LUCET_EXTERN_TAG,
-    lucet_extern,
-};
+use crate::spectest::spectest;
+use crate::verdict::{Made, REFUSED_BETWEEN, Reason, Trouble};
+use lucet::capi::describe::lucet_extern;
 use lucet::capi::instance::lucet_instance;
+use lucet::capi::linker::lucet_linker;
 use lucet::capi::module::{lucet_func, lucet_module};
 use lucet::capi::region::{lucet_region, lucet_region_config};
+use lucet::capi::status::LUCET_UNSUPPORTED;
 use lucetc::options::Options;
 use std::ptr::{null, null_mut};
 
@@ -24,26 +24,22 @@ impl Script<'_> {
             }
             Err(Trouble::Failed(why)) => return Err(why),
         };
-        let mut owners = Vec::new();
-        if self.needs_another_instance(unlinked, &mut owners) {
-            // What the module would have changed there is not looked at any more.
-            for owner in owners {
-                self.stale.entry(owner).or_insert(ANOTHER_INSTANCE);
-            }
-            // SAFETY: made above, not used again.
-            unsafe { (self.library.lucet_module_release)(unlinked) };
-            return Ok(Made::Skipped(ANOTHER_INSTANCE));
-        }
-        let module = self
-            .link(unlinked)
-            .map_err(|failure| format!("link: {}", failure.sentence));
+        let skipped = self.imports_what_was_skipped(unlinked);
+        let linked = self.link(unlinked);
         // SAFETY: made above, not used again.
         unsafe { (self.library.lucet_module_release)(unlinked) };
-        let module = module?;
+        let module = match (linked, skipped) {
+            (Ok(module), _) => module,
+            (Err(failure), _) if failure.status == LUCET_UNSUPPORTED => {
+                return Ok(Made::Skipped(REFUSED_BETWEEN));
+            }
+            (Err(_), Some(reason)) => return Ok(Made::Skipped(reason)),
+            (Err(failure), None) => return Err(format!("link: {}", failure.sentence)),
+        };
         let instance = self
             .instance(module)
             .map_err(|failure| format!("instance: {}", failure.sentence))?;
-        self.instances.insert(instance, module);
+        self.instances.push((instance, module));
         Ok(Made::Instance(instance))
     }
 
@@ -85,11 +81,16 @@ impl Script<'_> {
 
     pub fn link(&self, unlinked: *mut lucet_module) -> Result<*mut lucet_module, Failure> {
         let mut module = null_mut();
+        let linker = self.linker();
         // SAFETY: a live module and linker, room for the result.
-        let status = unsafe {
-            (self.library.lucet_module_link)(unlinked, self.linker, null(), &raw mut module)
+        let linked = unsafe {
+            let status =
+                (self.library.lucet_module_link)(unlinked, linker, null(), &raw mut module);
+            let linked = self.library.check(status);
+            (self.library.lucet_linker_release)(linker);
+            linked
         };
-        self.library.check(status)?;
+        linked?;
         Ok(module)
     }
 
@@ -120,36 +121,45 @@ impl Script<'_> {
         Ok(instance)
     }
 
-    /// Whether some import could only come from another instance: a memory, a table, a mutable global, or anything of a
-    /// registered module. `owners` gets the instances that it would have been linked with.
-    pub fn needs_another_instance(
-        &self,
-        module: *const lucet_module,
-        owners: &mut Vec<*mut lucet_instance>,
-    ) -> bool {
+    /// Why an import cannot be there: the module that was to be registered by its name could not be made.
+    pub fn imports_what_was_skipped(&self, module: *const lucet_module) -> Option<Reason> {
         // SAFETY: a live module.
         let count = unsafe { (self.library.lucet_module_import_count)(module) };
-        let mut needs = false;
-        for index in 0..count {
+        (0..count).find_map(|index| {
             let import = self.extern_of(module, index, self.library.lucet_module_import);
-            let (from, name) = (
-                text(import.module, import.module_length),
-                text(import.name, import.name_length),
-            );
-            let owner = self.registered.get(&from).copied();
-            if let Some(Made::Instance(owner)) = owner {
-                owners.push(owner);
+            match self
+                .registered
+                .get(&text(import.module, import.module_length))
+            {
+                Some(Made::Skipped(reason)) => Some(*reason),
+                _ => None,
             }
-            let mutable =
-                import.kind == LUCET_EXTERN_GLOBAL && import.flags & LUCET_EXTERN_MUTABLE != 0;
-            let plain = matches!(
-                import.kind,
-                LUCET_EXTERN_FUNCTION | LUCET_EXTERN_GLOBAL | LUCET_EXTERN_TAG
-            );
-            let of_spectest = from == "spectest" && (name == "table" || name == "memory");
-            needs |= owner.is_some() || mutable || !plain || of_spectest;
+        })
+    }
+
+    /// A linker with everything that modules can import at this point of the script.
+    pub fn linker(&self) -> *mut lucet_linker {
+        let linker = spectest(self.library);
+        for (name, made) in &self.registered {
+            let Made::Instance(instance) = made else {
+                continue;
+            };
+            let name = c_name(name).expect("names of modules without NUL");
+            // SAFETY: a live linker and a live instance.
+            let status = unsafe {
+                (self.library.lucet_linker_define_instance)(linker, name.as_ptr(), *instance)
+            };
+            assert_eq!(status, 0, "{}", self.library.sentence());
         }
-        needs
+        linker
+    }
+
+    /// Lets everything go on that has trapped: the suite goes on using instances that have.
+    pub fn keep_all(&self) {
+        for (instance, _) in &self.instances {
+            // SAFETY: a live instance. Those that have not trapped say so.
+            unsafe { (self.library.lucet_instance_keep)(*instance) };
+        }
     }
 
     pub fn extern_of(
@@ -168,7 +178,11 @@ impl Script<'_> {
 
     /// The function that an export is, for names that C cannot write.
     pub fn func(&self, instance: *mut lucet_instance, name: &str) -> *const lucet_func {
-        let module = self.instances[&instance].cast_const();
+        let mut made = self.instances.iter();
+        let (_, module) = made
+            .find(|(known, _)| *known == instance)
+            .expect("an instance of the script's");
+        let module = module.cast_const();
         // SAFETY: a live module.
         let count = unsafe { (self.library.lucet_module_export_count)(module) };
         let index = (0..count).find(|index| {

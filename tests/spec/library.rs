@@ -43,6 +43,7 @@ functions! {
     lucet_linker_define_dynamic(*mut lucet_linker, *const c_char, *const c_char, *const u8, usize, *const u8, usize,
         lucet_dynamic_function, *mut c_void, Option<unsafe extern "C" fn(*mut c_void)>) -> i32;
     lucet_linker_define_global(*mut lucet_linker, *const c_char, *const c_char, *const lucet_value) -> i32;
+    lucet_linker_define_instance(*mut lucet_linker, *const c_char, *const lucet_instance) -> i32;
     lucet_linker_release(*mut lucet_linker);
     lucet_module_load_bytes(*const c_void, usize, *const lucet_linker, *const lucet_load_options, *mut *mut lucet_module) -> i32;
     lucet_module_link(*const lucet_module, *const lucet_linker, *const lucet_load_options, *mut *mut lucet_module) -> i32;

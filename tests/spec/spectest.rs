@@ -1,4 +1,4 @@
-//! The module `spectest` that the suite expects, as far as a host can offer it.
+//! The module `spectest` that the suite expects: functions and globals of the host's, and what only an instance can offer.
 
 use crate::library::Library;
 use crate::values;
@@ -7,6 +7,12 @@ use lucet::capi::linker::lucet_linker;
 use lucet_format::value::ValueType;
 use std::ffi::{CString, c_void};
 use std::ptr::{null, null_mut};
+
+/// What only an instance can offer.
+pub const SHARED: &[u8] = br#"(module
+    (memory (export "memory") 1 2)
+    (table (export "table") 10 20 funcref)
+    (table (export "table64") i64 10 20 funcref))"#;
 
 unsafe extern "C" fn print(
     _: *mut lucet_call,

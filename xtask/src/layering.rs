@@ -44,8 +44,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("arguments", &["context"]),
     ("exception", &["counted", "error"]),
     (
+        "linking",
+        &["control", "directory", "error", "exception", "linker"],
+    ),
+    (
         "linker",
         &[
+            "linking",
             "abi",
             "checks",
             "context",
@@ -59,6 +64,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "module",
         &[
+            "linking",
             "exception",
             "hot",
             "abi",
@@ -110,6 +116,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "instance",
         &[
+            "linker",
+            "linking",
             "exception",
             "running",
             "signal",
@@ -128,7 +136,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "thread",
         ],
     ),
-    ("helpers", &["control", "instance"]),
+    ("helpers", &["bridge", "control", "instance", "linking"]),
+    (
+        "bridge",
+        &[
+            "abi",
+            "call",
+            "control",
+            "error",
+            "exception",
+            "guard",
+            "instance",
+            "linking",
+            "thread",
+            "timing",
+        ],
+    ),
     ("checks", &["abi", "error", "module"]),
     (
         "checked",

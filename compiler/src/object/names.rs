@@ -54,6 +54,7 @@ impl<'a> Names<'a> {
                     .map_or("unknown", |helper| helper.name());
                 format!("helper:{helper}")
             }
+            CodeKind::Bridge => format!("bridge:type[{index}]"),
             CodeKind::Adapter => format!("adapter:type[{index}]"),
             CodeKind::TypedStub => {
                 let export = self.module.exports.get(index as usize);

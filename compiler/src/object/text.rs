@@ -124,6 +124,7 @@ impl<'a> Text<'a> {
             Target::ImageStart => return Ok(0),
             Target::Function(index) => self.function(index),
             Target::ImportStub(index) => self.find(CodeKind::ImportStub, index),
+            Target::Bridge(index) => self.find(CodeKind::Bridge, index),
             Target::HelperStub(helper) => self.find(CodeKind::HelperStub, helper as u32),
         };
         let (offset, _) =

@@ -9,6 +9,7 @@
 mod constant;
 mod effort;
 mod features;
+mod foreign;
 mod layout;
 mod names;
 mod sections;

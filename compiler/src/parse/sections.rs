@@ -3,7 +3,7 @@
 //! Every section has been validated before it arrives here.
 
 use super::constant::constant;
-use super::{features, layout, range, unchanging};
+use super::{features, foreign, layout, range, unchanging};
 use crate::error::{Error, Result};
 use crate::module::{
     Constant, DataSegment, ElementSegment, Export, Function, FunctionType, Global, Import, Memory,
@@ -355,6 +355,7 @@ impl ModuleBuilder {
             .exports
             .sort_by(|one, other| one.name.as_bytes().cmp(other.name.as_bytes()));
         number_funcrefs(&mut module);
+        module.meets_foreign = foreign::can_come_in(&module);
         unchanging::list(&mut module, wasm)?;
         layout::assign(&mut module)?;
         Ok(module)

@@ -19,6 +19,7 @@ use lucet_format::image::records::Funcref;
 use lucet_format::runtime::RESULT_STRIDE;
 use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
+use lucet_format::vmctx::FIRST_FOREIGN;
 use wasmparser::Operator;
 
 /// Log2 of the alignment of result cells.
@@ -221,7 +222,9 @@ impl<'a> Translator<'a> {
 
     /// The address of the code of a function reference, which traps unless its type is the expected one.
     fn checked_code(&mut self, reference: Value, expected: u32, null_trap: TrapCode) -> Value {
-        let count = self.module.funcrefs.len() as i64;
+        let count = self.module.funcrefs.len() as u64;
+        // Listed elements of tables may be behind: no reference is that large but those to other instances' functions.
+        let count = count.min(FIRST_FOREIGN).cast_signed();
         let unknown = self
             .ins()
             .icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, reference, count);
@@ -233,10 +236,47 @@ impl<'a> Translator<'a> {
             .ishl_imm_u(known, i64::from(Funcref::SIZE.trailing_zeros()));
         let record = self.ins().iadd(records, offset);
         let actual = self.record_type(record);
+        if self.module.meets_foreign {
+            return self.code_or_bridge(reference, record, actual, expected, null_trap);
+        }
         self.check_type(actual, expected, |this| {
             this.ins().trapz(reference, trap_code(null_trap));
         });
         self.code_of(record)
+    }
+
+    /// As [`checked_code`](Self::checked_code) from the look at the type on, where the reference may be to another instance's function.
+    fn code_or_bridge(
+        &mut self,
+        reference: Value,
+        record: Value,
+        actual: Value,
+        expected: u32,
+        null_trap: TrapCode,
+    ) -> Value {
+        let (own, mismatch, go_on) = (
+            self.builder.create_block(),
+            self.builder.create_block(),
+            self.builder.create_block(),
+        );
+        let code = self.builder.append_block_param(go_on, I64);
+        self.builder.set_cold_block(mismatch);
+        let matches = self
+            .ins()
+            .icmp_imm_u(IntCC::Equal, actual, i64::from(expected));
+        self.ins().brif(matches, own, &[], mismatch, &[]);
+        self.builder.seal_block(own);
+        self.builder.seal_block(mismatch);
+        self.builder.switch_to_block(mismatch);
+        self.bridge_if_foreign(reference, expected, go_on);
+        self.ins().trapz(reference, trap_code(null_trap));
+        self.ins().trap(trap_code(TrapCode::CallType));
+        self.builder.switch_to_block(own);
+        let found = self.code_of(record);
+        self.ins().jump(go_on, &[found.into()]);
+        self.builder.seal_block(go_on);
+        self.builder.switch_to_block(go_on);
+        code
     }
 
     /// The type that a funcref record names.

@@ -263,6 +263,9 @@ impl<'a> Translator<'a> {
         let (vmctx, flags) = (self.vmctx, self.flags.descriptor);
         let offset = match memory.place {
             MemoryPlace::Guarded | MemoryPlace::Checked => below(MEMORY_BYTES),
+            MemoryPlace::Described(distance) if memory.imported => {
+                return self.imported_memory_length(distance);
+            }
             MemoryPlace::Described(distance) => below(distance) + MEMORY_LENGTH as i32,
         };
         self.ins().load(I64, flags, vmctx, offset)

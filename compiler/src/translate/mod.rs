@@ -7,6 +7,7 @@
 //! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning; [`arguments`]: calls of imports with checks;
 //!   [`exceptions`];
 //! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`atomic`], [`bulk`], [`table`], [`variable`]: on state;
+//! * [`linking`]: what belongs to other instances;
 //! * [`function`]: what all of them share; [`checks`]: which accesses have been compared with the length of their memory.
 //!
 //! Invariants. The module has been validated: operand types and indices are right, so a failure to find
@@ -28,6 +29,7 @@ mod convert;
 mod exceptions;
 mod function;
 mod glue;
+mod linking;
 mod memory;
 mod numeric;
 mod operators;
@@ -37,3 +39,4 @@ mod vector;
 
 pub use function::{Source, guest_function, trap_code};
 pub use glue::{adapter, check_stack, import_wrapper};
+pub use linking::bridge;

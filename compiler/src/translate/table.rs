@@ -1,7 +1,8 @@
 //! Table elements, and the check that precedes every access to one.
 //!
 //! A table's elements are 64-bit words: a funcref's number or an externref's address. An index that fails
-//! the check selects the trap address, so even a mispredicted access reads nothing of the host's.
+//! the check selects the trap address, so even a mispredicted access reads nothing of the host's. Imported tables are reached
+//! otherwise: see [`super::linking`].
 
 use super::function::{Translator, missing};
 use super::variable::below;
@@ -24,14 +25,24 @@ impl<'a> Translator<'a> {
             }
             Operator::TableSet { table } => {
                 let (index, element) = self.pop2()?;
+                let declared = self.declared_table(*table)?;
+                if declared.imported {
+                    let index = self.wide_index(declared.index_64, index);
+                    self.set_imported_element(*table, index, element);
+                    return Ok(true);
+                }
                 let address = self.element_address(*table, index)?;
                 let flags = self.flags.table;
                 self.ins().store(flags, element, address, 0);
             }
             Operator::TableSize { table } => {
-                let table = self.declared_table(*table)?;
-                let length = self.table_length(table);
-                let length = self.narrow_index(table.index_64, length);
+                let declared = self.declared_table(*table)?;
+                let length = if declared.imported {
+                    self.imported_table_length(*table)?
+                } else {
+                    self.table_length(declared)
+                };
+                let length = self.narrow_index(declared.index_64, length);
                 self.push(length);
             }
             _ => return Ok(false),
@@ -41,6 +52,11 @@ impl<'a> Translator<'a> {
 
     /// The element at an index; traps when there is none.
     pub(super) fn element(&mut self, table: u32, index: Value) -> Result<Value> {
+        let declared = self.declared_table(table)?;
+        if declared.imported {
+            let index = self.wide_index(declared.index_64, index);
+            return self.imported_element(table, index);
+        }
         let address = self.element_address(table, index)?;
         let flags = self.flags.table;
         Ok(self.ins().load(I64, flags, address, 0))
@@ -70,7 +86,7 @@ impl<'a> Translator<'a> {
 
     /// How many elements the table has: a constant for a table that can never grow.
     fn table_length(&mut self, table: &Table) -> Value {
-        if !table.imported && table.maximum == Some(table.minimum) {
+        if table.maximum == Some(table.minimum) {
             return self.ins().iconst(I64, table.minimum.cast_signed());
         }
         let (vmctx, flags) = (self.vmctx, self.flags.descriptor);

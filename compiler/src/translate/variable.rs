@@ -55,6 +55,9 @@ impl<'a> Translator<'a> {
 
     fn global(&mut self, index: u32) -> Result<Value> {
         let global = self.declared_global(index)?;
+        if global.mutable && global.initial.is_none() {
+            return self.imported_global(index, global);
+        }
         if global.mutable {
             return Ok(self.load_global(global, self.flags.global));
         }
@@ -81,6 +84,10 @@ impl<'a> Translator<'a> {
     fn set_global(&mut self, index: u32) -> Result<bool> {
         let global = self.declared_global(index)?;
         let (value, vmctx, flags) = (self.pop()?, self.vmctx, self.flags.global);
+        if global.initial.is_none() {
+            self.set_imported_global(index, global, value);
+            return Ok(true);
+        }
         self.ins()
             .store(flags, value, vmctx, below(global.state_offset));
         Ok(true)

@@ -464,6 +464,8 @@ pub enum CodeKind {
     Adapter = 4,
     /// The typed stub of an export; `index` is the export's. It runs on the host's stack.
     TypedStub = 5,
+    /// What calls functions of other instances that have one type; `index` is the type's.
+    Bridge = 6,
 }
 
 impl CodeKind {
@@ -476,6 +478,7 @@ impl CodeKind {
             3 => CodeKind::HelperStub,
             4 => CodeKind::Adapter,
             5 => CodeKind::TypedStub,
+            6 => CodeKind::Bridge,
             _ => return None,
         })
     }
