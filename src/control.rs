@@ -193,6 +193,9 @@ pub struct ControlBlock {
     pub nested: Cell<u32>,
     /// 1: the host computes in other modes (MXCSR) than guests do. May stay so for entries of a host that does not.
     pub odd_modes: Cell<u8>,
+    /// 1: the module's code uses no vector registers and does not depend on the modes, so both are left as the host has them. `odd_modes` is
+    /// 0 then.
+    pub no_vectors: Cell<u8>,
     /// The third argument register of the innermost call out that has several results: where they go.
     pub call_results: Cell<usize>,
     /// The array through which values go in and out.
@@ -323,6 +326,7 @@ impl ControlBlock {
             call_row: Cell::new(u32::MAX),
             nested: Cell::new(0),
             odd_modes: Cell::new(0),
+            no_vectors: Cell::new(0),
             call_results: Cell::new(0),
             values: Cell::new(std::ptr::null_mut()),
             registers: Cell::new(Registers::NONE),

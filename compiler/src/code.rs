@@ -64,6 +64,8 @@ pub struct Code {
     pub bytes: Vec<u8>,
     /// The alignment that it needs: a power of two.
     pub align: u32,
+    /// Whether it may use a vector register, as floats do too.
+    pub vectors: bool,
     /// References to be resolved.
     pub relocations: Vec<Relocation>,
     /// Instructions that may trap: offset in the piece, ascending.

@@ -214,12 +214,14 @@ fn append_stubs(module: &Module, helpers: &[Helper], code: &mut Vec<Code>) -> Re
         code.push(stubs::import_stub(index, stack_bytes, results));
     }
     code.extend(helpers.iter().map(|helper| stubs::helper_stub(*helper)));
+    let vectors = code.iter().any(|piece| piece.vectors);
     for (index, export) in (0u32..).zip(&module.exports) {
         if export.kind == lucet_format::image::records::ExternKind::Function {
             code.push(stubs::typed_stub(
                 index,
                 export.index,
                 type_of(export.index)?,
+                vectors,
             ));
         }
     }
@@ -259,6 +261,7 @@ impl Compiler<'_> {
                 .buffer
                 .alignment
                 .max(self.isa.function_alignment().preferred),
+            vectors: uses_vectors(&scratch.context.func),
             relocations: relocations
                 .iter()
                 .map(|at| relocation(at, names))
@@ -348,6 +351,19 @@ fn laborious(function: &ir::Function) -> bool {
         work = work.saturating_add(parameters.saturating_mul(parameters));
     }
     work > MOST
+}
+
+/// Whether the code of a function may use vector registers: the code generator does for values that are floats or vectors, and for
+/// no others.
+fn uses_vectors(function: &ir::Function) -> bool {
+    let kept_there = |kind: ir::Type| kind.is_float() || kind.is_vector();
+    let signature = &function.signature;
+    let mut crossing = signature.params.iter().chain(&signature.returns);
+    crossing.any(|it| kept_there(it.value_type))
+        || function
+            .dfg
+            .values()
+            .any(|value| kept_there(function.dfg.value_type(value)))
 }
 
 fn relocation(

@@ -54,6 +54,13 @@ pub struct Compiled {
     pub stack_check: bool,
 }
 
+impl Compiled {
+    /// Whether an instruction may use a vector register.
+    pub fn uses_vectors(&self) -> bool {
+        self.code.iter().any(|piece| piece.vectors)
+    }
+}
+
 /// Compiles a WebAssembly module in its binary format.
 pub fn compile(wasm: &[u8], options: &Options) -> Result<Compiled> {
     let target = target::Target::new(options)?;

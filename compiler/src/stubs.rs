@@ -38,13 +38,16 @@ pub fn helper_stub(helper: Helper) -> Code {
     stub.finish(CodeKind::HelperStub, helper as u32)
 }
 
-/// The typed stub of an exported function.
-pub fn typed_stub(export: u32, function: u32, function_type: &FunctionType) -> Code {
+/// The typed stub of an exported function. `vectors`: the module may use vector registers.
+pub fn typed_stub(export: u32, function: u32, function_type: &FunctionType, vectors: bool) -> Code {
     let mut stub = Stub::default();
     let parameters = function_type.parameters.iter().copied();
     match FastResult::of(parameters, function_type.results.iter().copied()) {
         Some(result) => {
             stub.place_parameters(function_type);
+            if vectors {
+                stub.clear_vectors(function_type);
+            }
             stub.load_r10(export);
             stub.image_start_in_r11(READY);
             stub.function_in_rax(function);
@@ -106,7 +109,7 @@ impl Stub {
             &[0x31, 0xc9],
             &[0x45, 0x31, 0xc0],
         ];
-        let (integers, floats) = register_counts(function_type);
+        let (integers, _) = register_counts(function_type);
         let all = integers == FAST_INTEGERS;
         // mov rax, rsi, while r9 has the last parameter; else mov r9, rsi
         self.bytes.extend_from_slice(if all {
@@ -121,6 +124,11 @@ impl Stub {
         if all {
             self.bytes.extend_from_slice(&[0x49, 0x89, 0xc1]); // mov r9, rax
         }
+    }
+
+    /// The same for the registers of floats.
+    fn clear_vectors(&mut self, function_type: &FunctionType) {
+        let (_, floats) = register_counts(function_type);
         for register in floats as u8..FAST_FLOATS as u8 {
             self.bytes
                 .extend_from_slice(&[0x66, 0x0f, 0xef, 0xc0 | register << 3 | register]); // pxor
@@ -161,6 +169,7 @@ impl Stub {
             index,
             bytes: self.bytes,
             align: STUB_ALIGN,
+            vectors: false,
             relocations: self.relocations,
             traps: Vec::new(),
             calls: Vec::new(),
@@ -220,7 +229,7 @@ mod tests {
             parameters: vec![ValueType::I32; 5],
             results: vec![],
         };
-        let stub = typed_stub(0x0102, 7, &function_type);
+        let stub = typed_stub(0x0102, 7, &function_type, true);
         assert_eq!(
             stub.bytes,
             [
@@ -249,7 +258,7 @@ mod tests {
             parameters,
             results: vec![ValueType::F32],
         };
-        let stub = typed_stub(5, 7, &function_type);
+        let stub = typed_stub(5, 7, &function_type, true);
         let begin = [
             0x49, 0x89, 0xf1, // mov r9, rsi
             0x48, 0x89, 0xd6, // mov rsi, rdx
@@ -274,7 +283,7 @@ mod tests {
             ]
         );
         function_type.parameters = vec![ValueType::I32; 4];
-        let stub = typed_stub(5, 7, &function_type);
+        let stub = typed_stub(5, 7, &function_type, true);
         let begin = [
             0x48, 0x89, 0xf0, // mov rax, rsi
             0x48, 0x89, 0xd6, 0x48, 0x89, 0xca, 0x4c, 0x89, 0xc1, // as above

@@ -35,7 +35,8 @@
 //!
 //! Where all parameters travel in registers (at most [`FAST_INTEGERS`] and [`FAST_FLOATS`]) and there is at most one result,
 //! no v128 among them, the stub moves the parameters to where the guest function wants them, and the place of the result to
-//! r9, clears the parameter registers that are not used, and jumps to a shorter way in, one for each [`FastResult`]:
+//! r9, clears the parameter registers that are not used, and jumps to a shorter way in, one for each [`FastResult`]. Vector registers are
+//! left alone in modules that use none ([`crate::image::records::FLAG_NO_VECTORS`]):
 //!
 //! ```text
 //!   mov r9, rsi ; mov rsi, rdx ; mov rdx, rcx ...            for parameters that are there

@@ -27,13 +27,23 @@ pub struct Callee {
 }
 
 impl Callee {
-    /// Of the function at an address, whose module is mapped at `base`. `None`: there are too many exports.
+    /// Of the function at an address, whose module is mapped at `base` and may use vector registers, or does not. `None`: there are too many
+    /// exports.
     ///
     /// # Safety
     ///
     /// It is a function of that module, with at most [`INTEGERS`] integers as parameters, and this result.
-    pub unsafe fn new(base: usize, code: usize, export: u32, result: FastResult) -> Option<Callee> {
+    pub unsafe fn new(
+        base: usize,
+        code: usize,
+        export: u32,
+        result: FastResult,
+        vectors: bool,
+    ) -> Option<Callee> {
         let entry: Entry = match result {
+            FastResult::Nothing if !vectors => x86_64::call_nothing_bare,
+            FastResult::Word32 if !vectors => x86_64::call_word32_bare,
+            FastResult::Word64 if !vectors => x86_64::call_word64_bare,
             FastResult::Nothing => x86_64::call_nothing,
             FastResult::Word32 => x86_64::call_word32,
             FastResult::Word64 => x86_64::call_word64,

@@ -63,8 +63,8 @@ pub fn restoring() -> (usize, usize) {
     )
 }
 
-/// The addresses that a module's runtime table holds.
-pub fn runtime_table() -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
+/// The addresses that a module's runtime table holds. `vectors`: its code may use vector registers.
+pub fn runtime_table(vectors: bool) -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
     let mut table = [0; RUNTIME_TABLE_ENTRIES as usize];
     table[HOST_CALL as usize] = x86_64::host_call as *const () as usize;
     table[HOST_CALL_SHORT as usize] = x86_64::host_call_short as *const () as usize;
@@ -72,6 +72,9 @@ pub fn runtime_table() -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
     table[TYPED_ENTRY as usize] = x86_64::typed_entry as *const () as usize;
     for result in FastResult::ALL {
         let entry = match result {
+            FastResult::Nothing if !vectors => x86_64::typed_nothing_bare as *const (),
+            FastResult::Word32 if !vectors => x86_64::typed_word32_bare as *const (),
+            FastResult::Word64 if !vectors => x86_64::typed_word64_bare as *const (),
             FastResult::Nothing => x86_64::typed_nothing as *const (),
             FastResult::Word32 => x86_64::typed_word32 as *const (),
             FastResult::Word64 => x86_64::typed_word64 as *const (),

@@ -137,6 +137,10 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     block.set_image(inner.module.code.base());
     let first = link.memories.first().map(|memory| memory.home);
     block.imports_memory.set(first == Some(Home::Imported));
+    block
+        .no_vectors
+        .set(u8::from(!inner.module.code.uses_vectors()));
+    block.odd_modes.set(0);
     block.values.set(inner.region.values_of(block));
     block.imports.set(link.imports);
     block.call_row.set(u32::MAX);

@@ -18,7 +18,7 @@ use crate::counted::try_collect;
 use crate::error::{Result, Status, error};
 use crate::mapping::{Access, Mapping};
 use lucet_format::PAGE_SIZE;
-use lucet_format::image::records::{ExternKind, FunctionType};
+use lucet_format::image::records::{ExternKind, FLAG_NO_VECTORS, FunctionType};
 use lucet_format::image::{Image, ImageError, ImageIndex, Integrity, NONE};
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
@@ -91,6 +91,11 @@ impl CodeImage {
         // SAFETY: the whole file is mapped readable for as long as `self` lives, and never changes: it is a sealed copy, or the
         // host has promised it.
         unsafe { std::slice::from_raw_parts(self.mapping.base() as *const u8, self.file_bytes) }
+    }
+
+    /// Whether an instruction of the text may use a vector register.
+    pub fn uses_vectors(&self) -> bool {
+        uses_vectors(&self.index)
     }
 
     /// Where the file is mapped.
@@ -196,6 +201,10 @@ fn map(file: BorrowedFd<'_>, file_bytes: usize) -> Result<Mapping> {
     Ok(mapping)
 }
 
+fn uses_vectors(index: &ImageIndex) -> bool {
+    index.header().flags & FLAG_NO_VECTORS == 0
+}
+
 fn check(bytes: &[u8], integrity: Integrity) -> Result<ImageIndex> {
     ImageIndex::parse(bytes, integrity).map_err(|problem| {
         let status = match problem {
@@ -218,7 +227,7 @@ fn prepare(mapping: &Mapping, index: &ImageIndex, file: BorrowedFd<'_>) -> Resul
     mapping.map_file(text, text_length, Access::ReadExecute, file, text as u64)?;
     // Children of this process use the module as it does, so the page is theirs, too.
     mapping.map_zeros(table_page, page, Access::ReadWrite)?;
-    let addresses = context::runtime_table();
+    let addresses = context::runtime_table(uses_vectors(index));
     if (header.runtime_table.length as usize) < size_of_val(&addresses) {
         return Err(error!(
             Status::BadModule,

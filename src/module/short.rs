@@ -70,7 +70,8 @@ impl Short {
         if short.parameter_count <= INTEGERS && !parameters().any(ValueType::is_float_class) {
             let address = text + function.code as usize;
             // SAFETY: a function of this module of the kind that the lines above say.
-            short.callee = unsafe { Callee::new(code.base(), address, export, result) };
+            short.callee =
+                unsafe { Callee::new(code.base(), address, export, result, code.uses_vectors()) };
         }
         Some(short)
     }

@@ -66,6 +66,9 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
     if compiled.stack_check {
         flags |= records::FLAG_STACK_CHECKED;
     }
+    if !compiled.uses_vectors() {
+        flags |= records::FLAG_NO_VECTORS;
+    }
     let mut writer = assembler.writer;
     let layout = writer.layout(start);
     blobs.place(&mut writer, &layout);

@@ -144,6 +144,7 @@ mod tests {
             index,
             bytes: vec![0x90; bytes],
             align: 16,
+            vectors: false,
             relocations,
             traps: Vec::new(),
             calls: Vec::new(),

@@ -42,7 +42,7 @@ record! {
         pub cpu_features: u64,
         /// The function index of the start function, or [`super::NONE`].
         pub start_function: u32,
-        /// [`FLAG_DYNAMIC_DATA`], [`FLAG_STACK_CHECKED`].
+        /// [`FLAG_DYNAMIC_DATA`], [`FLAG_STACK_CHECKED`], [`FLAG_NO_VECTORS`].
         pub flags: u32,
         /// What a region must offer.
         pub contract: MemoryContract,
@@ -54,6 +54,9 @@ pub const FLAG_DYNAMIC_DATA: u32 = 1;
 /// [`Header::flags`]: every function compares the stack pointer with [`crate::vmctx::STACK_LIMIT`], so that there is always some stack
 /// left below it.
 pub const FLAG_STACK_CHECKED: u32 = 2;
+/// [`Header::flags`]: no instruction of the text uses a vector register, which floats need too, nor the modes that floats are computed
+/// in. Typed stubs of such a module clear none.
+pub const FLAG_NO_VECTORS: u32 = 4;
 
 record! {
     /// A function type.

@@ -59,6 +59,8 @@ lucet_private_enter:
 	sub rsp, 8
 	lucet_private_cfi_frame
 	stmxcsr [rsp]
+	cmp byte ptr [rdi + {NO_VECTORS}], 0
+	jne 6f
 	mov [rdi + {HOST_SP}], rsp
 	mov rbx, rdi
 	mov r8d, [rsp]
@@ -121,6 +123,13 @@ lucet_private_leave:
 	and edx, {BY_HANDLE} - 1
 	jmp {TYPED_LEFT}
 	.cfi_restore_state
+
+	# Its modes do not matter.
+6:
+	mov dword ptr [rsp], {DEFAULT_MXCSR}
+	mov [rdi + {HOST_SP}], rsp
+	mov rbx, rdi
+	jmp 1b
 
 	# The host computes in another mode than guests do, and so do its functions that the guest calls.
 2:

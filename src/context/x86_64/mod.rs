@@ -45,7 +45,9 @@
 //!   Instructions there touch the guest's stack only while `host_sp` is valid.
 //! * Host functions keep rbx, as System V demands; so do adapters and guest functions.
 //! * A guest starts with MXCSR at its default and with cleared vector registers, and is in state `GUEST` with no other. The host's
-//!   MXCSR, which is at `host_sp`, is back after the entry and in host functions, but for leaves.
+//!   MXCSR, which is at `host_sp`, is back after the entry and in host functions, but for leaves. A guest whose code uses no vector
+//!   registers (`no_vectors`) can neither see nor change either, so nothing of this is done for it: the host's modes stay, frames say
+//!   that they are the default, and no path looks further.
 //! * The state's low byte alone is changed where the module does not change; ways in and out that are used again at once write
 //!   the whole word, which the next one reads.
 //!
@@ -105,6 +107,39 @@ unsafe extern "C" {
     pub fn call_float32(h: u64, what: *const Callee, a: u64, b: u64, c: u64, to: *mut u64) -> u32;
     #[link_name = "lucet_private_call_float64"]
     pub fn call_float64(h: u64, what: *const Callee, a: u64, b: u64, c: u64, to: *mut u64) -> u32;
+    #[link_name = "lucet_private_typed_nothing_bare"]
+    pub fn typed_nothing_bare();
+    #[link_name = "lucet_private_typed_word32_bare"]
+    pub fn typed_word32_bare();
+    #[link_name = "lucet_private_typed_word64_bare"]
+    pub fn typed_word64_bare();
+    #[link_name = "lucet_private_call_nothing_bare"]
+    pub fn call_nothing_bare(
+        h: u64,
+        what: *const Callee,
+        a: u64,
+        b: u64,
+        c: u64,
+        to: *mut u64,
+    ) -> u32;
+    #[link_name = "lucet_private_call_word32_bare"]
+    pub fn call_word32_bare(
+        h: u64,
+        what: *const Callee,
+        a: u64,
+        b: u64,
+        c: u64,
+        to: *mut u64,
+    ) -> u32;
+    #[link_name = "lucet_private_call_word64_bare"]
+    pub fn call_word64_bare(
+        h: u64,
+        what: *const Callee,
+        a: u64,
+        b: u64,
+        c: u64,
+        to: *mut u64,
+    ) -> u32;
     #[link_name = "lucet_private_trampolines_start"]
     pub fn trampolines_start();
     #[link_name = "lucet_private_trampolines_end"]
@@ -185,6 +220,7 @@ global_asm!(
     RUNNER = const offset_of!(ControlBlock, runner),
     ENTRIES = const offset_of!(ControlBlock, entries),
     ODD_MODES = const offset_of!(ControlBlock, odd_modes),
+    NO_VECTORS = const offset_of!(ControlBlock, no_vectors),
     NESTED = const offset_of!(ControlBlock, nested),
     CALL_RESULTS = const offset_of!(ControlBlock, call_results),
     HOST_CALLS = const offset_of!(ControlBlock, host_calls),

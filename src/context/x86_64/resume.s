@@ -21,7 +21,7 @@ lucet_private_resume:
 	push r14
 	push r15
 	push -1
-	mov eax, [rsp + 72]
+	mov eax, {DEFAULT_MXCSR}
 	push rax
 	.cfi_def_cfa_offset 96
 	.cfi_offset rbp, -40
@@ -33,10 +33,15 @@ lucet_private_resume:
 	.cfi_remember_state
 	mov [rdi + {HOST_SP}], rsp
 	mov rbx, rdi
+	cmp byte ptr [rbx + {NO_VECTORS}], 0
+	jne 2f
+	mov eax, [rsp + 80]
+	mov [rsp], eax
 	and eax, -64
 	cmp eax, {DEFAULT_MXCSR}
 	setne byte ptr [rbx + {ODD_MODES}]
 	ldmxcsr [rip + lucet_private_default_mxcsr]
+2:
 	mov r12, [rbx + {SAVED} + {R12}]
 	mov r13, [rbx + {SAVED} + {R13}]
 	mov r14, [rbx + {SAVED} + {R14}]

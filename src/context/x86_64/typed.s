@@ -4,8 +4,9 @@
 #
 # What is as it mostly is costs a comparison each; anything else takes the long way, which says what it is.
 
+# vectors: 0 for modules whose code uses no vector registers
 # store...: the instruction that puts the result where rsi says; nothing for functions without one
-.macro lucet_private_typed name, store:vararg
+.macro lucet_private_typed name, vectors, store:vararg
 	.p2align 4
 	.globl lucet_private_typed_\name
 	.hidden lucet_private_typed_\name
@@ -23,7 +24,9 @@ lucet_private_typed_\name:
 	push r10
 	lucet_private_cfi_frame
 	.cfi_def_cfa_offset 72
+	.if \vectors
 	stmxcsr [rsp - 8]
+	.endif
 	mov ebx, edi
 	and ebx, {NUMBER_MASK}
 	cmp ebx, [rip + {BLOCKS_READY}]
@@ -41,10 +44,14 @@ lucet_private_typed_\name:
 	mov r13, [r12 + {RUNNER_PROCESS}]
 	cmp [rbx + {TOKEN}], r13
 	jne lucet_private_typed_long
+	.if \vectors
 	mov r14d, [rsp - 8]
 	and r14d, -64
 	cmp r14d, {DEFAULT_MXCSR}
 	jne lucet_private_typed_long
+	.else
+	mov dword ptr [rsp - 8], {DEFAULT_MXCSR}
+	.endif
 	lea r15, [rsp - 8]
 	mov [rbx + {RUNNER}], r12
 	mov [rbx + {HOST_SP}], r15
@@ -58,9 +65,11 @@ lucet_private_typed_\name:
 	xor r13d, r13d
 	xor r14d, r14d
 	xor r15d, r15d
+	.if \vectors
 	.irp number, 8,9,10,11,12,13,14,15
 	pxor xmm\number, xmm\number
 	.endr
+	.endif
 	mov rsp, [rbx + {ENTRY_SP}]
 	lucet_private_cfi_elsewhere
 	mov [rbx + {STATE}], r11
@@ -89,11 +98,14 @@ lucet_private_typed_\name:
 	.size lucet_private_typed_\name, . - lucet_private_typed_\name
 .endm
 
-	lucet_private_typed nothing
-	lucet_private_typed word32, mov [rsi], eax
-	lucet_private_typed word64, mov [rsi], rax
-	lucet_private_typed float32, movss [rsi], xmm0
-	lucet_private_typed float64, movsd [rsi], xmm0
+	lucet_private_typed nothing, 1
+	lucet_private_typed word32, 1, mov [rsi], eax
+	lucet_private_typed word64, 1, mov [rsi], rax
+	lucet_private_typed float32, 1, movss [rsi], xmm0
+	lucet_private_typed float64, 1, movsd [rsi], xmm0
+	lucet_private_typed nothing_bare, 0
+	lucet_private_typed word32_bare, 0, mov [rsi], eax
+	lucet_private_typed word64_bare, 0, mov [rsi], rax
 
 # Something is out of the ordinary. Everything as C passed it, for the entry that looks at each thing.
 lucet_private_typed_long:
@@ -119,7 +131,7 @@ lucet_private_typed_long:
 
 # ---- u32 call_KIND(rdi handle, rsi what is called, rdx rcx r8 integers, r9 where the result goes) ----
 # Calls by function handle of functions that take up to three integers: does what the export's typed stub does.
-.macro lucet_private_call name
+.macro lucet_private_call name, vectors
 	.p2align 4
 	.globl lucet_private_call_\name
 	.hidden lucet_private_call_\name
@@ -132,15 +144,20 @@ lucet_private_call_\name:
 	mov rdx, rcx
 	mov rcx, r8
 	xor r8d, r8d
+	.if \vectors
 	.irp number, 0,1,2,3,4,5,6,7
 	pxor xmm\number, xmm\number
 	.endr
+	.endif
 	jmp lucet_private_typed_\name
 	.size lucet_private_call_\name, . - lucet_private_call_\name
 .endm
 
-	lucet_private_call nothing
-	lucet_private_call word32
-	lucet_private_call word64
-	lucet_private_call float32
-	lucet_private_call float64
+	lucet_private_call nothing, 1
+	lucet_private_call word32, 1
+	lucet_private_call word64, 1
+	lucet_private_call float32, 1
+	lucet_private_call float64, 1
+	lucet_private_call nothing_bare, 0
+	lucet_private_call word32_bare, 0
+	lucet_private_call word64_bare, 0
