@@ -1,9 +1,10 @@
 //! Operations on whole ranges of memories and tables, and growth: the runtime does them, with its checks.
 //!
-//! They are calls of helper stubs. Lengths and positions are passed as 64 bits, so the runtime sees the
+//! They are calls of helper stubs, but for what [`super::short`] does in place. Lengths and positions are passed as 64 bits, so the runtime sees the
 //! numbers that the guest meant.
 
 use super::function::{Translator, missing};
+use super::short::Short;
 use crate::abi;
 use crate::code::Target;
 use crate::error::Result;
@@ -38,6 +39,9 @@ impl Translator<'_> {
                     to: self.declared_memory(*dst_mem)?.index_64,
                     from: self.declared_memory(*src_mem)?.index_64,
                 };
+                if *dst_mem == 0 && *src_mem == 0 {
+                    return self.copy_within(&widths);
+                }
                 self.ranges(Helper::MemoryCopy, *dst_mem, *src_mem, &widths)
             }
             Op::TableCopy {
@@ -84,25 +88,62 @@ impl Translator<'_> {
         Ok(true)
     }
 
-    /// `(first index, second index, to, from, length)`
+    /// A copy within memory 0.
+    fn copy_within(&mut self, widths: &Widths) -> Result<bool> {
+        let ranges = self.pop3()?;
+        let (to, from, length) = ranges;
+        let long = |this: &mut Self| this.call_ranges(Helper::MemoryCopy, 0, 0, ranges, widths);
+        if !self.short(Short::Copy { from }, to, length, long)? {
+            self.call_ranges(Helper::MemoryCopy, 0, 0, ranges, widths);
+        }
+        Ok(true)
+    }
+
     fn ranges(&mut self, helper: Helper, first: u32, second: u32, widths: &Widths) -> Result<bool> {
-        let (to, from, length) = self.pop3()?;
+        let ranges = self.pop3()?;
+        self.call_ranges(helper, first, second, ranges, widths);
+        Ok(true)
+    }
+
+    /// `(first index, second index, to, from, length)`
+    fn call_ranges(
+        &mut self,
+        helper: Helper,
+        first: u32,
+        second: u32,
+        (to, from, length): (Value, Value, Value),
+        widths: &Widths,
+    ) {
         let (first, second) = (self.index(first), self.index(second));
         let to = self.wide_index(widths.to, to);
         let from = self.wide_index(widths.from, from);
         let length = self.wide_index(widths.to && widths.from, length);
         self.call_helper(helper, &[first, second, to, from, length]);
+    }
+
+    fn fill(&mut self, helper: Helper, index: u32, index_64: bool) -> Result<bool> {
+        let operands = self.pop3()?;
+        let (to, with, length) = operands;
+        let long = |this: &mut Self| this.call_fill(helper, index, operands, index_64);
+        let first = helper == Helper::MemoryFill && index == 0;
+        if !first || !self.short(Short::Fill { with }, to, length, long)? {
+            self.call_fill(helper, index, operands, index_64);
+        }
         Ok(true)
     }
 
     /// `(index, to, value, length)`
-    fn fill(&mut self, helper: Helper, index: u32, index_64: bool) -> Result<bool> {
-        let (to, value, length) = self.pop3()?;
+    fn call_fill(
+        &mut self,
+        helper: Helper,
+        index: u32,
+        (to, value, length): (Value, Value, Value),
+        index_64: bool,
+    ) {
         let index = self.index(index);
         let to = self.wide_index(index_64, to);
         let length = self.wide_index(index_64, length);
         self.call_helper(helper, &[index, to, value, length]);
-        Ok(true)
     }
 
     fn drop_segment(&mut self, helper: Helper, segment: u32) -> Result<bool> {

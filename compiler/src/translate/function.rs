@@ -69,6 +69,8 @@ pub(super) struct Translator<'a> {
     pub(super) position: u32,
     /// The cells for results of calls that do not return in registers.
     pub(super) result_cells: Option<StackSlot>,
+    /// Copies and fills of memory that have been done in place so far.
+    pub(super) in_place: u32,
     pub(super) flags: Flags,
     /// Those of memories that the function accesses, by index.
     memory_flags: HashMap<u32, MemFlagsData>,
@@ -210,6 +212,7 @@ impl<'a> Translator<'a> {
             hints: None,
             position: 0,
             result_cells: None,
+            in_place: 0,
             flags,
             memory_flags: HashMap::new(),
             functions: HashMap::new(),

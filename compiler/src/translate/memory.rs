@@ -259,7 +259,7 @@ impl<'a> Translator<'a> {
     }
 
     /// A memory's length in bytes.
-    fn memory_length(&mut self, memory: &Memory) -> Value {
+    pub(super) fn memory_length(&mut self, memory: &Memory) -> Value {
         let (vmctx, flags) = (self.vmctx, self.flags.descriptor);
         let offset = match memory.place {
             MemoryPlace::Guarded | MemoryPlace::Checked => below(MEMORY_BYTES),

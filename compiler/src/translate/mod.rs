@@ -33,6 +33,7 @@ mod linking;
 mod memory;
 mod numeric;
 mod operators;
+mod short;
 mod table;
 mod variable;
 mod vector;
