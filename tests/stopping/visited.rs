@@ -26,7 +26,6 @@ pub fn note(pc: usize, within: Option<usize>) {
 }
 
 /// What has been noted in this process.
-#[derive(Debug)]
 pub struct Visited {
     /// All stops.
     pub stops: u64,
@@ -59,5 +58,9 @@ pub fn count() -> Visited {
     reason = "the figures that docs/stopping.md quotes"
 )]
 pub fn report() {
-    println!("stops at instructions so far: {:?}", count());
+    let so_far = count();
+    println!(
+        "so far {} stops, at {} instructions of guests, {} of trampolines, {} of the library",
+        so_far.stops, so_far.guests, so_far.trampolines, so_far.library
+    );
 }
