@@ -75,8 +75,6 @@ fn config(random: &mut Random) -> arbitrary::Result<Config> {
     config.exceptions_enabled = false;
     config.threads_enabled = false;
     config.shared_everything_threads_enabled = false;
-    config.memory64_enabled = false;
-    config.custom_page_sizes_enabled = false;
     config.custom_descriptors_enabled = false;
     config.compact_imports_enabled = false;
     config.acquire_release_atomics_enabled = false;
@@ -95,6 +93,8 @@ fn config(random: &mut Random) -> arbitrary::Result<Config> {
     config.extended_const_enabled = true;
     config.wide_arithmetic_enabled = random.below(2) == 0;
     config.tail_call_enabled = random.below(3) > 0;
+    config.memory64_enabled = random.below(4) == 0;
+    config.custom_page_sizes_enabled = random.below(6) == 0;
     config.simd_enabled = random.below(4) > 0;
     config.allow_floats |= random.below(3) > 0;
     config.allow_start_export = random.below(4) == 0;
@@ -118,6 +118,7 @@ fn sizes(config: &mut Config, random: &mut Random) {
     config.max_imports = config.max_imports.min(8);
     config.max_memories = 1;
     config.max_memory32_bytes = 1 << 18;
+    config.max_memory64_bytes = 1 << 18;
     config.max_tables = config.max_tables.min(4);
     config.max_table_elements = 500;
     config.max_element_segments = config.max_element_segments.min(10);

@@ -43,6 +43,8 @@ impl Reference {
     pub fn new(wasm: &[u8]) -> Result<Reference, String> {
         let mut config = Config::default();
         config.wasm_wide_arithmetic(true);
+        config.wasm_memory64(true);
+        config.wasm_custom_page_sizes(true);
         config.set_max_recursion_depth(20_000);
         config.set_max_stack_height(64 << 20);
         let engine = Engine::new(&config);
