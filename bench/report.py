@@ -29,6 +29,9 @@ TARGETS = {
 }
 
 
+IDLE_BYTES = 24 << 10  # what an idle instance may take, page tables counted
+
+
 def read(path):
     try:
         with open(path, encoding="utf-8") as file:
@@ -119,8 +122,9 @@ def keyed(cycle):
     for size, name in (("100k", "load_us"), ("1m", "load_1mb_us")):
         if f"load/{size}" in rows:
             report[name] = best(rows[f"load/{size}"], 1e-3)
-            report[name.replace("load_", "load_sealed_")] = {
-                "lucet": round(rows[f"load/{size}"]["lucet_sealed"]["min"] * 1e-3, 4)}
+            for way in ("sealed", "trusted"):
+                report[name.replace("load_", f"load_{way}_")] = {
+                    "lucet": round(rows[f"load/{size}"][f"lucet_{way}"]["min"] * 1e-3, 4)}
     for row, name in (("grow", "grow_us"), ("trap", "trap_us"), ("in_turn/16", "in_turn_us"),
                       ("two_tenants/16", "two_tenants_us"), ("scatter/16", "scatter_us"), ("data/1m", "data_1mb_us"),
                       ("data/16m", "data_16mb_us"), ("table/10000", "table_10000_us")):
@@ -145,6 +149,9 @@ def memory_and_threads(cycle):
             report[name] = {}
             for engine, figures in cycle["idle"].items():
                 peer, value = family(engine), figures[key]
+                if not peer:
+                    report[f"{engine.removeprefix('lucet_')}_{name}"] = {"lucet": value}
+                    continue
                 report[name][peer] = min(value, report[name].get(peer, value))
     if "threads" in cycle:
         threads = cycle["threads"]
@@ -154,6 +161,17 @@ def memory_and_threads(cycle):
             if settings:
                 report["threads_scaling"][peer] = max(settings, key=lambda figures: figures["two"])["scaling"]
     return report
+
+
+def checks(path):
+    """What bench/arguments has printed: nanoseconds of each checked call above a plain one."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            rows = [line.split() for line in file]
+    except FileNotFoundError:
+        return {}
+    return {words[0]: {"runtime": float(words[1]), "code": float(words[2])}
+            for words in rows if len(words) == 3 and words[0].startswith("checked_")}
 
 
 # ---- text ----
@@ -183,11 +201,12 @@ def cycle_table(cycle, report):
         line(f"{row} {unit}", best(figures, scale), TARGETS.get(row),
              f"MEANINGLESS: {', '.join(culprits)} varied" if culprits else "")
         for engine, found in figures.items():
-            if engine.startswith("floor_") or engine in ("lucet_reset", "lucet_sealed", "wasm2c_no_recovery"):
+            if engine.startswith("floor_") or engine in ("lucet_reset", "lucet_sealed", "lucet_trusted", "wasm2c_no_recovery"):
                 lines.append(f"  {engine:25} {number(found['min'] * scale):>10}")
     for name in ("idle_instance_bytes", "released_slot_bytes", "cold_slot_us"):
-        if name in report:
-            line(name, report[name])
+        for label in (name, f"compact_{name}"):
+            if label in report:
+                line(label, report[label], None, f"at most {IDLE_BYTES}" if label == "idle_instance_bytes" else "")
     for name, row in report.get("compile", {}).items():
         for figure in ("ms", "cpu_ms", "peak_mb"):
             line(f"{name} {figure}", {peer: figures[figure] for peer, figures in row.items()})
@@ -240,11 +259,12 @@ def main():
                           for name, row in raw.items()}
         lines += ([""] if lines else []) + exec_table(report["exec"], raw)
     if part == "all":
+        report["checks_ns"] = checks(f"{work}/arguments.txt")
+        report["stopping"] = read(f"{work}/stopping/stopping.json")
         noise = disturbance(read(f"{work}/before.json"), state())
         noise["meaningless"] = {row: noisy(figures) for row, figures in {**cycle["rows"], **raw}.items() if noisy(figures)}
         if noisy_threads(cycle["threads"]):
             noise["meaningless"]["threads"] = noisy_threads(cycle["threads"])
-        report["stopping"] = read(f"{work}/stopping/stopping.json")
         report.update(machine=machine(), versions=versions(), noise=noise,
                       details={"cycle": cycle, "exec": raw})
         lines.append("")

@@ -53,10 +53,11 @@ all)
   python3 bench/report.py "$BENCH_WORK" before
   run_cycle
   run_exec
-  # Says which goals are missed; a busy machine misses some.
+  # These two say which of their goals are missed; a busy machine misses some.
+  bench/arguments/run.sh >"$BENCH_WORK/arguments.txt" || true
   bench/stopping/run.sh >bench/out/stopping.txt || true
   python3 bench/report.py "$BENCH_WORK" all bench/out
-  cat bench/out/stopping.txt
+  cat "$BENCH_WORK/arguments.txt" bench/out/stopping.txt
   ;;
 *)
   echo "usage: run.sh [cycle|exec|stopping [ROW]]" >&2

@@ -27,6 +27,8 @@ if newer "$BENCH_WORK/tenant.wasm" guest.wat; then
   sed 's/"a page of settings/"A PAGE OF SETTINGS/; s/"another page/"ANOTHER PAGE/' guest.wat >"$BENCH_WORK/tenant.wat"
   wat2wasm "$BENCH_WORK/tenant.wat" -o "$BENCH_WORK/tenant.wasm"
 fi
+if newer "$BENCH_WORK/small.wasm" small.wat; then wat2wasm small.wat -o "$BENCH_WORK/small.wasm"; fi
+"$lucetc" --memory=bounds "$BENCH_WORK/small.wasm" -o "$BENCH_WORK/small.so"
 for shape in data1m:data:1048576 data16m:data:16777216 table10k:table:10000; do
   IFS=: read -r name kind size <<<"$shape"
   if newer "$BENCH_WORK/$name.wasm" ../extra_modules.py; then

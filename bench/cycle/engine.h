@@ -22,12 +22,16 @@ struct engine {
   bench_work cycle;
   /* Makes `count` more instances, runs `hello` in each, and keeps them; with `release`, releases them all. */
   void (*idle)(const struct engine *self, unsigned count, bool release);
+  /* How many of them that row has alive, beside IDLE_WARM. */
+  unsigned idle_instances;
 };
 
-enum { SLOTS = 64, IDLE_SLOTS = 10065 }; /* 10,000 beside some to warm up with */
+enum { SLOTS = 64, IDLE_WARM = 64, IDLE_SLOTS = 10000, IDLE_COMPACT = 100000 };
 
 extern const struct engine engine_lucet, engine_wasmtime_0, engine_wasmtime_64k, engine_wasmtime_1m,
     engine_wasm2c;
+/* Lucet's instances without guard pages; only in the row of idle instances. */
+extern const struct engine engine_lucet_compact;
 /* Not engines: what no engine can be faster than. */
 void floor_add(struct bench_list *list);
 extern const bench_work floor_memcpy;

@@ -247,11 +247,11 @@ static uint64_t copy(uint64_t bytes, void *context, uint64_t count) {
   return bytes * count;
 }
 
-static uint64_t load_module(uint64_t in_place, void *name, uint64_t count) {
+static uint64_t load_module(uint64_t flags, void *name, uint64_t count) {
   char path[600];
   snprintf(path, sizeof path, "%s/%s.so", directory_of, (const char *)name);
   lucet_load_options options = lucet_load_options_default();
-  if (in_place) options.flags = LUCET_LOAD_IN_PLACE;
+  options.flags = (uint32_t)flags;
   for (uint64_t i = 0; i < count; i++) {
     lucet_module *loaded;
     NEED(lucet_module_load_file(path, linker, &options, &loaded));
@@ -284,15 +284,18 @@ static void add(const struct engine *self, struct bench_list *list) {
   bench_add(list, "copy/16", "lucet", copy, 16, NULL, 1);
   bench_add(list, "copy/4096", "lucet", copy, 4096, NULL, 1);
   bench_add(list, "copy/1000000", "lucet", copy, 1000000, NULL, 1);
-  bench_add(list, "load/100k", "lucet", load_module, 1, "load100k", 1);
-  bench_add(list, "load/100k", "lucet_sealed", load_module, 0, "load100k", 1);
-  bench_add(list, "load/1m", "lucet", load_module, 1, "load1m", 1);
-  bench_add(list, "load/1m", "lucet_sealed", load_module, 0, "load1m", 1);
+#define ROW(row, name)                                                                                       \
+  bench_add(list, row, "lucet", load_module, LUCET_LOAD_IN_PLACE, name, 1);                                   \
+  bench_add(list, row, "lucet_trusted", load_module, LUCET_LOAD_IN_PLACE | LUCET_LOAD_TRUSTED, name, 1);      \
+  bench_add(list, row, "lucet_sealed", load_module, 0, name, 1);
+  ROW("load/100k", "load100k")
+  ROW("load/1m", "load1m")
+#undef ROW
 }
 
 static void idle(const struct engine *self, unsigned count, bool release) {
   (void)self;
-  static lucet_instance *guests[IDLE_SLOTS];
+  static lucet_instance *guests[IDLE_COMPACT + IDLE_WARM];
   static unsigned made;
   for (unsigned end = made + count; made < end; made++) {
     int32_t result;
@@ -303,4 +306,27 @@ static void idle(const struct engine *self, unsigned count, bool release) {
     NEED(lucet_instance_release(guests[--made]));
 }
 
-const struct engine engine_lucet = {"lucet", NULL, open_engine, add, cycle, idle};
+/* As docs/many-instances.md says. */
+static void open_compact(const struct engine *self, const char *directory, unsigned slots) {
+  char path[600];
+  lucet_region_config config = lucet_region_config_default();
+  (void)self;
+  snprintf(path, sizeof path, "%s/small.so", directory);
+  NEED(lucet_signals_install(LUCET_SIGNALS_ONSTACK));
+  NEED(lucet_linker_new(&linker));
+  NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("host", host, uint32_t, uint32_t, uint32_t)));
+  NEED(lucet_module_load_file(path, linker, NULL, &module));
+  if (!LUCET_FIND(hello_entry, module, "hello", int32_t)) bench_fail("lucet: %s", lucet_last_error());
+  config.flags = LUCET_REGION_COMPACT;
+  config.instances = slots;
+  config.memory_bytes = 64 << 10;
+  config.stack_bytes = 64 << 10;
+  config.state_bytes = 256;
+  config.table_elements = 1;
+  config.values = 1;
+  lucet_region_config_fit(&config, module);
+  NEED(lucet_region_new(&config, &region));
+}
+
+const struct engine engine_lucet = {"lucet", NULL, open_engine, add, cycle, idle, IDLE_SLOTS};
+const struct engine engine_lucet_compact = {"lucet_compact", NULL, open_compact, NULL, NULL, idle, IDLE_COMPACT};

@@ -305,7 +305,7 @@ static void add(const struct engine *self, struct bench_list *list) {
 }
 
 static void idle(const struct engine *self, unsigned count, bool release) {
-  static wasmtime_store_t *stores[IDLE_SLOTS];
+  static wasmtime_store_t *stores[IDLE_SLOTS + IDLE_WARM];
   static unsigned made;
   struct state *state = self->context;
   for (unsigned end = made + count; made < end; made++) {
@@ -321,6 +321,6 @@ static void idle(const struct engine *self, unsigned count, bool release) {
 
 static struct state keep_0 = {.keep_resident = 0}, keep_64k = {.keep_resident = 64u << 10},
                     keep_1m = {.keep_resident = 1u << 20};
-const struct engine engine_wasmtime_0 = {"wasmtime_keep_0", &keep_0, open_engine, add, cycle, idle};
-const struct engine engine_wasmtime_64k = {"wasmtime_keep_64k", &keep_64k, open_engine, add, cycle, idle};
-const struct engine engine_wasmtime_1m = {"wasmtime_keep_1m", &keep_1m, open_engine, add, cycle, idle};
+const struct engine engine_wasmtime_0 = {"wasmtime_keep_0", &keep_0, open_engine, add, cycle, idle, IDLE_SLOTS};
+const struct engine engine_wasmtime_64k = {"wasmtime_keep_64k", &keep_64k, open_engine, add, cycle, idle, IDLE_SLOTS};
+const struct engine engine_wasmtime_1m = {"wasmtime_keep_1m", &keep_1m, open_engine, add, cycle, idle, IDLE_SLOTS};

@@ -42,37 +42,38 @@ static double resident(unsigned *mappings) {
 }
 
 static void measure_idle(const struct engine *engine, const char *directory) {
-  enum { WARM = 64, MORE = IDLE_SLOTS - WARM - 1 };
+  const unsigned more = engine->idle_instances;
   unsigned before, after, unused;
-  engine->open(engine, directory, IDLE_SLOTS);
+  engine->open(engine, directory, more + IDLE_WARM + 1);
   double empty = resident(&unused);
-  engine->idle(engine, WARM, false);
+  engine->idle(engine, IDLE_WARM, false);
   double start = resident(&before), began = bench_now();
-  engine->idle(engine, MORE, false);
+  engine->idle(engine, more, false);
   double took = bench_now() - began, live = resident(&after);
   engine->idle(engine, 0, true);
   double released = resident(&unused);
-  printf("\"%s\": {\"instances\": %d, \"live\": %.0f, \"mappings\": %.2f, \"cold_us\": %.3f, \"released\": "
+  printf("\"%s\": {\"instances\": %u, \"live\": %.0f, \"mappings\": %.2f, \"cold_us\": %.3f, \"released\": "
          "%.0f}",
-         engine->name, MORE, (live - start) / MORE, ((double)after - before) / MORE, took / MORE * 1e-3,
-         (released - empty) / (WARM + MORE));
+         engine->name, more, (live - start) / more, ((double)after - before) / more, took / more * 1e-3,
+         (released - empty) / (IDLE_WARM + more));
 }
 
 /* Each engine in a process of its own, before anything else has been opened. */
 static void print_idle(const char *directory) {
   printf("\"idle\": {");
-  for (size_t i = 0; i < ENGINES; i++) {
+  for (size_t i = 0; i <= ENGINES; i++) {
+    const struct engine *engine = i < ENGINES ? engines[i] : &engine_lucet_compact;
     printf("%s", i ? ",\n  " : "\n  ");
     fflush(stdout);
     pid_t child = fork();
     int status = 0;
     if (!child) {
-      measure_idle(engines[i], directory);
+      measure_idle(engine, directory);
       fflush(stdout);
       _exit(0);
     }
     if (child < 0 || waitpid(child, &status, 0) < 0 || status)
-      bench_fail("idle: %s failed", engines[i]->name);
+      bench_fail("idle: %s failed", engine->name);
   }
   printf("\n},\n");
 }
