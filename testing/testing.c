@@ -522,6 +522,7 @@ const char *lucet_status_name(lucet_status status) {
     NAME(LUCET_DEPTH)
     NAME(LUCET_NO_SIGNALS)
     NAME(LUCET_UNSUPPORTED)
+    NAME(LUCET_LINKED)
     NAME(LUCET_POISONED)
   default:
     return "unknown status";

@@ -33,6 +33,11 @@ for name in kv http; do
 done
 $clang --target=wasm32 -O1 -nostdlib $warnings -I. -Wl,--no-entry -o kv.wasm "$here/guest.c"
 "$lucetc" --bindings "$files/kv.wit" kv.wasm -o kv.so
+# What wit-bindgen makes of the same bindings; its C library is the only one that it needs.
+$clang --target=wasm32-wasi -O1 -I"$here/generated" -nostartfiles -nodefaultlibs -Wl,--no-entry -o generated.wasm \
+  "$here/guest_generated.c" "$here/generated/app.c" -lc
+"$lucetc" --bindings "$files/kv.wit" generated.wasm -o generated.so
+"$lucetc" generated.wasm -o generated_unchecked.so
 "$lucetc" --bindings "$files/kv.wit" --emit header kv.wasm -o kv_calls.h
 "$lucetc" --emit header kv.wasm -o kv_plain.h
 for standard in c99 c11 c2x; do
@@ -63,4 +68,6 @@ g++ -std=c++17 $warnings host.cpp kv_host.cpp -o host_cpp $link
 ./host_c kv_unchecked.so
 ./host_c kv_unchecked.so poison
 ./host_cpp kv.so
+./host_c generated.so honest
+./host_c generated_unchecked.so honest
 echo "$count times compiled; $(./host_c kv.so)"
