@@ -4,7 +4,8 @@
 #   LUCET_PREFIX=/usr/local tests/cpp/run.sh [BUILD_DIR]
 #
 # LUCET_PREFIX holds include/, lib/liblucet.so and bin/lucetc. Unit programs are built by g++ for C++17, by g++ for C++20 with
-# the address and undefined behaviour sanitizers, and by clang. One line per test; the last is "cpp: N passed, M failed", with
+# the address and undefined behaviour sanitizers, and by clang. Two parts run side by side, because most of the time goes into
+# single compilers. One line per test; the last is "cpp: N passed, M failed", with
 # exit status 1 when M > 0. ONLY=pattern runs the unit programs that match, and nothing else.
 #
 # Invariants: writes to BUILD_DIR only; a guest or program that does not build is a failure, not skipped.
@@ -17,7 +18,7 @@ include=$LUCET_PREFIX/include
 lib=$LUCET_PREFIX/lib
 [ -e "$lib/liblucet.so" ] || lib=$(dirname "$(find "$LUCET_PREFIX" -name liblucet.so | head -1)")
 only=${ONLY:-}
-passed=0 failed=0
+log=$build/log
 mkdir -p "$build/guests" "$build/alone"
 
 export LUCET_GUESTS="$build/guests"
@@ -30,14 +31,12 @@ warnings="-Wall -Wextra -pedantic -Wconversion -Wshadow -Werror"
 link="-L$lib -llucet -lpthread"
 asan="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 
-result() { # result NAME STATUS [NOTE]: counts; what went wrong is in $build/log
+result() { # result NAME STATUS [NOTE]: its line, which is also counted; what went wrong is in $log
   if [ "$2" -eq 0 ]; then
-    passed=$((passed + 1))
     echo "ok   $1${3:+: $3}"
   else
-    failed=$((failed + 1))
     echo "FAIL $1 (exit status $2)"
-    head -25 "$build/log" | sed 's/^/     /'
+    head -25 "$log" | sed 's/^/     /'
   fi
 }
 
@@ -45,13 +44,13 @@ program() { # program NAME COMPILER FLAGS SOURCE...: builds and runs
   name=$1 compiler=$2 flags=$3
   shift 3
   binary=$build/$(echo "$name" | tr ' /' '__')
-  if $compiler $flags $warnings -g -I"$include" -o "$binary" "$@" $link >"$build/log" 2>&1; then
-    timeout 120 "$binary" >"$build/log" 2>&1
+  if $compiler $flags $warnings -g -I"$include" -o "$binary" "$@" $link >"$log" 2>&1; then
+    timeout 120 "$binary" >"$log" 2>&1
     status=$?
   else
     status=125
   fi
-  result "$name" $status "$(tail -1 "$build/log")"
+  result "$name" $status "$(tail -1 "$log")"
 }
 
 guests() {
@@ -60,25 +59,27 @@ guests() {
   done
 }
 
-# Every header by itself, in both modes, with more warnings than users usually ask for.
+# headers COMPILER: every header by itself, in both modes, with more warnings than users usually ask for.
 headers() {
+  command -v "$1" >/dev/null || return 0
   more="-Wold-style-cast -Wzero-as-null-pointer-constant -Wextra-semi -Wnon-virtual-dtor -Wundef -Wredundant-decls -fsyntax-only"
   for header in lucet.hpp $(cd "$include" && ls lucet/*.hpp); do
-    source=$build/alone/$(basename "$header").cpp
+    source=$build/alone/$1-$(basename "$header").cpp
     printf '#include <%s>\n#include <lucet.hpp>\n#include <%s>\n' "$header" "$header" >"$source"
-    for compiler in g++ clang++-16; do
-      command -v $compiler >/dev/null || continue
-      for standard in c++17 c++20 gnu++20; do
-        for mode in -fexceptions "-fno-exceptions -fno-rtti" -DLUCET_NO_EXCEPTIONS; do
-          $compiler -std=$standard $mode $warnings $more -I"$include" "$source" >"$build/log" 2>&1
-          result "$header $compiler $standard $mode" $?
-        done
+    for standard in c++17 c++20 gnu++20; do
+      for mode in -fexceptions "-fno-exceptions -fno-rtti" -DLUCET_NO_EXCEPTIONS; do
+        $1 -std=$standard $mode $warnings $more -I"$include" "$source" >"$log" 2>&1
+        result "$header $1 $standard $mode" $?
       done
     done
   done
-  # Refused by a sentence, not by a page of errors.
-  g++ -std=c++14 -fsyntax-only -I"$include" "$build/alone/error.hpp.cpp" >"$build/log" 2>&1
-  grep -q "lucet.hpp needs C++17" "$build/log"
+}
+
+# Refused by a sentence, not by a page of errors.
+old_standard() {
+  echo '#include <lucet.hpp>' >"$build/alone/old.cpp"
+  g++ -std=c++14 -fsyntax-only -I"$include" "$build/alone/old.cpp" >"$log" 2>&1
+  grep -q "lucet.hpp needs C++17" "$log"
   result "C++14 is refused" $?
 }
 
@@ -100,7 +101,7 @@ modes() {
   for order in "with without" "without with"; do
     for half in $order; do
       [ $half = with ] && mode=-fexceptions || mode="-fno-exceptions -fno-rtti"
-      g++ -std=c++17 -O0 $warnings $mode -I"$include" -c -o "$build/$half.o" "$here/modes/$half.cpp" >"$build/log" 2>&1 ||
+      g++ -std=c++17 -O0 $warnings $mode -I"$include" -c -o "$build/$half.o" "$here/modes/$half.cpp" >"$log" 2>&1 ||
         result "modes/$half.cpp" 1
     done
     set -- $order
@@ -109,24 +110,42 @@ modes() {
 }
 
 compile_fail() {
-  "$here/compile_fail/run.sh" "$include" "$build" >"$build/log" 2>&1
-  cat "$build/log"
-  passed=$((passed + $(grep -c '^ok ' "$build/log")))
-  wrong=$(grep -c '^FAIL' "$build/log")
-  failed=$((failed + wrong))
-  grep -q '^ok ' "$build/log" || result "compile_fail" 1
+  "$here/compile_fail/run.sh" "$include" "$build" >"$log" 2>&1
+  cat "$log"
+  grep -q '^ok ' "$log" || result "compile_fail" 1
 }
 
-guests >"$build/log" 2>&1
-result guests $?
-if [ -z "$only" ]; then
-  headers
-  compile_fail
-  modes
-  "$here/documented.sh" "$top/docs/host-functions.md" "$build/documented" >"$build/log" 2>&1
-  result "docs/host-functions.md" $? "$(tail -1 "$build/log")"
-fi
-units
+documented() {
+  "$here/documented.sh" "$top/docs/host-functions.md" "$build/documented" >"$log" 2>&1
+  result "docs/host-functions.md" $? "$(tail -1 "$log")"
+}
 
+part() { # part NAME STEP...: the steps' results, to a file; a shell that died is a failure, too
+  log=$build/$1.log results=$build/$1.results
+  shift
+  (
+    for step in "$@"; do $step; done
+    echo "ended"
+  ) >"$results" 2>&1
+}
+
+guests >"$log" 2>&1 || {
+  result guests 1
+  echo "cpp: 0 passed, 1 failed"
+  exit 1
+}
+rm -f "$build"/*.results
+if [ -z "$only" ]; then
+  part one "headers g++" compile_fail documented &
+  part other "headers clang++-16" old_standard modes units
+  wait
+else
+  part programs units
+fi
+cat "$build"/*.results | grep -v '^ended$'
+passed=$(cat "$build"/*.results | grep -c '^ok ') failed=$(cat "$build"/*.results | grep -c '^FAIL')
+for results in "$build"/*.results; do
+  tail -1 "$results" | grep -q '^ended$' || failed=$((failed + 1))
+done
 echo "cpp: $passed passed, $failed failed"
-[ $failed -eq 0 ]
+[ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -2,6 +2,7 @@
 #include "../harness.hpp"
 
 int main() {
+  lucet::install_signals();
   int32_t word = -1;
   auto empty = lucet::linker::make();
   const auto library_module = lucet::module::load(harness::guest("library").c_str(), empty);
