@@ -7,6 +7,8 @@ use crate::bytes::{Record, Records};
 use crate::trap::TrapCode;
 use crate::value::ValueType;
 use crate::{ABI_REVISION, FORMAT_REVISION, PAGE_SIZE};
+use std::hash::Hasher;
+use twox_hash::XxHash3_64;
 
 /// Where the parts of a checked image are. Holds no reference, so it can live beside the mapping.
 #[derive(Clone, Copy, Debug)]
@@ -119,10 +121,10 @@ fn check_size_and_sum(
 /// The checksum of a file whose image header starts at `image_start`: every byte but the checksum's own.
 pub fn checksum(file: &[u8], image_start: usize) -> u64 {
     let field = image_start + super::writer::CHECKSUM_OFFSET;
-    let mut hash = xxhash_rust::xxh3::Xxh3::new();
-    hash.update(file.get(..field).unwrap_or(&[]));
-    hash.update(file.get(field + 8..).unwrap_or(&[]));
-    hash.digest()
+    let mut hash = XxHash3_64::new();
+    hash.write(file.get(..field).unwrap_or(&[]));
+    hash.write(file.get(field + 8..).unwrap_or(&[]));
+    hash.finish()
 }
 
 fn check_header(file: &[u8], header: &records::Header) -> Result<(), ImageError> {
