@@ -153,7 +153,7 @@ const STATE_MASK: u64 = 0xff;
 const _: () = assert!(lucet_format::PAGE_SIZE > STATE_MASK);
 
 /// The bits of `ControlBlock::values_at` that are a number of values.
-const VALUE_COUNT_BITS: u32 = 3;
+pub(crate) const VALUE_COUNT_BITS: u32 = 3;
 
 /// The control block. See the file's header.
 #[repr(C, align(128))]
@@ -207,7 +207,7 @@ pub struct ControlBlock {
     /// `entries` when the latest outcome was written down: short entries that return write none.
     pub outcome_at: Cell<u64>,
     /// `entries` when a short entry left values in the array, and how many, see [`ControlBlock::note_values`].
-    values_at: Cell<u64>,
+    pub(crate) values_at: Cell<u64>,
 
     // -- read by the signal handler --
     /// The module's text: first address and length.

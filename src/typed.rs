@@ -47,13 +47,19 @@ pub unsafe extern "C" fn enter(
     }
 }
 
+/// In the registers of a function's result: the outcome's kind, and nothing where a call that returned leaves its control block.
+#[repr(C)]
+pub struct Left {
+    kind: u64,
+    block: usize,
+}
+
 /// The end of a short typed call of `export` that did not return: trapped or stopped, as `code` ([`crate::control::exit`]) says.
-/// Answers the outcome's kind.
 ///
 /// # Safety
 ///
 /// Called by `typed_fast` only, with the block that it entered.
-pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32, export: u32) -> u64 {
+pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32, export: u32) -> Left {
     // SAFETY: the caller's promise; blocks live for ever.
     let block: &'static ControlBlock = unsafe { &*block };
     let settle = || {
@@ -63,16 +69,20 @@ pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32, export: u32
         let function = func.map_or(u32::MAX, |func| func.function);
         run::settle_short(block, code, function, Way::Registers)
     };
-    match guard::catch(settle) {
+    let kind = match guard::catch(settle) {
         Ok(Ok(outcome)) => {
             keep_token(outcome.token);
-            u64::from(outcome.kind)
+            outcome.kind
         }
-        Ok(Err(_)) => u64::from(LUCET_NOT_RUN),
+        Ok(Err(_)) => LUCET_NOT_RUN,
         Err(_) => {
             let _ = error!(Status::Poisoned, "an internal error in a typed call");
-            u64::from(LUCET_NOT_RUN)
+            LUCET_NOT_RUN
         }
+    };
+    Left {
+        kind: u64::from(kind),
+        block: 0,
     }
 }
 

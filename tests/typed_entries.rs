@@ -2,7 +2,9 @@
 
 mod support;
 
-use lucet::abi::{LUCET_NOT_RUN, LUCET_RETURNED, LUCET_TRAPPED};
+use lucet::abi::{LUCET_NOT_RUN, LUCET_RETURNED, LUCET_TRAPPED, lucet_outcome, lucet_value};
+use lucet::capi::run::lucet_instance_call;
+use lucet::capi::status::{LUCET_NULL_ARGUMENT, LUCET_OK, LUCET_STALE, LUCET_TYPE_MISMATCH};
 use lucet::instance::{self, Handle};
 use lucet_format::trap::TrapCode;
 use std::mem::transmute;
@@ -20,6 +22,9 @@ const GUEST: &str = r#"(module
     (func (export "mixed") (param f32 i32 f64 i32 f64) (result f64)
       (f64.add (f64.promote_f32 (local.get 0)) (f64.add (f64.convert_i32_s (i32.sub (local.get 1) (local.get 3))) (f64.div (local.get 2) (local.get 4)))))
     (func (export "half") (param f32) (result f32) (f32.mul (local.get 0) (f32.const 0.5)))
+    (func (export "words") (param i32 i32 i32) (result i32)
+      (i32.sub (i32.mul (local.get 0) (local.get 1)) (local.get 2)))
+    (func (export "words_none") (param i32 i32) (global.set 0 (i32.sub (local.get 0) (local.get 1))))
     (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))
     (func $deep (export "deep") (param i32) (result i32) (i32.add (i32.const 1) (call $deep (local.get 0)))))"#;
 
@@ -173,4 +178,165 @@ fn the_rounding_mode_is_the_hosts_again() {
         (LUCET_RETURNED, 1.5, toward_zero & 0xffc0)
     );
     assert_eq!(guest.run_i32("divide", &[i32(8), i32(2)]), 4);
+}
+
+/// Functions of every kind that calls by handle enter the shortest way, and some that they do not.
+const CALLED: &str = r#"
+    (func (export "nothing") (global.set 0 (i32.const 9)))
+    (func (export "constant") (result i64) (i64.const -3))
+    (func (export "narrow") (param i32) (result i32) (i32.sub (local.get 0) (i32.const 1)))
+    (func (export "wide") (param i64) (result i64) (i64.sub (local.get 0) (i64.const 1)))
+    (func (export "two") (param i64 i32) (result i32) (i32.add (local.get 1) (i32.wrap_i64 (i64.shr_u (local.get 0) (i64.const 32)))))
+    (func (export "three") (param i32 i64 i32) (result i64)
+      (i64.add (i64.mul (i64.extend_i32_u (local.get 0)) (i64.const 3)) (i64.sub (local.get 1) (i64.extend_i32_s (local.get 2)))))
+    (func (export "three_none") (param i64 i64 i64) (global.set 0 (i32.wrap_i64 (i64.add (local.get 2) (i64.add (local.get 0) (local.get 1))))))
+    (func (export "four") (param i32 i32 i32 i32) (result i32) (i32.add (local.get 3) (i32.const 1)))
+    (func (export "words") (param i32 i32 i32) (result i32)
+      (i32.sub (i32.mul (local.get 0) (local.get 1)) (local.get 2)))
+    (func (export "words_none") (param i32 i32) (global.set 0 (i32.sub (local.get 0) (local.get 1))))
+    (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1)))"#;
+
+/// A call as C makes it. The padding of arguments and outcome holds something else.
+fn call(guest: &Guest, name: &str, arguments: &[lucet_value]) -> (i32, lucet_outcome) {
+    let func = guest.module.func(name.as_bytes()).expect("an export");
+    let mut outcome = lucet_outcome {
+        token: 77,
+        cpu_ns: 77,
+        reserved: [77; 3],
+        ..instance::outcome::NOT_RUN
+    };
+    // SAFETY: a function of the guest's module; the arguments and the outcome are there.
+    let status = unsafe {
+        lucet_instance_call(
+            guest.handle.0 as *mut _,
+            std::ptr::from_ref(func).cast(),
+            arguments.as_ptr(),
+            arguments.len(),
+            &raw mut outcome,
+        )
+    };
+    (status, outcome)
+}
+
+/// An i32 as C may leave it: the rest of the value is anything.
+fn narrow(value: i32) -> lucet_value {
+    lucet_value::from_bits(1, u128::MAX << 32 | u128::from(value as u32))
+}
+
+fn wide(value: i64) -> lucet_value {
+    lucet_value::from_bits(2, u128::MAX << 64 | u128::from(value as u64))
+}
+
+/// A function's name, its arguments, and the type and bits of its result.
+type Returns<'a> = (&'a str, &'a [lucet_value], Option<(u32, u128)>);
+
+#[test]
+fn calls_by_handle_from_c() {
+    // With a float somewhere, and without.
+    for float in [
+        "",
+        "(func (export \"half\") (param f64) (result f64) (f64.mul (local.get 0) (f64.const 0.5)))",
+    ] {
+        let text = format!(
+            "(module (global (export \"count\") (mut i32) (i32.const 0)) {CALLED} {float})"
+        );
+        let guest = Guest::new(&text);
+        let returns: [Returns; 10] = [
+            ("nothing", &[], None),
+            ("constant", &[], Some((2, u128::from(-3i64 as u64)))),
+            ("narrow", &[narrow(0)], Some((1, 0xffff_ffff))),
+            (
+                "wide",
+                &[wide(i64::MIN)],
+                Some((2, u128::from(i64::MAX as u64))),
+            ),
+            ("two", &[wide(5 << 32), narrow(-2)], Some((1, 3))),
+            (
+                "three",
+                &[narrow(-1), wide(1 << 40), narrow(-7)],
+                Some((2, 0xffff_ffff * 3 + (1 << 40) + 7)),
+            ),
+            ("three_none", &[wide(1), wide(2), wide(3)], None),
+            ("words", &[narrow(5), narrow(7), narrow(-2)], Some((1, 37))),
+            ("words_none", &[narrow(5), narrow(7)], None),
+            (
+                "four",
+                &[narrow(1), narrow(2), narrow(3), narrow(4)],
+                Some((1, 5)),
+            ),
+        ];
+        for (name, arguments, wanted) in returns {
+            let (status, outcome) = call(&guest, name, arguments);
+            assert_eq!((status, outcome.kind), (LUCET_OK, LUCET_RETURNED), "{name}");
+            let rest = (
+                outcome.detail,
+                outcome.token,
+                outcome.cpu_ns,
+                outcome.reserved,
+            );
+            assert_eq!(rest, (0, 0, 0, [0; 3]), "{name}");
+            // SAFETY: as many values as the outcome says.
+            let values = unsafe { std::slice::from_raw_parts(outcome.values, outcome.value_count) };
+            let found = values.iter().map(|value| (value.r#type, value.bits()));
+            assert_eq!(found.collect::<Vec<_>>(), Vec::from_iter(wanted), "{name}");
+            let again = instance::outcome(guest.handle).expect("an outcome");
+            assert_eq!(
+                (again.kind, again.value_count),
+                (LUCET_RETURNED, outcome.value_count),
+                "{name}"
+            );
+        }
+        let (status, outcome) = call(&guest, "divide", &[narrow(1), narrow(0)]);
+        let divided = u32::from(TrapCode::DivideByZero.number());
+        assert_eq!(
+            (status, outcome.kind, outcome.detail),
+            (LUCET_OK, LUCET_TRAPPED, divided)
+        );
+        instance::keep(guest.handle).expect("a trapped guest");
+        refused(&guest);
+        guest.reset();
+        assert_eq!(call(&guest, "narrow", &[narrow(4)]).0, LUCET_OK);
+    }
+}
+
+/// Calls that do not happen say why, as any other does.
+fn refused(guest: &Guest) {
+    let wrong: [(&str, &[lucet_value]); 8] = [
+        ("words", &[narrow(1), narrow(1)]),
+        ("words", &[narrow(1), narrow(1), wide(1)]),
+        ("divide", &[wide(1), narrow(1)]),
+        ("nothing", &[narrow(1)]),
+        ("narrow", &[]),
+        ("narrow", &[wide(1)]),
+        ("two", &[narrow(1), narrow(1)]),
+        ("three", &[narrow(1), wide(1), wide(1)]),
+    ];
+    for (name, arguments) in wrong {
+        let (status, outcome) = call(guest, name, arguments);
+        assert_eq!(
+            (status, outcome.kind),
+            (LUCET_TYPE_MISMATCH, LUCET_NOT_RUN),
+            "{name}"
+        );
+    }
+    let func = guest.module.func(b"narrow").expect("an export");
+    let func = std::ptr::from_ref(func).cast();
+    let (argument, none) = (narrow(1), std::ptr::null_mut());
+    // SAFETY: what is wrong here is what the call says it finds out; an outcome need not be wanted.
+    unsafe {
+        let instance = guest.handle.0 as *mut _;
+        let stale = (guest.handle.0 + (1 << 40)) as *mut _;
+        assert_eq!(
+            lucet_instance_call(instance, func, std::ptr::null(), 1, none),
+            LUCET_NULL_ARGUMENT
+        );
+        assert_eq!(
+            lucet_instance_call(stale, func, &raw const argument, 1, none),
+            LUCET_STALE
+        );
+        assert_eq!(
+            lucet_instance_call(instance, func, &raw const argument, 1, none),
+            LUCET_OK
+        );
+    }
 }

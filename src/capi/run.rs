@@ -6,7 +6,8 @@ use super::module::lucet_func;
 use super::object::null;
 use super::status::{LUCET_OK, lucet_status};
 use super::structs::{array, put, text};
-use crate::abi::{lucet_frame, lucet_funcref, lucet_outcome, lucet_value};
+use crate::abi::{LUCET_NOT_RUN, lucet_frame, lucet_funcref, lucet_outcome, lucet_value};
+use crate::context::ByHandle;
 use crate::error::{Result, Status, error};
 use crate::instance;
 use crate::instance::outcome::NOT_RUN;
@@ -14,6 +15,7 @@ use crate::module::Func;
 use crate::module::code::FUNC_TAG;
 use std::ffi::c_char;
 use std::fmt::{self, Write};
+use std::mem::offset_of;
 
 /// # Safety
 ///
@@ -110,7 +112,69 @@ pub unsafe extern "C" fn lucet_instance_call(
     count: usize,
     out_outcome: *mut lucet_outcome,
 ) -> lucet_status {
+    let function = func.cast::<Func>();
+    let sound = !function.is_null() && function.is_aligned() && arguments.is_aligned();
+    // SAFETY: the C contract of this function: whatever it is, its first field can be read.
+    if sound && unsafe { (&raw const (*function).tag).read_volatile() } == FUNC_TAG {
+        // SAFETY: the tag says that it is a function.
+        let way = unsafe { &raw const (*function).by_handle };
+        // SAFETY: as above.
+        if let Some(entry) = unsafe { (*way).entry } {
+            let handle = instance as u64;
+            // SAFETY: the C contract of this function, which is one that has this way.
+            return unsafe { entry(handle, way, arguments, count, out_outcome, call_otherwise) };
+        }
+    }
     // SAFETY: the C contract of this function.
+    unsafe { call_long(instance, func, arguments, count, out_outcome) }
+}
+
+/// Where the entries of [`ByHandle`] go on when the function has not returned.
+///
+/// # Safety
+///
+/// As [`lucet_instance_call`]; `way` is that of a function.
+///
+/// cbindgen:ignore
+unsafe extern "C" fn call_otherwise(
+    handle: u64,
+    way: *const ByHandle,
+    arguments: *const lucet_value,
+    count: usize,
+    out_outcome: *mut lucet_outcome,
+    kind: u32,
+) -> lucet_status {
+    if kind == LUCET_NOT_RUN {
+        // SAFETY: the caller's promise: it lies in a function.
+        unsafe {
+            let func = way
+                .byte_sub(offset_of!(Func, by_handle))
+                .cast::<lucet_func>();
+            let instance = handle as *mut lucet_instance;
+            return call_long(instance, func, arguments, count, out_outcome);
+        }
+    }
+    let mut unwanted = NOT_RUN;
+    // SAFETY: the C contract: NULL, or it can be written.
+    let out = unsafe { out_outcome.as_mut() }.unwrap_or(&mut unwanted);
+    instance::short::did_not_return(handle, kind, out);
+    LUCET_OK
+}
+
+/// Any call.
+///
+/// # Safety
+///
+/// As [`lucet_instance_call`].
+#[inline(never)]
+unsafe fn call_long(
+    instance: *mut lucet_instance,
+    func: *const lucet_func,
+    arguments: *const lucet_value,
+    count: usize,
+    out_outcome: *mut lucet_outcome,
+) -> lucet_status {
+    // SAFETY: the C contract of lucet_instance_call.
     if let Some(status) = unsafe { call_short(instance, func, arguments, count, out_outcome) } {
         return status;
     }

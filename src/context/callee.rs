@@ -24,9 +24,22 @@ pub struct Callee {
     entry: Entry,
     /// Its number among the exports, and [`BY_HANDLE`].
     pub(super) export: u32,
+    pub(super) returns: FastResult,
+    /// Whether the module may use vector registers.
+    pub(super) vectors: bool,
 }
 
 impl Callee {
+    /// A function of no module: there is no instance that it can be entered in.
+    pub(super) const NONE: Callee = Callee {
+        code: 0,
+        ready: 0,
+        entry: x86_64::call_nothing,
+        export: 0,
+        returns: FastResult::Nothing,
+        vectors: true,
+    };
+
     /// Of the function at an address, whose module is mapped at `base` and may use vector registers, or does not. `None`: there are too many
     /// exports.
     ///
@@ -55,6 +68,8 @@ impl Callee {
             ready: base as u64 | u64::from(state::READY),
             entry,
             export: export | BY_HANDLE,
+            returns: result,
+            vectors,
         })
     }
 

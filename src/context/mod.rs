@@ -2,6 +2,7 @@
 //! the crate needs to know of it.
 
 mod attached;
+mod by_handle;
 mod callee;
 mod checked;
 mod x86_64;
@@ -12,6 +13,7 @@ use lucet_format::runtime::{
 };
 
 pub use attached::{runner, set_runner};
+pub use by_handle::ByHandle;
 pub use callee::{Callee, INTEGERS};
 pub use checked::{Prepared, checked_thunk, poisoned_passing_thunk, poisoned_thunk};
 pub use x86_64::{Spill, dynamic_thunk, missing_import};

@@ -150,6 +150,8 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     block.reincarnate();
     block.host_calls.set(0);
     block.entries.set(0);
+    // Entries are counted anew, and a note of the block's earlier instance would be one of this one's.
+    block.values_at.set(0);
     block.timed.set(false);
     block.times.cpu_measured.set(0);
     block.times.cpu_unmeasured.set(0);

@@ -107,7 +107,7 @@ fn returned(handle: u64, short: &Short, result: &u64, out: &mut lucet_outcome) -
 
 /// The outcome of a call that ended in another way; false: it did not happen, and the long way finds out again why.
 #[cold]
-fn did_not_return(handle: u64, kind: u32, out: &mut lucet_outcome) -> bool {
+pub fn did_not_return(handle: u64, kind: u32, out: &mut lucet_outcome) -> bool {
     match kind {
         LUCET_NOT_RUN => return false,
         // The instance is not looked at: another thread may have resumed it.

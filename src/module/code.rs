@@ -13,7 +13,7 @@
 
 use super::cpu;
 use super::short::Short;
-use crate::context;
+use crate::context::{self, ByHandle};
 use crate::counted::try_collect;
 use crate::error::{Result, Status, error};
 use crate::mapping::{Access, Mapping};
@@ -38,6 +38,8 @@ pub struct Func {
     pub function: u32,
     /// Its index among the exports.
     pub export: u32,
+    /// What calls from C need.
+    pub by_handle: ByHandle,
     /// What the short way in needs; `None`: there is none.
     pub short: Option<Short>,
 }
@@ -176,16 +178,17 @@ impl CodeImage {
             .map(|(index, export)| {
                 let is_function = export.kind == ExternKind::Function as u32;
                 let tag = if is_function { FUNC_TAG } else { 0 };
+                let short = is_function
+                    .then(|| Short::of(self, export.index, index as u32, export.stub))
+                    .flatten();
+                let by_handle = short.as_ref().map(Short::by_handle);
                 Func {
                     tag,
                     base,
                     function: if is_function { export.index } else { NONE },
                     export: index as u32,
-                    short: if is_function {
-                        Short::of(self, export.index, index as u32, export.stub)
-                    } else {
-                        None
-                    },
+                    by_handle: by_handle.unwrap_or_else(|| ByHandle::new(None, &[], &[])),
+                    short,
                 }
             });
         try_collect(funcs, "the list of exported functions")

@@ -2,7 +2,7 @@
 
 use super::CodeImage;
 use crate::abi::lucet_value;
-use crate::context::{Callee, INTEGERS};
+use crate::context::{ByHandle, Callee, INTEGERS};
 use lucet_format::image::NONE;
 use lucet_format::runtime::FastResult;
 use lucet_format::value::ValueType;
@@ -74,6 +74,11 @@ impl Short {
                 unsafe { Callee::new(code.base(), address, export, result, code.uses_vectors()) };
         }
         Some(short)
+    }
+
+    /// What calls from C need of it.
+    pub fn by_handle(&self) -> ByHandle {
+        ByHandle::new(self.callee.as_ref(), self.parameters(), self.results())
     }
 
     /// The numbers of the types of its parameters.

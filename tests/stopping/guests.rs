@@ -122,6 +122,21 @@ pub const GUEST: &str = r#"(module
       (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
     (i32.wrap_i64 (local.get $s))))"#;
 
+/// A guest whose code uses no vector registers, and which is entered without preparing them.
+pub const GUEST_OF_WORDS: &str = r#"(module
+  (import "env" "nothing" (func $nothing))
+  (import "env" "word" (func $word (param i32) (result i32)))
+  (memory 1)
+  (func (export "plain") (result i32) (i32.const 42))
+  (func (export "nothing") (call $nothing))
+  (func (export "word") (param i32) (result i32) (i32.add (call $word (local.get 0)) (i32.const 1)))
+  (func (export "work") (param i32) (result i64)
+    (local $h i64)
+    (loop $l
+      (local.set $h (i64.add (i64.mul (local.get $h) (i64.const 31)) (i64.extend_i32_u (local.get 0))))
+      (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get $h)))"#;
+
 /// What the host functions do, and what they have seen. One for each guest: tests run at the same time.
 #[derive(Default)]
 pub struct Desk {

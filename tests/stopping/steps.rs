@@ -1,7 +1,7 @@
 //! Stops at every instruction: the processor's trap flag stops the thread after each one, and the handler asks for a kill or a
 //! preemption, whose signal is delivered right there, in guest code, in trampolines, and in the library on the way in and out.
 
-use crate::guests::{Setting, limit, setting, values};
+use crate::guests::{GUEST, GUEST_OF_WORDS, Setting, limit, setting_of, values};
 use crate::support::i32;
 use crate::visited;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
@@ -9,6 +9,8 @@ use lucet::abi::{
     LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_STOP_KILL, LUCET_SUSPENDED,
     LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome,
 };
+use lucet::capi::run::lucet_instance_call;
+use lucet::capi::status::LUCET_OK;
 use lucet::control::{ControlBlock, state, stop};
 use lucet::instance::{self, KillHandle, kill, kill_handle};
 use lucet::timing::{Allowance, now};
@@ -85,6 +87,9 @@ fn note(block: &ControlBlock, pc: usize) {
 /// Which registers are not zero at the guest's first instruction, a bit each: those that neither its convention nor its adapter has use for.
 static FOUND: AtomicU64 = AtomicU64::new(0);
 
+/// So many bits are of general registers.
+const GENERAL: usize = 10;
+
 fn look_at_registers(block: &ControlBlock, context: &ucontext_t) {
     let registers = &context.uc_mcontext.gregs;
     let pc = registers[libc::REG_RIP as usize] as usize;
@@ -93,7 +98,7 @@ fn look_at_registers(block: &ControlBlock, context: &ucontext_t) {
         return;
     }
     // rdi is vmctx, rsi and rdx the adapter's, rax the code's address, rbx the block's.
-    let clear = [
+    let clear: [_; GENERAL] = [
         libc::REG_RCX,
         libc::REG_R8,
         libc::REG_R9,
@@ -172,8 +177,8 @@ fn aim(guest: &Setting) {
     STEPS.store(0, Ordering::Relaxed);
 }
 
-fn prepared() -> Setting {
-    let guest = setting();
+fn prepared(text: &str) -> Setting {
+    let guest = setting_of(text);
     install();
     assert_eq!(guest.run("nothing", &[]).kind, LUCET_RETURNED);
     guest
@@ -182,7 +187,7 @@ fn prepared() -> Setting {
 #[test]
 fn a_slice_may_end_at_every_instruction() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let guest = prepared();
+    let guest = prepared(GUEST);
     // LUCET_SOAK: so many times longer.
     let times = std::env::var_os("LUCET_SOAK").map_or(1, |_| 300);
     let cases = [
@@ -227,22 +232,24 @@ fn a_slice_may_end_at_every_instruction() {
 /// Kills at each step of what `act` does, after `prepare`; or, without LUCET_SOAK, at one in `stride`. Answers how many came too late
 /// for the run.
 fn kill_at_each_step(
+    text: &str,
     stride: usize,
     prepare: impl Fn(&Setting),
     act: impl Fn(&Setting) -> lucet_outcome,
 ) -> u32 {
-    kill_at_each_step_until(LUCET_RETURNED, stride, prepare, act)
+    kill_at_each_step_until(text, LUCET_RETURNED, stride, prepare, act)
 }
 
 /// The same, where the run ends in another way by itself.
 fn kill_at_each_step_until(
+    text: &str,
     end: u32,
     stride: usize,
     prepare: impl Fn(&Setting),
     act: impl Fn(&Setting) -> lucet_outcome,
 ) -> u32 {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let guest = prepared();
+    let guest = prepared(text);
     let (mut ended, mut returned) = (0, 0);
     let stride = std::env::var_os("LUCET_SOAK").map_or(stride, |_| 1);
     for at in (0..).step_by(stride) {
@@ -287,18 +294,25 @@ fn kill_at_each_step_until(
 #[test]
 fn a_kill_may_come_at_every_instruction() {
     let run = |guest: &Setting| instance::run(guest.handle, b"talk", &[i32(2)]).expect("a run");
-    assert!(kill_at_each_step(11, |_| {}, run) > 0, "none was too late");
+    assert!(
+        kill_at_each_step(GUEST, 11, |_| {}, run) > 0,
+        "none was too late"
+    );
 }
 
 #[test]
 fn a_kill_may_come_at_every_instruction_of_a_call_by_handle() {
-    kill_at_each_step(1, |_| {}, |guest| call_plain(guest, Way::Short));
+    for text in [GUEST, GUEST_OF_WORDS] {
+        for way in [Way::Short, Way::FromC] {
+            kill_at_each_step(text, 1, |_| {}, |guest| call_plain(guest, way));
+        }
+    }
 }
 
 #[test]
 fn a_kill_may_come_at_every_instruction_of_a_callback() {
     let run = |guest: &Setting| instance::run(guest.handle, b"callback", &[i32(3)]).expect("a run");
-    kill_at_each_step(11, |_| {}, run);
+    kill_at_each_step(GUEST, 11, |_| {}, run);
 }
 
 #[test]
@@ -308,9 +322,11 @@ fn a_kill_may_come_at_every_instruction_of_a_resume() {
         assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
         guest.desk.suspending.store(false, Ordering::Relaxed);
     };
-    kill_at_each_step(7, suspend, |guest| {
-        instance::resume(guest.handle, &[i32(4)]).expect("a resume")
-    });
+    for text in [GUEST, GUEST_OF_WORDS] {
+        kill_at_each_step(text, 7, suspend, |guest| {
+            instance::resume(guest.handle, &[i32(4)]).expect("a resume")
+        });
+    }
     let preempt = |guest: &Setting| {
         aim(guest);
         AT.store(40, Ordering::Relaxed);
@@ -319,7 +335,7 @@ fn a_kill_may_come_at_every_instruction_of_a_resume() {
         step(0);
         assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
     };
-    kill_at_each_step(7, preempt, |guest| {
+    kill_at_each_step(GUEST, 7, preempt, |guest| {
         instance::resume(guest.handle, &[]).expect("a resume")
     });
 }
@@ -328,26 +344,27 @@ fn a_kill_may_come_at_every_instruction_of_a_resume() {
 #[test]
 fn a_kill_may_come_at_every_instruction_of_a_run_that_traps() {
     let run = |guest: &Setting| instance::run(guest.handle, b"trap", &[i32(3)]).expect("a run");
-    kill_at_each_step_until(LUCET_TRAPPED, 5, |_| {}, run);
+    kill_at_each_step_until(GUEST, LUCET_TRAPPED, 5, |_| {}, run);
 }
 
 /// What a guest finds in registers when it starts: its arguments, and nothing of the host's.
 #[test]
 fn a_guest_starts_with_clear_registers() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let guest = prepared();
-    for way in [Way::Long, Way::Short] {
-        aim(&guest);
-        FOUND.store(u64::MAX, Ordering::Relaxed);
-        step(4);
-        let outcome = call_plain(&guest, way);
-        step(0);
-        assert_eq!(outcome.kind, LUCET_RETURNED);
-        assert_eq!(
-            FOUND.load(Ordering::Relaxed),
-            0,
-            "registers that are not zero"
-        );
+    // One that uses no vector registers finds in them what it cannot see.
+    for (text, visible) in [(GUEST, u64::MAX), (GUEST_OF_WORDS, (1 << GENERAL) - 1)] {
+        let guest = prepared(text);
+        for way in [Way::Long, Way::Short, Way::FromC] {
+            aim(&guest);
+            FOUND.store(u64::MAX, Ordering::Relaxed);
+            step(4);
+            let outcome = call_plain(&guest, way);
+            step(0);
+            assert_eq!(outcome.kind, LUCET_RETURNED);
+            let found = FOUND.load(Ordering::Relaxed);
+            assert_ne!(found, u64::MAX, "nobody has looked");
+            assert_eq!(found & visible, 0, "registers that are not zero");
+        }
     }
 }
 
@@ -355,7 +372,7 @@ fn a_guest_starts_with_clear_registers() {
 #[test]
 fn a_time_that_is_over_too_late_is_forgotten() {
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let guest = prepared();
+    let guest = prepared(GUEST);
     for way in [Way::Long, Way::Short] {
         let (mut ended, mut returned) = (0, 0);
         // LUCET_SOAK: at each instruction.
@@ -384,6 +401,7 @@ fn a_time_that_is_over_too_late_is_forgotten() {
 enum Way {
     Long,
     Short,
+    FromC,
 }
 
 fn call_plain(guest: &Setting, way: Way) -> lucet_outcome {
@@ -398,6 +416,16 @@ fn call_plain(guest: &Setting, way: Way) -> lucet_outcome {
                 &[],
                 &mut outcome
             ));
+            outcome
+        }
+        Way::FromC => {
+            let func = guest.module.func(b"plain").expect("an export");
+            let func = std::ptr::from_ref(func).cast();
+            let mut outcome = instance::outcome::NOT_RUN;
+            let (instance, none) = (guest.handle.0 as *mut _, std::ptr::null());
+            // SAFETY: a function of the guest's module, which has no parameters.
+            let status = unsafe { lucet_instance_call(instance, func, none, 0, &raw mut outcome) };
+            assert_eq!(status, LUCET_OK);
             outcome
         }
     }

@@ -1,5 +1,5 @@
-//! The assembly that changes stacks, x86-64 System V. Each way across has a file: `enter.s`, `typed.s`, `resume.s`,
-//! `host_call.s`; here is what they share, and what Rust calls.
+//! The assembly that changes stacks, x86-64 System V. Each way across has a file: `enter.s`, `typed.s`,
+//! `by_handle.s`, `resume.s`, `host_call.s`; here is what they share, and what Rust calls.
 //!
 //! # The two stacks
 //!
@@ -57,13 +57,17 @@ mod spill;
 
 pub use spill::{Spill, dynamic_thunk, missing_import, typed_entry};
 
+use super::by_handle;
 use super::callee::{BY_HANDLE, Callee};
+use crate::abi::lucet_outcome;
 use crate::control::{
-    CONTROL_BLOCK_STRIDE, ControlBlock, ImportTarget, Registers, Trap, exit, state, stop,
+    CONTROL_BLOCK_STRIDE, ControlBlock, ImportTarget, Registers, Trap, VALUE_COUNT_BITS, exit,
+    state, stop,
 };
 use crate::directory;
 use crate::running::Runner;
-use lucet_format::runtime::IMPORT_ROW_BYTES;
+use lucet_format::runtime::{IMPORT_ROW_BYTES, VALUE_PAYLOAD, VALUE_STRIDE};
+use lucet_format::value::ValueType;
 use lucet_format::{PAGE_SIZE, trap::TrapCode, vmctx};
 use std::arch::global_asm;
 use std::mem::offset_of;
@@ -140,6 +144,8 @@ unsafe extern "C" {
         c: u64,
         to: *mut u64,
     ) -> u32;
+    #[link_name = "lucet_private_by_handle_ways"]
+    pub static BY_HANDLE_WAYS: [[by_handle::Entry; by_handle::SHAPES]; by_handle::KINDS];
     #[link_name = "lucet_private_trampolines_start"]
     pub fn trampolines_start();
     #[link_name = "lucet_private_trampolines_end"]
@@ -173,6 +179,12 @@ const _: () = assert!(
     "the bytes of a signed number of DWARF"
 );
 
+const _: () = assert!(
+    offset_of!(lucet_outcome, detail) == offset_of!(lucet_outcome, kind) + 4
+        && offset_of!(lucet_outcome, cpu_ns) + 32 == size_of::<lucet_outcome>(),
+    "calls by handle write an outcome in whole words"
+);
+
 // One block, so that the pieces stay together and in this order.
 global_asm!(
     ".pushsection .text.lucet_trampolines,\"ax\",@progbits",
@@ -182,6 +194,7 @@ global_asm!(
     "lucet_private_trampolines_start:",
     include_str!("enter.s"),
     include_str!("typed.s"),
+    include_str!("by_handle.s"),
     include_str!("resume.s"),
     include_str!("host_call.s"),
     ".globl lucet_private_trampolines_end",
@@ -198,6 +211,20 @@ global_asm!(
     TOKEN = const offset_of!(ControlBlock, token),
     READY_STATE = const offset_of!(ControlBlock, ready_state),
     BY_HANDLE = const BY_HANDLE,
+    BY_HANDLE_COUNT = const by_handle::COUNT,
+    BY_HANDLE_TYPES = const by_handle::TYPES,
+    BY_HANDLE_RESULT = const by_handle::RESULT,
+    BY_HANDLE_CALLEE = const by_handle::CALLEE,
+    VALUE_BYTES = const VALUE_STRIDE,
+    VALUE_CONTENT = const VALUE_PAYLOAD,
+    VALUE_COUNT_BITS = const VALUE_COUNT_BITS,
+    VALUES = const offset_of!(ControlBlock, values),
+    VALUES_AT = const offset_of!(ControlBlock, values_at),
+    I32 = const ValueType::I32 as u32,
+    OUTCOME_KIND = const offset_of!(lucet_outcome, kind),
+    OUTCOME_VALUES = const offset_of!(lucet_outcome, values),
+    OUTCOME_COUNT = const offset_of!(lucet_outcome, value_count),
+    OUTCOME_REST = const offset_of!(lucet_outcome, cpu_ns),
     CALLEE_CODE = const offset_of!(Callee, code),
     CALLEE_READY = const offset_of!(Callee, ready),
     CALLEE_EXPORT = const offset_of!(Callee, export),

@@ -81,6 +81,9 @@ lucet_private_typed_\name:
 	mov rsp, [rbx + {HOST_SP}]
 	.cfi_def_cfa rsp, 80
 	mov [rbx + {STATE}], rcx
+	# For calls by handle; rdx is not zero.
+	mov rdx, rbx
+	mov r8, rax
 	add rsp, 16
 	.cfi_adjust_cfa_offset -16
 	lucet_private_cfi_pop
@@ -127,6 +130,7 @@ lucet_private_typed_long:
 	# The caller has a long way of its own.
 1:
 	mov eax, {OUTCOME_NOT_RUN}
+	xor edx, edx
 	ret
 
 # ---- u32 call_KIND(rdi handle, rsi what is called, rdx rcx r8 integers, r9 where the result goes) ----
