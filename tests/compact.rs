@@ -312,7 +312,8 @@ fn callbacks_end_in_time() {
       (func (export "again") (param i32) (result i32)
         (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0))
           (else (call $down (i32.const 700) (i32.sub (local.get 0) (i32.const 1)))))))"#;
-    let guests = bounds(text, &linker, OptLevel::Speed);
+    // A level that does not inline: each level of the recursion has a frame.
+    let guests = bounds(text, &linker, OptLevel::SpeedAndSize);
     let region = support::region(&config());
     let handle = create(&region, &guests);
     assert_eq!(value(handle, "again", &[i32(2)]), 1400);

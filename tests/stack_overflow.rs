@@ -6,7 +6,8 @@ mod support;
 use lucet::abi::{LUCET_TRAPPED, lucet_call};
 use lucet::linker::{Definition, Linker};
 use lucet_format::trap::TrapCode;
-use support::{Guest, i32, small};
+use lucetc::options::{OptLevel, Options};
+use support::{Guest, compiled, i32, small};
 
 fn overflows(guest: &Guest, export: &str, depth: i32) {
     let outcome = guest.run(export, &[i32(depth)]);
@@ -89,7 +90,12 @@ fn in_a_call_out_at_every_depth() {
         let mut config = small();
         config.stack_bytes = 32 << 10;
         config.leaf_stack_bytes = 16 << 10;
-        let guest = Guest::linked(text, &linker, &config);
+        // A level that does not inline: each level of the recursion has a frame, so the calls out are at every distance of the guard.
+        let options = Options {
+            opt_level: OptLevel::SpeedAndSize,
+            ..Options::default()
+        };
+        let guest = Guest::made_of(compiled(text, &options, &linker), &config);
         let (mut returned, mut trapped) = (0, 0);
         for depth in 0..2300 {
             let outcome = guest.run("down", &[i32(depth)]);

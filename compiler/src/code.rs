@@ -53,6 +53,17 @@ pub struct CallSite {
     pub handlers: Vec<(Option<u32>, u32)>,
 }
 
+/// Where an instruction comes from that is in place of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Of which function it is.
+    pub function: u32,
+    /// Its offset in the wasm file.
+    pub wasm: u32,
+    /// The position of the call, as in [`Code::positions`].
+    pub outer: u32,
+}
+
 /// A piece of text.
 #[derive(Clone, Debug)]
 pub struct Code {
@@ -72,8 +83,11 @@ pub struct Code {
     pub traps: Vec<(u32, TrapCode)>,
     /// Calls with handlers, ascending.
     pub calls: Vec<CallSite>,
-    /// Where instructions come from: offset in the piece, ascending, and offset in the wasm file (`None`: nowhere).
+    /// Where instructions come from: offset in the piece, ascending, and offset in the wasm file (`None`: nowhere), or
+    /// [`lucet_format::image::records::IN_PLACE`] and an index into `places`.
     pub positions: Vec<(u32, Option<u32>)>,
+    /// Where what is in place of calls comes from.
+    pub places: Vec<Place>,
     /// How to unwind it; `None` for stubs, which have no frame.
     pub unwind: Option<UnwindInfo>,
     /// Text for `--emit clif` or `--emit asm`, when asked for.

@@ -5,11 +5,11 @@
 //! none refers to a library function.
 
 use crate::abi;
-use crate::code::{CallSite, Code, Relocation, Target as CodeTarget};
+use crate::code::{CallSite, Code, Place, Relocation, Target as CodeTarget};
 use crate::error::{Error, Result};
 use crate::module::{Function, Memory, MemoryPlace, Module};
 use crate::optimize;
-use crate::options::{Emit, Options};
+use crate::options::{Emit, OptLevel, Options};
 use crate::stubs;
 use crate::target::Target;
 use crate::translate;
@@ -46,6 +46,10 @@ pub fn compile_module(
             wasm,
             relaxed_simd: options.relaxed_simd,
             limits: &options.limits,
+            growth: match options.opt_level {
+                OptLevel::Speed => translate::Growth::of(module),
+                OptLevel::None | OptLevel::SpeedAndSize => translate::Growth::None,
+            },
             fma: CpuFeatures::named("fma")
                 .is_some_and(|fma| fma.missing_from(target.cpu_features).is_empty()),
         },
@@ -234,7 +238,7 @@ impl Compiler<'_> {
         // Which Cranelift 0.135 forgets; they would refer to lists of values that are gone.
         scratch.context.func.dfg.exception_tables.clear();
         scratch.context.set_disasm(self.listing == Emit::Asm);
-        self.translate(job, scratch)?;
+        let places = self.translate(job, scratch)?;
         if self.stack_check {
             translate::check_stack(&mut scratch.context.func)?;
         }
@@ -269,12 +273,13 @@ impl Compiler<'_> {
             traps: traps(compiled.buffer.traps())?,
             calls: calls(compiled.buffer.call_sites())?,
             positions: positions(compiled.buffer.get_srclocs_sorted()),
+            places,
             unwind: self.unwind(compiled)?,
             listing: clif.or_else(|| compiled.vcode.clone()),
         })
     }
 
-    fn translate(&self, job: Job, scratch: &mut Scratch) -> Result<()> {
+    fn translate(&self, job: Job, scratch: &mut Scratch) -> Result<Vec<Place>> {
         let (function, builder) = (&mut scratch.context.func, &mut scratch.builder);
         let config = self.isa.frontend_config();
         match job.kind {
@@ -283,13 +288,16 @@ impl Compiler<'_> {
                 translate::guest_function(self.source, defined as usize, function, builder, config)
             }
             CodeKind::ImportWrapper => {
-                translate::import_wrapper(self.source, job.index, function, builder, config)
+                translate::import_wrapper(self.source, job.index, function, builder, config)?;
+                Ok(Vec::new())
             }
             CodeKind::Adapter => {
-                translate::adapter(self.source.module, job.index, function, builder, config)
+                translate::adapter(self.source.module, job.index, function, builder, config)?;
+                Ok(Vec::new())
             }
             CodeKind::Bridge => {
-                translate::bridge(self.source, job.index, function, builder, config)
+                translate::bridge(self.source, job.index, function, builder, config)?;
+                Ok(Vec::new())
             }
             CodeKind::ImportStub | CodeKind::HelperStub | CodeKind::TypedStub => {
                 Err(Error::Internal("stubs are not compiled".to_owned()))

@@ -46,7 +46,7 @@ struct Arguments {
     /// The CPU to compile for.
     #[arg(long, value_enum, default_value = "x86-64-v2")]
     target_cpu: CpuArgument,
-    /// How hard to optimise.
+    /// How hard to optimise. Only `speed` inlines small functions.
     #[arg(long, value_enum, default_value = "speed")]
     opt_level: OptArgument,
     /// What keeps accesses inside of linear memory. Guests with bounds are slower, and fit into compact regions, of which a

@@ -8,10 +8,10 @@ use crate::limits::Limits;
 pub enum OptLevel {
     /// Fast compilation.
     None,
-    /// Fast code.
+    /// Fast code: small functions are inlined.
     #[default]
     Speed,
-    /// Fast code that is also small.
+    /// Fast code that is also small: nothing is inlined.
     SpeedAndSize,
 }
 

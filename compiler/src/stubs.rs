@@ -174,6 +174,7 @@ impl Stub {
             traps: Vec::new(),
             calls: Vec::new(),
             positions: vec![(0, None)],
+            places: Vec::new(),
             unwind: None,
             listing: None,
         }

@@ -40,7 +40,7 @@ fn walk(block: &ControlBlock, inner: &Inner, mut visit: impl FnMut(Place) -> boo
     // A return address is behind the call; the instruction that trapped is where it is.
     let exact = trap.signal != 0;
     let first = if exact { trap.pc } else { trap.pc - 1 };
-    let mut going = place(block, inner, first).is_none_or(&mut visit);
+    let mut going = places(block, inner, first).is_none_or(|mut places| places.all(&mut visit));
     let (mut frame, mut below) = (trap.frame, 0);
     for _ in 0..4 * DEPTH {
         let on_stack = frame > below
@@ -51,18 +51,27 @@ fn walk(block: &ControlBlock, inner: &Inner, mut visit: impl FnMut(Place) -> boo
         }
         // SAFETY: the address is on the slot's stack, with 16 bytes above it, and the guest does not run.
         let (next, back) = unsafe { (*(frame as *const usize), *((frame + 8) as *const usize)) };
-        going = place(block, inner, back.wrapping_sub(1)).is_none_or(&mut visit);
+        going = places(block, inner, back.wrapping_sub(1))
+            .is_none_or(|mut places| places.all(&mut visit));
         (below, frame) = (frame, next);
     }
 }
 
-fn place(block: &ControlBlock, inner: &Inner, pc: usize) -> Option<Place> {
+/// The functions that an address belongs to: several where some are in place of calls, innermost first.
+fn places<'i>(
+    block: &ControlBlock,
+    inner: &'i Inner,
+    pc: usize,
+) -> Option<impl Iterator<Item = Place> + use<'i>> {
     let text_offset = u32::try_from(pc.checked_sub(block.text.get())?).ok()?;
     let image = inner.image();
     let range = image.code_at(text_offset)?;
-    (range.kind == CodeKind::Function as u32).then(|| Place {
-        function: range.index,
-        wasm_offset: image.wasm_offset_at(text_offset),
+    (range.kind == CodeKind::Function as u32).then(|| {
+        let places = image.places_at(text_offset, range.index);
+        places.map(|(function, wasm_offset)| Place {
+            function,
+            wasm_offset,
+        })
     })
 }
 
@@ -138,7 +147,7 @@ fn line(
             )?;
             address(block, inner, trap, out)?;
             tag(block, inner, &outcome, out)?;
-            places(block, inner, out)
+            all_places(block, inner, out)
         }
         LUCET_TERMINATED => {
             match outcome.detail {
@@ -152,15 +161,15 @@ fn line(
                 }
                 detail => write!(out, "terminated ({detail}), reason {}", outcome.token)?,
             }
-            places(block, inner, out)
+            all_places(block, inner, out)
         }
         LUCET_SUSPENDED => {
             write!(out, "suspended, token {}", outcome.token)?;
-            places(block, inner, out)
+            all_places(block, inner, out)
         }
         LUCET_PREEMPTED => {
             out.write_str("preempted")?;
-            places(block, inner, out)
+            all_places(block, inner, out)
         }
         kind => write!(out, "outcome {kind}"),
     }
@@ -208,7 +217,7 @@ fn tag(
     }
 }
 
-fn places(block: &ControlBlock, inner: &Inner, out: &mut dyn Write) -> fmt::Result {
+fn all_places(block: &ControlBlock, inner: &Inner, out: &mut dyn Write) -> fmt::Result {
     let mut count = import(inner, out)?;
     let mut written = Ok(());
     walk(block, inner, |place| {

@@ -397,6 +397,7 @@ impl Assembler<'_> {
 
     /// Ranges, traps and positions of the code.
     fn code(&mut self) {
+        let mut inlined = 0;
         for (start, piece) in self.text.pieces() {
             let length = piece.bytes.len() as u32;
             let range = records::CodeRange {
@@ -410,15 +411,38 @@ impl Assembler<'_> {
                 self.writer.push(Section::TrapOffsets, &(start + offset));
                 self.writer.push(Section::TrapCodes, &trap.number());
             }
-            for (offset, wasm) in &piece.positions {
-                let position = records::SourcePosition {
-                    text: start + offset,
-                    wasm: wasm.unwrap_or(NONE),
-                };
-                self.writer.push(Section::SourceMap, &position);
-            }
+            self.positions(start, piece, &mut inlined);
             self.calls(start, piece);
         }
+    }
+
+    /// Where the instructions of a piece come from; so many positions in place are there already.
+    fn positions(&mut self, start: u32, piece: &Code, inlined: &mut u32) {
+        let in_place = |position: u32| position != NONE && position & records::IN_PLACE != 0;
+        let first = *inlined;
+        let placed = |position| {
+            if in_place(position) {
+                position + first
+            } else {
+                position
+            }
+        };
+        for (offset, wasm) in &piece.positions {
+            let position = records::SourcePosition {
+                text: start + offset,
+                wasm: placed(wasm.unwrap_or(NONE)),
+            };
+            self.writer.push(Section::SourceMap, &position);
+        }
+        for place in &piece.places {
+            let position = records::InlinedPosition {
+                function: place.function,
+                wasm: place.wasm,
+                outer: placed(place.outer),
+            };
+            self.writer.push(Section::Inlined, &position);
+        }
+        *inlined += piece.places.len() as u32;
     }
 
     /// The calls of a piece that have handlers. Lists that are equal are stored once.

@@ -135,7 +135,11 @@ fn check_size(
     let code: u64 = compiled
         .code
         .iter()
-        .map(|piece| 5 * piece.traps.len() as u64 + 8 * piece.positions.len() as u64)
+        .map(|piece| {
+            5 * piece.traps.len() as u64
+                + 8 * piece.positions.len() as u64
+                + 12 * piece.places.len() as u64
+        })
         .sum();
     let items: u64 = module
         .elements

@@ -149,6 +149,7 @@ mod tests {
             traps: Vec::new(),
             calls: Vec::new(),
             positions: Vec::new(),
+            places: Vec::new(),
             unwind: None,
             listing: None,
         }

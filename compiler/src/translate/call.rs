@@ -74,6 +74,9 @@ impl<'a> Translator<'a> {
     }
 
     fn call(&mut self, function: u32) -> Result<()> {
+        if self.call_in_place(function)? {
+            return Ok(());
+        }
         let function_type = self.type_of_function(function)?;
         // A stub has not the convention that a call with handlers needs; a wrapper has.
         let stub = function < self.module.imported_functions && self.clauses.is_empty();

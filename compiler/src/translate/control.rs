@@ -75,6 +75,8 @@ impl Translator<'_> {
             Operator::Br { relative_depth } => self.branch(*relative_depth)?,
             Operator::BrIf { relative_depth } => self.branch_if(*relative_depth)?,
             Operator::BrTable { targets } => self.branch_table(targets)?,
+            // Where a call is, its results go to the label behind it.
+            Operator::Return if self.is_in_place() => self.branch_to(0)?,
             Operator::Return => {
                 let results = self.pop_many(self.function_type.results.len())?;
                 self.return_values(&results)?;
@@ -209,7 +211,7 @@ impl Translator<'_> {
             self.builder.seal_block(frame.exit);
             let results = self.builder.block_params(frame.exit).to_vec();
             self.stack.extend(results);
-            if self.frames.is_empty() {
+            if self.frames.is_empty() && !self.is_in_place() {
                 let results = self.pop_many(frame.results)?;
                 self.return_values(&results)?;
             }

@@ -4,9 +4,10 @@
 use super::checks::Checks;
 use super::control::Frame;
 use super::exceptions::Clause;
+use super::inline::{Growth, Inlining};
 use super::variable::below;
 use crate::abi::{self, Results, clif_type};
-use crate::code::Target;
+use crate::code::{Place, Target};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::module::{FunctionType, Module};
@@ -37,6 +38,8 @@ pub struct Source<'a> {
     pub limits: &'a Limits,
     /// Whether the CPU multiplies and adds with one rounding.
     pub fma: bool,
+    /// How much functions may grow by what is inlined.
+    pub growth: Growth,
 }
 
 /// The state of one function's translation.
@@ -69,6 +72,8 @@ pub(super) struct Translator<'a> {
     pub(super) position: u32,
     /// The cells for results of calls that do not return in registers.
     pub(super) result_cells: Option<StackSlot>,
+    /// The calls that the current operator is in place of.
+    pub(super) inlining: Inlining,
     /// Copies and fills of memory that have been done in place so far.
     pub(super) in_place: u32,
     pub(super) flags: Flags,
@@ -132,14 +137,15 @@ pub fn trap_code(code: trap::TrapCode) -> TrapCode {
     TrapCode::unwrap_user(code.number())
 }
 
-/// Translates the defined function with this number (not counting imports) into `function`.
+/// Translates the defined function with this number (not counting imports) into `function`. Answers where operators are that are in
+/// place of calls, by the number that their source locations have.
 pub fn guest_function(
     source: Source<'_>,
     defined: usize,
     function: &mut ir::Function,
     context: &mut FunctionBuilderContext,
     config: TargetFrontendConfig,
-) -> Result<()> {
+) -> Result<Vec<Place>> {
     let module = source.module;
     let index = module.imported_functions as usize + defined;
     let (Some(declared), Some(body)) = (module.functions.get(index), module.bodies.get(defined))
@@ -158,10 +164,12 @@ pub fn guest_function(
         FunctionBuilder::new(function, context),
     )?;
     translator.hints = module.branch_hints.get(&(index as u32));
+    translator.begin_function(index as u32, body)?;
     translator.body(source.wasm, body)?;
+    let places = translator.take_places();
     translator.builder.seal_all_blocks();
     translator.builder.finalize(config);
-    Ok(())
+    Ok(places)
 }
 
 impl<'a> Translator<'a> {
@@ -212,6 +220,7 @@ impl<'a> Translator<'a> {
             hints: None,
             position: 0,
             result_cells: None,
+            inlining: Inlining::default(),
             in_place: 0,
             flags,
             memory_flags: HashMap::new(),

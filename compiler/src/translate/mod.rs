@@ -29,6 +29,7 @@ mod convert;
 mod exceptions;
 mod function;
 mod glue;
+mod inline;
 mod linking;
 mod memory;
 mod numeric;
@@ -40,4 +41,5 @@ mod vector;
 
 pub use function::{Source, guest_function, trap_code};
 pub use glue::{adapter, check_stack, import_wrapper};
+pub use inline::Growth;
 pub use linking::bridge;

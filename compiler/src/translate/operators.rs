@@ -8,7 +8,7 @@ use crate::module::FunctionBody;
 use crate::parse::{self, value_type};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{InstBuilder, SourceLoc, Type, Value};
+use cranelift_codegen::ir::{InstBuilder, Type, Value};
 use lucet_format::trap::TrapCode;
 use std::collections::{BTreeSet, HashMap};
 use wasmparser::{BinaryReader, Operator};
@@ -20,8 +20,9 @@ impl Translator<'_> {
             .get(body.range.clone())
             .ok_or_else(|| Error::Internal("a body lies outside".to_owned()))?;
         let start = body.range.start as u64;
-        let most = limits::values(body.range.len())
-            + (self.parameters.len() + self.function_type.results.len()) as u64;
+        let length = body.range.len();
+        let around = (self.parameters.len() + self.function_type.results.len()) as u64;
+        let most = |this: &Self| limits::values(length + this.bytes_in_place()) + around;
         let reader = BinaryReader::new_features(bytes, start, parse::SUPPORTED);
         let body = wasmparser::FunctionBody::new(reader);
         self.declare_locals(&body)?;
@@ -29,20 +30,30 @@ impl Translator<'_> {
         let mut operators = body.get_operators_reader().map_err(invalid)?;
         while !operators.eof() {
             let (operator, offset) = operators.read_with_offset().map_err(invalid)?;
-            // Offsets fit: the input is at most MAX_INPUT_BYTES long.
-            self.builder.set_srcloc(SourceLoc::new(offset as u32));
-            self.position = offset.saturating_sub(start) as u32;
-            self.operator(&operator)?;
+            self.next_operator(&operator, offset, start)?;
             let values = self.passed + self.builder.func.dfg.num_values() as u64;
-            limits::check(limits::VALUES, values, most)?;
+            limits::check(limits::VALUES, values, most(self))?;
         }
         let values = self.builder.func.dfg.num_values() as u64 + self.passed + self.handed_over();
-        limits::check(limits::VALUES, values, most)
+        limits::check(limits::VALUES, values, most(self))
+    }
+
+    /// Translates the operator at an offset of the input, in the body that starts at another one.
+    pub(super) fn next_operator(
+        &mut self,
+        operator: &Operator<'_>,
+        offset: u64,
+        start: u64,
+    ) -> Result<()> {
+        // Offsets fit: the input is at most MAX_INPUT_BYTES long.
+        self.locate(offset as u32);
+        self.position = offset.saturating_sub(start) as u32;
+        self.operator(operator)
     }
 
     /// Declares the locals that the body uses, which may be few of those that it has: declaring one takes time, and a body
     /// of a few bytes can have thousands.
-    fn declare_locals(&mut self, body: &wasmparser::FunctionBody<'_>) -> Result<()> {
+    pub(super) fn declare_locals(&mut self, body: &wasmparser::FunctionBody<'_>) -> Result<()> {
         let used = used_locals(body)?;
         let mut end = self.parameters.len() as u32;
         let mut zeros: HashMap<Type, Value> = HashMap::new();
@@ -148,6 +159,6 @@ fn used_locals(body: &wasmparser::FunctionBody<'_>) -> Result<BTreeSet<u32>> {
 }
 
 /// A body that validation has already read.
-fn invalid(error: wasmparser::Error) -> Error {
+pub(super) fn invalid(error: wasmparser::Error) -> Error {
     Error::invalid(&error)
 }

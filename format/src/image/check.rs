@@ -76,7 +76,8 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
         return Ok(());
     }
     checker.traps()?;
-    checker.source_map()
+    checker.source_map()?;
+    checker.inlined()
 }
 
 struct Checker<'a> {
@@ -598,9 +599,43 @@ impl Checker<'_> {
                 "the order",
                 record.text,
             )?;
+            at.holds(
+                self.is_position(record.wasm, self.image.inlined().len()),
+                "the position",
+                record.wasm,
+            )?;
             previous = Some(record.text);
         }
         Ok(())
+    }
+
+    /// Chains of calls end: each position refers to one before it.
+    fn inlined(&self) -> Check {
+        for (index, record) in self.image.inlined().iter().enumerate() {
+            let at = At {
+                section: Section::Inlined,
+                index,
+            };
+            at.holds(
+                (record.function as usize) < self.image.functions().len(),
+                "the function",
+                record.function,
+            )?;
+            at.holds(record.wasm < records::IN_PLACE, "the offset", record.wasm)?;
+            at.holds(
+                self.is_position(record.outer, index),
+                "the position of the call",
+                record.outer,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether this is a position where so many of those in place are known.
+    fn is_position(&self, position: u32, known: usize) -> bool {
+        position == NONE
+            || position & records::IN_PLACE == 0
+            || ((position & !records::IN_PLACE) as usize) < known
     }
 
     fn code_ranges(&self) -> Check {

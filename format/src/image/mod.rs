@@ -83,11 +83,13 @@ pub enum Section {
     CallSites = 22,
     /// [`exceptions::Handler`], grouped by function.
     Handlers = 23,
+    /// [`records::InlinedPosition`]: each behind the one that its `outer` names.
+    Inlined = 24,
 }
 
 impl Section {
     /// Sections in an image.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 25;
 
     /// Every section in order.
     pub const ALL: [Section; Section::COUNT] = [
@@ -115,6 +117,7 @@ impl Section {
         Section::Tags,
         Section::CallSites,
         Section::Handlers,
+        Section::Inlined,
     ];
 
     /// The name in error messages.
@@ -144,6 +147,7 @@ impl Section {
             Section::Tags => "tags",
             Section::CallSites => "calls with handlers",
             Section::Handlers => "handlers",
+            Section::Inlined => "inlined positions",
         }
     }
 }

@@ -199,6 +199,7 @@ fn section_limit(section: Section) -> usize {
         | Section::SourceMap
         | Section::ElementItems
         | Section::CallSites
+        | Section::Inlined
         | Section::Handlers => usize::MAX,
         Section::CodeRanges => 4 * MAX_ENTRIES as usize,
         _ => 2 * MAX_ENTRIES as usize,
@@ -284,6 +285,8 @@ impl<'a> Image<'a> {
         call_sites: CallSites of exceptions::CallSite;
         /// Handlers of exceptions.
         handlers: Handlers of exceptions::Handler;
+        /// Positions of what is in place of calls.
+        inlined: Inlined of records::InlinedPosition;
         /// Text offsets of instructions that may trap.
         trap_offsets: TrapOffsets of u32;
     }
@@ -345,9 +348,45 @@ impl<'a> Image<'a> {
 
     /// The offset in the wasm file that an instruction comes from.
     pub fn wasm_offset_at(&self, text_offset: u32) -> Option<u32> {
+        let position = self.position_at(text_offset);
+        if position == super::NONE || position & records::IN_PLACE == 0 {
+            return (position != super::NONE).then_some(position);
+        }
+        let inlined = self
+            .inlined()
+            .get((position & !records::IN_PLACE) as usize)?;
+        Some(inlined.wasm)
+    }
+
+    /// Where an instruction in a function's code comes from: the innermost of the functions that are in place there first, this one
+    /// last. Each with the offset in the wasm file, where that is known.
+    pub fn places_at(
+        &self,
+        text_offset: u32,
+        function: u32,
+    ) -> impl Iterator<Item = (u32, Option<u32>)> + use<'a> {
+        let inlined = self.inlined();
+        let mut next = Some(self.position_at(text_offset));
+        std::iter::from_fn(move || {
+            let position = next.take()?;
+            let here = (position != super::NONE).then_some(position);
+            let record = here
+                .filter(|position| position & records::IN_PLACE != 0)
+                .and_then(|position| inlined.get((position & !records::IN_PLACE) as usize));
+            match record {
+                Some(record) => {
+                    next = Some(record.outer);
+                    Some((record.function, Some(record.wasm)))
+                }
+                None => Some((function, here)),
+            }
+        })
+    }
+
+    fn position_at(&self, text_offset: u32) -> u32 {
         let positions = self.source_map();
         let next = positions.partition_point(|position| position.text <= text_offset);
-        let position = positions.get(next.checked_sub(1)?)?;
-        (position.wasm != super::NONE).then_some(position.wasm)
+        let position = next.checked_sub(1).and_then(|before| positions.get(before));
+        position.map_or(super::NONE, |position| position.wasm)
     }
 }

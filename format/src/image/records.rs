@@ -446,8 +446,23 @@ record! {
     pub struct SourcePosition {
         /// Text offset of the first byte.
         pub text: u32,
-        /// Offset in the wasm file, or [`super::NONE`].
+        /// Offset in the wasm file, below [`IN_PLACE`]; or [`super::NONE`]; or [`IN_PLACE`] and the number of an [`InlinedPosition`].
         pub wasm: u32,
+    }
+}
+
+/// Marks a position as the number of an [`InlinedPosition`].
+pub const IN_PLACE: u32 = 1 << 31;
+
+record! {
+    /// Where an instruction comes from that belongs to another function than the code around it, in place of a call of it.
+    pub struct InlinedPosition {
+        /// The function, in the function index space.
+        pub function: u32,
+        /// Offset in the wasm file.
+        pub wasm: u32,
+        /// The position of the call, as in [`SourcePosition::wasm`].
+        pub outer: u32,
     }
 }
 
@@ -572,5 +587,6 @@ pub(crate) fn record_bytes(section: Section) -> usize {
         Section::Tags => exceptions::Tag::SIZE,
         Section::CallSites => exceptions::CallSite::SIZE,
         Section::Handlers => exceptions::Handler::SIZE,
+        Section::Inlined => InlinedPosition::SIZE,
     }
 }
