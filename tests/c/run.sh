@@ -78,8 +78,9 @@ guest() {
 guests() {
   for source in "$here"/guests/*.wat; do
     name=$(basename "$source" .wat)
-    guest "$source" "$name" || return 1
-    # A line ";; also: SUFFIX OPTIONS" asks for a second module; HERE is this directory.
+    # A line ";; with: OPTIONS" says how it is compiled, ";; also: SUFFIX OPTIONS" asks for a second module; HERE is this directory.
+    # shellcheck disable=SC2046 # several options
+    guest "$source" "$name" $(sed -n "s#HERE#$here#g; s/^;; with: //p" "$source") || return 1
     also=$(sed -n "s#HERE#$here#g; s/^;; also: //p" "$source")
     # shellcheck disable=SC2086 # several options
     [ -z "$also" ] || guest "$source" "${name}_${also%% *}" ${also#* } || return 1
