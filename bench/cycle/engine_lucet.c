@@ -11,7 +11,6 @@ static lucet_region *region;
 static lucet_instance *resident; /* stays alive for the rows that only call */
 static const lucet_func *add_function;
 LUCET_ENTRY(add_entry, int32_t, int32_t, int32_t);
-LUCET_ENTRY(touch_entry, int32_t, int32_t);
 LUCET_ENTRY(out_entry, int32_t, int32_t);
 LUCET_ENTRY(leaf_entry, int32_t, int32_t);
 LUCET_ENTRY(hello_entry, int32_t);
@@ -53,7 +52,6 @@ static lucet_region *make_region(uint32_t instances) {
 
 static void find_entries(void) {
   bool found = LUCET_FIND(add_entry, module, "add", int32_t, int32_t, int32_t) &&
-               LUCET_FIND(touch_entry, module, "touch", int32_t, int32_t) &&
                LUCET_FIND(out_entry, module, "out", int32_t, int32_t) &&
                LUCET_FIND(leaf_entry, module, "out_leaf", int32_t, int32_t) &&
                LUCET_FIND(hello_entry, module, "hello", int32_t) &&
@@ -126,28 +124,61 @@ static uint64_t call_out(uint64_t leaf, void *context, uint64_t count) {
   return sum;
 }
 
-static uint64_t cycle(uint64_t pages, void *context, uint64_t count) {
-  (void)context;
+static uint64_t cycles_in(lucet_region *in, const struct other *guest_of, uint64_t pages, uint64_t count) {
   uint64_t sum = 0;
   for (; count; count--) {
     lucet_instance *guest;
     int32_t result;
-    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
-    RETURNED(touch_entry(guest, &result, (int32_t)pages));
+    NEED(lucet_instance_new(in, guest_of->module, NULL, NULL, &guest));
+    RETURNED(guest_of->touch(guest, &result, (int32_t)pages));
     NEED(lucet_instance_release(guest));
     sum += (uint32_t)result;
   }
   return sum;
 }
 
+/* Modules and slots learn which pages guests write, and rows are interleaved. Rows whose guests write different pages have a
+ * region each, and those of cycle/N a module each, as a server has for guests of different kinds; two_tenants/16 and scatter/16
+ * measure what differences cost. */
+static lucet_region *own_region(lucet_region **made, uint32_t instances) {
+  if (!*made) *made = make_region(instances);
+  return *made;
+}
+
+struct kind {
+  uint64_t pages;
+  lucet_region *region;
+  struct other guest;
+};
+
+/* Made by the first use, which is that of a single thread; two threads then take a slot each. */
+static const struct kind *kind_for(uint64_t pages) {
+  static struct kind kinds[8];
+  size_t i = 0;
+  while (kinds[i].region && kinds[i].pages != pages)
+    if (++i == sizeof kinds / sizeof *kinds) bench_fail("lucet: too many numbers of pages");
+  if (!kinds[i].region) {
+    kinds[i] = (struct kind){.pages = pages, .region = make_region(2), .guest = {.name = "guest"}};
+    load_other(&kinds[i].guest);
+  }
+  return &kinds[i];
+}
+
+static uint64_t cycle(uint64_t pages, void *context, uint64_t count) {
+  (void)context;
+  const struct kind *kind = kind_for(pages);
+  return cycles_in(kind->region, &kind->guest, pages, count);
+}
+
 static uint64_t reset(uint64_t pages, void *context, uint64_t count) {
   (void)context;
+  const struct kind *kind = kind_for(pages);
   uint64_t sum = 0;
   lucet_instance *guest;
-  NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+  NEED(lucet_instance_new(kind->region, kind->guest.module, NULL, NULL, &guest));
   for (; count; count--) {
     int32_t result;
-    RETURNED(touch_entry(guest, &result, (int32_t)pages));
+    RETURNED(kind->guest.touch(guest, &result, (int32_t)pages));
     NEED(lucet_instance_reset(guest));
     sum += (uint32_t)result;
   }
@@ -157,24 +188,16 @@ static uint64_t reset(uint64_t pages, void *context, uint64_t count) {
 
 /* A new instance of another guest, one call, its end. */
 static uint64_t cycle_other(uint64_t pages, void *context, uint64_t count) {
-  struct other *other = context;
-  uint64_t sum = 0;
-  for (; count; count--) {
-    lucet_instance *guest;
-    int32_t result;
-    NEED(lucet_instance_new(region, other->module, NULL, NULL, &guest));
-    RETURNED(other->touch(guest, &result, (int32_t)pages));
-    NEED(lucet_instance_release(guest));
-    sum += (uint32_t)result;
-  }
-  return sum;
+  return cycles_in(region, context, pages, count);
 }
 
 /* Two tenants by turns; one unit is a cycle of each. */
 static uint64_t alternate(uint64_t pages, void *context, uint64_t count) {
+  static lucet_region *own;
+  lucet_region *in = own_region(&own, 2);
   uint64_t sum = 0;
   for (; count; count--)
-    sum += cycle(pages, NULL, 1) + cycle_other(pages, context, 1);
+    sum += cycles_in(in, &kind_for(pages)->guest, pages, 1) + cycles_in(in, context, pages, 1);
   return sum;
 }
 
@@ -182,11 +205,13 @@ static uint64_t alternate(uint64_t pages, void *context, uint64_t count) {
 static uint64_t scatter(uint64_t argument, void *context, uint64_t count) {
   static uint32_t seed;
   (void)argument, (void)context;
+  static lucet_region *own;
+  lucet_region *in = own_region(&own, 1);
   uint64_t sum = 0;
   for (; count; count--) {
     lucet_instance *guest;
     int32_t result;
-    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+    NEED(lucet_instance_new(in, module, NULL, NULL, &guest));
     RETURNED(scatter_entry(guest, &result, (int32_t)(seed += 2)));
     NEED(lucet_instance_release(guest));
     sum += (uint32_t)result;
@@ -196,11 +221,13 @@ static uint64_t scatter(uint64_t argument, void *context, uint64_t count) {
 
 static uint64_t grow(uint64_t argument, void *context, uint64_t count) {
   (void)argument, (void)context;
+  static lucet_region *own;
+  lucet_region *in = own_region(&own, 1);
   uint64_t sum = 0;
   for (; count; count--) {
     lucet_instance *guest;
     int32_t result;
-    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+    NEED(lucet_instance_new(in, module, NULL, NULL, &guest));
     RETURNED(grow_entry(guest, &result));
     NEED(lucet_instance_release(guest));
     sum += (uint32_t)result;
@@ -210,10 +237,12 @@ static uint64_t grow(uint64_t argument, void *context, uint64_t count) {
 
 static uint64_t trap(uint64_t argument, void *context, uint64_t count) {
   (void)context;
+  static lucet_region *own;
+  lucet_region *in = own_region(&own, 1);
   uint64_t sum = 0;
   for (; count; count--) {
     lucet_instance *guest;
-    NEED(lucet_instance_new(region, module, NULL, NULL, &guest));
+    NEED(lucet_instance_new(in, module, NULL, NULL, &guest));
     if (trap_entry(guest, NULL) != LUCET_TRAPPED) bench_fail("lucet: no trap");
     NEED(lucet_instance_release(guest));
     sum += argument;
@@ -226,12 +255,15 @@ static uint64_t in_turn(uint64_t pages, void *context, uint64_t count) {
   (void)context;
   static lucet_instance *guests[SLOTS];
   static size_t next;
+  static lucet_region *own;
+  lucet_region *in = own_region(&own, SLOTS);
+  const struct other *of = &kind_for(pages)->guest;
   uint64_t sum = 0;
   for (uint64_t i = 0; i < count; i++, next = (next + 1) % SLOTS) {
     int32_t result;
     if (guests[next]) NEED(lucet_instance_release(guests[next]));
-    NEED(lucet_instance_new(region, module, NULL, NULL, &guests[next]));
-    RETURNED(touch_entry(guests[next], &result, (int32_t)pages));
+    NEED(lucet_instance_new(in, of->module, NULL, NULL, &guests[next]));
+    RETURNED(of->touch(guests[next], &result, (int32_t)pages));
     sum += (uint32_t)result;
   }
   return sum;
