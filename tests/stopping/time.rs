@@ -145,6 +145,19 @@ fn a_cpu_budget_is_for_all_entries_together() {
     assert_eq!(guest.run_i32("plain", &[]), 42);
 }
 
+/// How much work takes at least so long on this machine, `rounds` or more, and its results.
+fn work_of(guest: &Setting, mut rounds: i32, time: u64) -> (i32, Vec<u128>) {
+    loop {
+        let begun = now();
+        let results = values(&guest.run("work", &[i32(rounds)]));
+        if now() - begun >= time {
+            return (rounds, results);
+        }
+        rounds *= 2;
+        guest.reset();
+    }
+}
+
 /// Runs to the end through slices, on this thread and others in turn.
 fn through_slices(
     guest: &Setting,
@@ -203,7 +216,7 @@ fn a_slice_that_ends_on_the_way_in() {
 #[test]
 fn slices_change_nothing_of_the_result() {
     let guest = setting();
-    let wanted = values(&guest.run("work", &[i32(1_500_000)]));
+    let (rounds, wanted) = work_of(&guest, 1_500_000, 6 * MS);
     let bytes = memory::view(guest.handle, 0, 0, 65536).expect("memory");
     // SAFETY: a page of the guest's memory.
     let after = unsafe { std::slice::from_raw_parts(bytes, 65536) }.to_vec();
@@ -217,7 +230,7 @@ fn slices_change_nothing_of_the_result() {
                 ..Allowance::default()
             },
         );
-        let (got, slices) = through_slices(&guest, "work", &[i32(1_500_000)], threads);
+        let (got, slices) = through_slices(&guest, "work", &[i32(rounds)], threads);
         assert_eq!(got, wanted);
         assert!(slices >= 2, "{slices}");
         // SAFETY: as above.
@@ -358,7 +371,7 @@ fn a_later_deadline_is_kept_although_the_timer_is_set_for_an_earlier_one() {
 #[test]
 fn long_slices_end_at_a_tick_after_their_time() {
     let guest = setting();
-    let wanted = values(&guest.run("work", &[i32(12_000_000)]));
+    let (rounds, wanted) = work_of(&guest, 12_000_000, 60 * MS);
     guest.reset();
     let time = Allowance {
         slice: 10 * MS,
@@ -366,7 +379,7 @@ fn long_slices_end_at_a_tick_after_their_time() {
     };
     limit(guest.handle, time);
     let begun = now();
-    let (got, slices) = through_slices(&guest, "work", &[i32(12_000_000)], true);
+    let (got, slices) = through_slices(&guest, "work", &[i32(rounds)], true);
     assert_eq!(got, wanted);
     let took = now() - begun;
     assert!(slices >= 2, "{slices} in {took}");
@@ -388,7 +401,7 @@ fn long_slices_end_at_a_tick_after_their_time() {
     assert_eq!(guest.run("spin", &[]).kind, LUCET_PREEMPTED);
     guest.reset();
     limit(guest.handle, Allowance::default());
-    assert_eq!(values(&guest.run("work", &[i32(12_000_000)])), wanted);
+    assert_eq!(values(&guest.run("work", &[i32(rounds)])), wanted);
 }
 
 #[test]
