@@ -102,6 +102,27 @@ pub struct Frame {
     pub floats: [u128; 8],
 }
 
+/// A range whose address and count the C function gets in the registers in which the guest passes them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RangeInPlace {
+    /// Elements at most.
+    pub limit: u32,
+    /// Bytes of an element.
+    pub element: u32,
+    /// What the address must be a multiple of, minus 1.
+    pub misalignment: u32,
+    /// [`RangeInPlace::RANGE`] and [`RangeInPlace::TEXT`]; 0: in this register lies no address.
+    pub is: u32,
+}
+
+impl RangeInPlace {
+    /// There is one.
+    pub const RANGE: u32 = 1;
+    /// Its bytes are UTF-8.
+    pub const TEXT: u32 = 2;
+}
+
 /// How a call is checked and passed on. See the file's header.
 #[repr(C)]
 pub struct Plan {
@@ -121,6 +142,10 @@ pub struct Plan {
     pub function: *const (),
     /// The checks as they were given.
     pub checks: [lucet_check; MAX_PARAMETERS],
+    /// Whether the C function's arguments are where the guest's are, and all checks those of `ranges`.
+    pub in_place: bool,
+    /// By the integer register of the address, if `in_place`.
+    pub ranges: [RangeInPlace; 5],
     /// What is done, in the order of the parameters.
     pub steps: Vec<Step>,
     /// The parameters as the guest passes them.
@@ -353,14 +378,41 @@ impl Maker {
         Ok(())
     }
 
+    /// The ranges of a plan that passes everything on in its place; `None`: it does not, or has other checks.
+    fn ranges_in_place(&self) -> Option<[RangeInPlace; 5]> {
+        let mut ranges = [RangeInPlace::default(); 5];
+        for step in &self.steps {
+            match step.action {
+                _ if step.from != step.to => return None,
+                Action::Move => {}
+                // The count is in a register as well: `to` is that of a pair.
+                Action::Slice if step.access & access::COPY == 0 && step.to < 5 => {
+                    let text = step.access & access::UTF8 != 0;
+                    ranges[usize::from(step.to)] = RangeInPlace {
+                        limit: step.limit,
+                        element: step.element,
+                        misalignment: u32::from(step.misalignment),
+                        is: RangeInPlace::RANGE | if text { RangeInPlace::TEXT } else { 0 },
+                    };
+                }
+                _ => return None,
+            }
+        }
+        Some(ranges)
+    }
+
     fn finish(self, function: *const (), result: Option<ValueType>, failure: Option<u64>) -> Plan {
         let stack_bytes = self.to.stack_bytes().next_multiple_of(16);
+        let exclusive = self.writes && self.ranges > 1;
+        let ranges = self.ranges_in_place().filter(|_| !exclusive);
         Plan {
             frame_bytes: stack_bytes + size_of::<Frame>() as u32 + self.copies,
             stack_bytes,
             floats: u32::from(self.to.floats > 0),
-            exclusive: self.writes && self.ranges > 1,
+            exclusive,
             writes: self.writes,
+            in_place: ranges.is_some(),
+            ranges: ranges.unwrap_or_default(),
             failure,
             function,
             checks: [NONE; MAX_PARAMETERS],

@@ -51,6 +51,16 @@ pub mod state {
     }
 }
 
+/// Whether cold pages of an instance's memory can be written: [`ControlBlock::sealed`].
+pub mod sealing {
+    /// All of them, and they have been since the memory was made.
+    pub const PLAIN: u32 = 0;
+    /// None.
+    pub const SEALED: u32 = 1;
+    /// The memory was sealed, and has been opened.
+    pub const OPENED: u32 = 2;
+}
+
 /// How a guest was left: what `enter` returns.
 pub mod exit {
     /// The entered function returned.
@@ -79,7 +89,8 @@ pub struct ImportTarget {
     pub data: *mut (),
     /// Dynamic definitions: the host's function of type `lucet_dynamic_function`. Checked ones: their plan.
     pub dynamic: *const (),
-    /// Bit 0 ([`ImportTarget::LEAF`]): run on the guest's stack.
+    /// Bit 0 ([`ImportTarget::LEAF`]): run on the guest's stack. Bit 1 ([`ImportTarget::POISON`]), where the function is given
+    /// arrays: the views that it asks for end with it.
     pub flags: u32,
     /// The import's index in the function index space.
     pub index: u32,
@@ -88,6 +99,8 @@ pub struct ImportTarget {
 impl ImportTarget {
     /// The function is a leaf.
     pub const LEAF: u32 = 1;
+    /// See [`ImportTarget::flags`].
+    pub const POISON: u32 = 2;
     /// No import: a row that has not been filled.
     pub const EMPTY: ImportTarget = ImportTarget {
         function: std::ptr::null(),
@@ -275,7 +288,7 @@ pub struct ControlBlock {
     pub entry_frame: Cell<usize>,
     /// Bytes of linear memory that are readable and writable at present. Statistics read it from other threads.
     pub accessible: AtomicU64,
-    /// Whether cold pages of memory can be written: `region::seal` has the values. Read by signal handlers.
+    /// Whether cold pages of memory can be written: see [`sealing`]. Read by signal handlers.
     pub sealed: AtomicU32,
     /// Bytes of memory that sealing is about: those of a fresh instance.
     pub sealed_bytes: AtomicU64,

@@ -254,7 +254,11 @@ impl Definition {
                 ..ImportTarget::EMPTY
             },
             Definition::Checked { plan, leaf, data } => ImportTarget {
-                function: context::checked_thunk as *const (),
+                function: if plan.in_place {
+                    context::checked_ranges as *const ()
+                } else {
+                    context::checked_thunk as *const ()
+                },
                 data: data.cast(),
                 dynamic: Counted::as_ptr(plan).cast(),
                 flags: if *leaf { ImportTarget::LEAF } else { 0 },

@@ -11,7 +11,7 @@ use crate::module::FunctionType;
 use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::{
     FAST_FLOATS, FAST_INTEGERS, FastResult, HELPER_CALL, HOST_CALL, HOST_CALL_SHORT, Helper,
-    IMPORT_ROW_BYTES, READY, TYPED_ENTRY,
+    IMPORT_ROW_BYTES, IS_TEXT, READY, TYPED_ENTRY,
 };
 
 /// Where a stub starts: several fit into a cache line.
@@ -34,7 +34,10 @@ pub fn import_stub(function: u32, stack_bytes: u32, results: usize) -> Code {
 pub fn helper_stub(helper: Helper) -> Code {
     let mut stub = Stub::default();
     stub.load_r10(helper as u32);
-    stub.jump_through(HELPER_CALL);
+    stub.jump_through(match helper {
+        Helper::IsText => IS_TEXT,
+        _ => HELPER_CALL,
+    });
     stub.finish(CodeKind::HelperStub, helper as u32)
 }
 

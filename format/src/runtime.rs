@@ -15,7 +15,7 @@
 //! ```text
 //!   stub of import i:   mov r10d, i * IMPORT_ROW_BYTES ; mov r11d, bytes of stack arguments ; jmp [rip + HOST_CALL]
 //!     without stack arguments and with at most one result:   mov r10d, ... ; jmp [rip + HOST_CALL_SHORT]
-//!   stub of a helper:   mov r10d, helper ; jmp [rip + HELPER_CALL]
+//!   stub of a helper:   mov r10d, helper ; jmp [rip + HELPER_CALL], or [rip + IS_TEXT] for that one
 //! ```
 //!
 //! The targets come from the *runtime table*: a page right behind the module's text that the loader fills
@@ -67,8 +67,10 @@ pub const TYPED_ENTRY: u32 = 2;
 pub const HOST_CALL_SHORT: u32 = 3;
 /// Runtime table: the entries of typed stubs whose parameters all travel in registers, one for each [`FastResult`].
 pub const TYPED_FAST: u32 = 4;
+/// Runtime table: as [`HELPER_CALL`], for [`Helper::IsText`] alone: answers at once where the text is plain.
+pub const IS_TEXT: u32 = TYPED_FAST + FastResult::ALL.len() as u32;
 /// Entries of the runtime table, 8 bytes each.
-pub const RUNTIME_TABLE_ENTRIES: u32 = TYPED_FAST + FastResult::ALL.len() as u32;
+pub const RUNTIME_TABLE_ENTRIES: u32 = IS_TEXT + 1;
 
 /// The most integer parameters of a function that [`TYPED_FAST`] enters: what is left of C's registers after instance and result.
 pub const FAST_INTEGERS: usize = 4;

@@ -9,13 +9,17 @@
 //!   rsp -> | outgoing stack arguments |
 //! ```
 //!
+//! Where all checks are of ranges that stay in their registers, `checked_ranges` comes first (`x86_64/ranges.s`): it does the same
+//! for calls that pass, without a frame, and leaves the others to the thunk.
+//!
 //! Two more do the same with views that are over when the call is: [`crate::poison`]. They tell when the function has returned.
 //!
 //! Invariant: r10 points at the row of the import table, as `host_call` leaves it.
 
-use crate::checks::{Frame, Plan};
-use crate::control::ImportTarget;
-use std::arch::naked_asm;
+use crate::checks::{Frame, Plan, RangeInPlace};
+use crate::control::{ControlBlock, ImportTarget, sealing};
+use lucet_format::vmctx;
+use std::arch::{global_asm, naked_asm};
 use std::mem::offset_of;
 
 const _: () = assert!(size_of::<Frame>() == 224 && offset_of!(Frame, floats) == 96);
@@ -28,6 +32,35 @@ pub struct Prepared {
     /// The frame.
     pub frame: *mut Frame,
 }
+
+unsafe extern "C" {
+    /// As [`checked_thunk`], where all checks are of ranges that stay in their registers. Not to be called from Rust.
+    #[link_name = "lucet_private_checked_ranges"]
+    pub fn checked_ranges();
+}
+
+global_asm!(
+    include_str!("x86_64/ranges.s"),
+    PLAN = const offset_of!(ImportTarget, dynamic),
+    RANGE = const offset_of!(Plan, ranges),
+    RANGE_BYTES = const size_of::<RangeInPlace>(),
+    RANGE_LIMIT = const offset_of!(RangeInPlace, limit),
+    RANGE_ELEMENT = const offset_of!(RangeInPlace, element),
+    RANGE_MISALIGNMENT = const offset_of!(RangeInPlace, misalignment),
+    RANGE_IS = const offset_of!(RangeInPlace, is),
+    IS_RANGE = const RangeInPlace::RANGE,
+    IS_TEXT = const RangeInPlace::TEXT,
+    PLAN_WRITES = const offset_of!(Plan, writes),
+    PLAN_FUNCTION = const offset_of!(Plan, function),
+    IMPORTS_MEMORY = const offset_of!(ControlBlock, imports_memory),
+    SEALED_STATE = const offset_of!(ControlBlock, sealed),
+    SEALED = const sealing::SEALED,
+    VMCTX = const offset_of!(ControlBlock, vmctx),
+    CALL_ROW = const offset_of!(ControlBlock, call_row),
+    IMPORTS = const offset_of!(ControlBlock, imports),
+    MEMORY_BYTES = const vmctx::MEMORY_BYTES,
+    CHECKED = sym checked_thunk,
+);
 
 /// See the file's header.
 ///

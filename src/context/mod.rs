@@ -9,13 +9,16 @@ mod x86_64;
 
 use crate::control::{ControlBlock, exit, state};
 use lucet_format::runtime::{
-    FastResult, HELPER_CALL, HOST_CALL, HOST_CALL_SHORT, RUNTIME_TABLE_ENTRIES, TYPED_ENTRY,
+    FastResult, HELPER_CALL, HOST_CALL, HOST_CALL_SHORT, IS_TEXT, RUNTIME_TABLE_ENTRIES,
+    TYPED_ENTRY,
 };
 
 pub use attached::{runner, set_runner};
 pub use by_handle::ByHandle;
 pub use callee::{Callee, INTEGERS};
-pub use checked::{Prepared, checked_thunk, poisoned_passing_thunk, poisoned_thunk};
+pub use checked::{
+    Prepared, checked_ranges, checked_thunk, poisoned_passing_thunk, poisoned_thunk,
+};
 pub use x86_64::{Spill, dynamic_thunk, missing_import};
 
 /// Enters a guest: runs `adapter(vmctx, code, values)` on the guest's stack from `block.entry_sp` down, and
@@ -71,6 +74,7 @@ pub fn runtime_table(vectors: bool) -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
     table[HOST_CALL as usize] = x86_64::host_call as *const () as usize;
     table[HOST_CALL_SHORT as usize] = x86_64::host_call_short as *const () as usize;
     table[HELPER_CALL as usize] = x86_64::helper_call as *const () as usize;
+    table[IS_TEXT as usize] = x86_64::is_text as *const () as usize;
     table[TYPED_ENTRY as usize] = x86_64::typed_entry as *const () as usize;
     for result in FastResult::ALL {
         let entry = match result {

@@ -23,6 +23,7 @@
 //! call for each reset there, so it is done now and then.
 
 use super::{Region, budget, pagemap, probe, slot};
+use crate::control::sealing::{OPENED, PLAIN, SEALED};
 use crate::control::{ControlBlock, state};
 use crate::error::Result;
 use crate::hot::{HotSet, Pages, Sampling};
@@ -30,13 +31,6 @@ use crate::mapping::{self, Access};
 use crate::module::InitialMemory;
 use lucet_format::PAGE_SIZE;
 use std::sync::atomic::Ordering;
-
-/// `ControlBlock::sealed`: all pages can be written, and have been able to since the memory was made.
-pub const PLAIN: u32 = 0;
-/// `ControlBlock::sealed`: cold pages cannot be written.
-pub const SEALED: u32 = 1;
-/// `ControlBlock::sealed`: was sealed, and has been opened.
-pub const OPENED: u32 = 2;
 
 /// After so many restorations in a row whose pages did not fit, a memory is not sealed any more.
 const MISFITS: u32 = 8;

@@ -5,7 +5,7 @@
 //! What memory 0 holds below `accessible` is [`super::seal`]'s concern.
 
 use super::Region;
-use crate::control::ControlBlock;
+use crate::control::{ControlBlock, sealing};
 use crate::error::Result;
 use crate::mapping::Access;
 use lucet_format::PAGE_SIZE;
@@ -29,7 +29,7 @@ pub fn forget(block: &ControlBlock) {
     block.guard_lent.store(false, Ordering::Relaxed);
     block.tenant.set(0);
     block.file_bytes.set(0);
-    block.sealed.store(super::seal::PLAIN, Ordering::Relaxed);
+    block.sealed.store(sealing::PLAIN, Ordering::Relaxed);
     block.sealed_bytes.store(0, Ordering::Relaxed);
     block.kept.store(0, Ordering::Relaxed);
 }

@@ -3,8 +3,8 @@
 //! Bytes are compared with the module's data, and with zeros up to the most that the memory can grow to; the rest is asked of
 //! the kernel: what may be done with each page, and whose it is. Nothing is changed, and nothing of this is fast.
 
-use super::{Region, maps, pagemap, seal};
-use crate::control::ControlBlock;
+use super::{Region, maps, pagemap};
+use crate::control::{ControlBlock, sealing};
 use crate::error::{Error, Result, Status, error};
 use crate::mapping::Access;
 use crate::module::InitialMemory;
@@ -217,7 +217,7 @@ fn wanted(region: &Region, block: &ControlBlock, at: usize) -> (Access, bool, us
     let is_file = at < file_end;
     let mut until = if is_file { file_end } else { low + bytes };
     let mut access = Access::ReadWrite;
-    if block.sealed.load(Ordering::Acquire) == seal::SEALED {
+    if block.sealed.load(Ordering::Acquire) == sealing::SEALED {
         access = Access::Read;
         for range in block.hot.get().ranges() {
             let start = low + range.first as usize * PAGE_SIZE as usize;

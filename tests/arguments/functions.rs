@@ -202,6 +202,10 @@ extern "C" fn straddle(
     let [a, b, c, d, f, h] = [a, b, c, d, f, h].map(u64::from);
     seen(&[a, b, c, d, e.0, e.1, f, g.0, g.1, h])
 }
+extern "C" fn shifted(_: Call, a: u32, b: Slice, c: Slice, d: u32, e: u32) -> i32 {
+    let [a, d, e] = [a, d, e].map(u64::from);
+    seen(&[a, b.0, b.1, c.0, c.1, d, e])
+}
 extern "C" fn area(_: Call, a: Slice, b: u64) {
     seen(&[a.0, a.1, b]);
 }
@@ -256,6 +260,28 @@ pub static FUNCTIONS: &[Function] = &[
         ],
         wit: "/// @lucet param a in-out\n /// @lucet param c in-out, max 9\n both: func(a: list<s16>, b: string, c: list<item>) -> s32;",
         entry: three as *const (),
+        answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "named",
+        parameters: &[slice(1, 1, 0, true, In), slice(4, 4, 12, false, In)],
+        wit: "/// @lucet param b max 12\n named: func(a: string, b: list<u32>) -> s32;",
+        entry: two as *const (),
+        answer: Some(-7),
+        result_area: false,
+    },
+    Function {
+        name: "shifted",
+        parameters: &[
+            Parameter::Word,
+            slice(2, 2, 0, false, In),
+            slice(1, 1, 40, true, In),
+            Parameter::Word,
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param c max 40\n shifted: func(a: u32, b: list<u16>, c: string, d: u32, e: u32) -> s32;",
+        entry: shifted as *const (),
         answer: None,
         result_area: false,
     },

@@ -10,6 +10,7 @@ mod proofs;
 mod reviewed;
 #[path = "../support/mod.rs"]
 mod support;
+mod text;
 
 use functions::{Access, CALLED, FUNCTIONS, Function, OTHER, Parameter, SEEN, THING, ends};
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_value};

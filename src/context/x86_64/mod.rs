@@ -1,5 +1,5 @@
 //! The assembly that changes stacks, x86-64 System V. Each way across has a file: `enter.s`, `typed.s`,
-//! `by_handle.s`, `resume.s`, `host_call.s`; here is what they share, and what Rust calls.
+//! `by_handle.s`, `resume.s`, `host_call.s`, `text.s`; here is what they share, and what Rust calls.
 //!
 //! # The two stacks
 //!
@@ -91,6 +91,8 @@ unsafe extern "C" {
     pub fn host_call_short();
     #[link_name = "lucet_private_helper_call"]
     pub fn helper_call();
+    #[link_name = "lucet_private_is_text"]
+    pub fn is_text();
     #[link_name = "lucet_private_typed_nothing"]
     pub fn typed_nothing();
     #[link_name = "lucet_private_typed_word32"]
@@ -197,6 +199,7 @@ global_asm!(
     include_str!("by_handle.s"),
     include_str!("resume.s"),
     include_str!("host_call.s"),
+    include_str!("text.s"),
     ".globl lucet_private_trampolines_end",
     ".hidden lucet_private_trampolines_end",
     "lucet_private_trampolines_end:",
@@ -250,6 +253,7 @@ global_asm!(
     NO_VECTORS = const offset_of!(ControlBlock, no_vectors),
     NESTED = const offset_of!(ControlBlock, nested),
     CALL_RESULTS = const offset_of!(ControlBlock, call_results),
+    IMPORTS_MEMORY = const offset_of!(ControlBlock, imports_memory),
     HOST_CALLS = const offset_of!(ControlBlock, host_calls),
     SAVED = const offset_of!(ControlBlock, registers),
     RAX = const general(0),
