@@ -327,8 +327,15 @@ unsafe fn dynamic_call(call: *mut lucet_call, spill: &mut Spill, stack: *const u
         heap = values(total)?;
         &mut heap
     };
+    let poison = row.flags & ImportTarget::POISON != 0;
+    if poison && !inner.views.begin(stack as usize) {
+        return Err(Error::no_memory("a call whose views are poisoned"));
+    }
     // SAFETY: the caller's promise.
     unsafe { convert_and_call(call, inner, &row, &function_type, spill, stack, values) };
+    if poison {
+        inner.views.finish(stack as usize);
+    }
     Ok(spill.integers[0])
 }
 

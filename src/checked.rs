@@ -136,6 +136,9 @@ pub unsafe extern "C" fn prepare_copies_of_passed(
 unsafe fn lend_copies(frame: *mut Frame, stack: *const u64, plan: &Plan) -> Prepared {
     // SAFETY: the first argument is the control block of the caller.
     let block: &'static ControlBlock = unsafe { &*((*frame).integers[0] as *const ControlBlock) };
+    let begun = Live { block }
+        .inner()
+        .is_ok_and(|inner| inner.views.begin(stack as usize));
     let lend = |step: &Step| {
         let inner = Live { block }.inner().ok()?;
         // SAFETY: the plan's places exist in this call, and a slice's count is behind its pointer.
@@ -157,7 +160,7 @@ unsafe fn lend_copies(frame: *mut Frame, stack: *const u64, plan: &Plan) -> Prep
         Some(())
     };
     let mut ranges = plan.steps.iter().filter(|step| step.access != 0);
-    if ranges.all(|step| lend(step).is_some()) {
+    if begun && ranges.all(|step| lend(step).is_some()) {
         return Prepared {
             function: plan.function,
             frame,

@@ -225,9 +225,13 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether the function is given any range of the guest's memory.
-    pub fn has_ranges(&self) -> bool {
-        self.steps.iter().any(|step| step.access != 0)
+    /// The plan for calls of a function whose parameters are plain.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub fn without_checks(function: *const (), types: u64) -> Result<Plan> {
+        Plan::new(function, types, &[NONE; MAX_PARAMETERS], None)
     }
 }
 

@@ -218,71 +218,79 @@ impl Definition {
         }
     }
 
-    /// The row of an import table that leads to it. `checked`: the caller checks its arguments. `poison`: its views are over with
-    /// the call.
-    pub fn row(&self, checked: bool, poison: bool) -> ImportTarget {
-        match self {
-            Definition::Checked { plan, leaf, data } if poison && plan.has_ranges() => {
-                let thunk = if checked {
-                    context::poisoned_passing_thunk
-                } else {
-                    context::poisoned_thunk
-                };
-                ImportTarget {
-                    function: thunk as *const (),
-                    data: data.cast(),
-                    dynamic: Counted::as_ptr(plan).cast(),
-                    flags: if *leaf { ImportTarget::LEAF } else { 0 },
-                    ..ImportTarget::EMPTY
-                }
-            }
-            Definition::Checked { plan, leaf, data } if checked => ImportTarget {
-                function: plan.function,
-                data: data.cast(),
-                flags: if *leaf { ImportTarget::LEAF } else { 0 },
-                ..ImportTarget::EMPTY
-            },
+    /// The row of an import table that leads to it, and what must live as long as the row is used. `checked`: the caller checks its
+    /// arguments. `poison`: its views are over with the call.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub fn row(&self, checked: bool, poison: bool) -> Result<(ImportTarget, Option<Kept>)> {
+        Ok(match self {
             Definition::Typed {
                 function,
+                types,
                 leaf,
                 data,
-                ..
-            } => ImportTarget {
-                function: *function,
-                data: data.cast(),
-                flags: if *leaf { ImportTarget::LEAF } else { 0 },
-                ..ImportTarget::EMPTY
-            },
-            Definition::Checked { plan, leaf, data } => ImportTarget {
-                function: if plan.in_place {
-                    context::checked_ranges as *const ()
-                } else {
-                    context::checked_thunk as *const ()
-                },
-                data: data.cast(),
-                dynamic: Counted::as_ptr(plan).cast(),
-                flags: if *leaf { ImportTarget::LEAF } else { 0 },
-                ..ImportTarget::EMPTY
-            },
-            Definition::Dynamic { function, data, .. } => ImportTarget {
-                function: context::dynamic_thunk as *const (),
-                data: data.data.cast(),
-                dynamic: *function as *const (),
-                ..ImportTarget::EMPTY
-            },
-            Definition::Global(_) | Definition::Tag(_) | Definition::Export(_) => {
-                ImportTarget::EMPTY
+            } => {
+                if poison {
+                    // The views that it asks for end with it as well.
+                    let plan = Counted::new(Plan::without_checks(*function, *types)?)?;
+                    let row = planned(&plan, context::poisoned_thunk as *const (), *leaf, *data);
+                    return Ok((row, Some(Kept::Plan(plan))));
+                }
+                (direct(*function, *leaf, *data), None)
             }
-        }
+            Definition::Checked { plan, leaf, data } => {
+                let row = match (poison, checked) {
+                    (false, true) => direct(plan.function, *leaf, *data),
+                    (true, true) => {
+                        let thunk = context::poisoned_passing_thunk as *const ();
+                        planned(plan, thunk, *leaf, *data)
+                    }
+                    (true, false) => {
+                        planned(plan, context::poisoned_thunk as *const (), *leaf, *data)
+                    }
+                    (false, false) if plan.in_place => {
+                        planned(plan, context::checked_ranges as *const (), *leaf, *data)
+                    }
+                    (false, false) => {
+                        planned(plan, context::checked_thunk as *const (), *leaf, *data)
+                    }
+                };
+                (row, Some(Kept::Plan(plan.clone())))
+            }
+            Definition::Dynamic { function, data, .. } => {
+                let row = ImportTarget {
+                    function: context::dynamic_thunk as *const (),
+                    data: data.data.cast(),
+                    dynamic: *function as *const (),
+                    flags: if poison { ImportTarget::POISON } else { 0 },
+                    ..ImportTarget::EMPTY
+                };
+                (row, Some(Kept::Data(data.clone())))
+            }
+            Definition::Global(_) | Definition::Tag(_) | Definition::Export(_) => {
+                (ImportTarget::EMPTY, None)
+            }
+        })
     }
+}
 
-    /// What must live as long as the row is used.
-    pub fn kept(&self) -> Option<Kept> {
-        match self {
-            Definition::Checked { plan, .. } => Some(Kept::Plan(plan.clone())),
-            Definition::Dynamic { data, .. } => Some(Kept::Data(data.clone())),
-            _ => None,
-        }
+/// A row that leads to a function itself.
+fn direct(function: *const (), leaf: bool, data: *mut c_void) -> ImportTarget {
+    ImportTarget {
+        function,
+        data: data.cast(),
+        flags: if leaf { ImportTarget::LEAF } else { 0 },
+        ..ImportTarget::EMPTY
+    }
+}
+
+/// A row that leads to a function through a thunk, which has a plan.
+fn planned(plan: &Counted<Plan>, thunk: *const (), leaf: bool, data: *mut c_void) -> ImportTarget {
+    ImportTarget {
+        dynamic: Counted::as_ptr(plan).cast(),
+        ..direct(thunk, leaf, data)
     }
 }
 

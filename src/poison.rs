@@ -1,5 +1,5 @@
-//! Views that cannot outlive their call: a debug mode in which a host function gets copies of the guest's ranges, in pages that
-//! nobody can touch once the call is over.
+//! Views that cannot outlive their call: a debug mode in which a host function gets copies of the guest's ranges, those of its
+//! parameters and those that it asks for, in pages that nobody can touch once the call is over.
 //!
 //! ```text
 //!   guest's memory    | ...   range   ... |            mapping of its own   |  ......range|    guard page   |
@@ -43,9 +43,28 @@ struct View {
 #[derive(Default)]
 pub struct Views {
     alive: RefCell<Vec<View>>,
+    /// The calls whose views end with them, the innermost last.
+    calls: RefCell<Vec<usize>>,
 }
 
 impl Views {
+    /// A call begins. False: no memory.
+    pub fn begin(&self, owner: usize) -> bool {
+        let Ok(mut calls) = self.calls.try_borrow_mut() else {
+            return false;
+        };
+        let room = calls.try_reserve(1).is_ok();
+        if room {
+            calls.push(owner);
+        }
+        room
+    }
+
+    /// The innermost call; `None`: no host function runs whose views end with it.
+    pub fn current(&self) -> Option<usize> {
+        self.calls.try_borrow().ok()?.last().copied()
+    }
+
     /// A copy of a range for the call `owner`. `None`: no memory.
     ///
     /// # Safety
@@ -113,6 +132,17 @@ impl Views {
     pub fn finish(&self, owner: usize) {
         self.settle();
         self.retire(|view| view.owner == owner);
+        if let Ok(mut calls) = self.calls.try_borrow_mut() {
+            calls.pop_if(|last| *last == owner);
+        }
+    }
+
+    /// All calls are over, and what they have written goes nowhere: the memory becomes another one.
+    pub fn abandon(&self) {
+        self.retire(|_| true);
+        if let Ok(mut calls) = self.calls.try_borrow_mut() {
+            calls.clear();
+        }
     }
 
     fn each(&self, action: fn(&mut View)) {
@@ -259,6 +289,24 @@ mod tests {
         assert!(!readable(inner) && readable(outer[1]));
         views.finish(1);
         assert!(!readable(outer[1]));
+    }
+
+    #[test]
+    fn views_that_are_asked_for_belong_to_the_innermost_call() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (views, mut guest) = (Views::default(), [7; 9]);
+        assert_eq!(views.current(), None);
+        assert!(views.begin(1) && views.begin(2));
+        let inner = lend(&views, views.current().expect("a call"), &mut guest, true);
+        views.finish(2);
+        assert!(!readable(inner));
+        assert_eq!(views.current(), Some(1));
+        let outer = lend(&views, 1, &mut guest, true);
+        // SAFETY: of nine bytes.
+        unsafe { outer.write(1) };
+        views.abandon();
+        assert!(!readable(outer));
+        assert_eq!((views.current(), guest[0]), (None, 7));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub unsafe extern "C" fn lucet_instance_view(
     guarded(|| unsafe {
         put(
             out_data,
-            memory::view(handle(instance)?, memory, address, length)?,
+            memory::view_of_call(handle(instance)?, memory, address, length)?,
             "out_data",
         )
     })
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn lucet_instance_view_mut(
     guarded(|| unsafe {
         put(
             out_data,
-            memory::view_mut(handle(instance)?, memory, address, length)?,
+            memory::view_mut_of_call(handle(instance)?, memory, address, length)?,
             "out_data",
         )
     })

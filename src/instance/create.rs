@@ -240,6 +240,7 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     reference::forget(block);
     block.set_state(state::CLEANING);
     inner.handles.clear();
+    inner.views.abandon();
     let kept = clean_besides(block, inner, link, stack);
     let restored = match kept {
         // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.

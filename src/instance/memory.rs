@@ -7,7 +7,7 @@ use super::{
     Handle, Inner, Limits, Live, live, publish_memory_bytes, read_state, settled, write_state,
 };
 use crate::control::ControlBlock;
-use crate::error::{Result, Status, error};
+use crate::error::{Error, Result, Status, error};
 use crate::module::{Home, MemoryTemplate};
 use crate::region::{seal, slot};
 use lucet_format::PAGE_SIZE;
@@ -176,6 +176,38 @@ pub fn view_mut(handle: Handle, index: u32, address: u64, length: u64) -> Result
         ));
     }
     Ok(at as *mut u8)
+}
+
+/// [`view`] for the host: where views are poisoned, one that a host function asks for is over with its call.
+///
+/// # Errors
+///
+/// As [`view`]; `NoMemory`.
+pub fn view_of_call(handle: Handle, index: u32, address: u64, length: u64) -> Result<*const u8> {
+    let at = view(handle, index, address, length)?;
+    Ok(lent(handle, at.cast_mut(), address, length, false)?.cast_const())
+}
+
+/// [`view_mut`] for the host, as [`view_of_call`].
+///
+/// # Errors
+///
+/// As [`view_of_call`]; `System`.
+pub fn view_mut_of_call(handle: Handle, index: u32, address: u64, length: u64) -> Result<*mut u8> {
+    let at = view_mut(handle, index, address, length)?;
+    lent(handle, at, address, length, true)
+}
+
+/// A checked range, or the copy that stands for it in a call whose views are poisoned: it is aligned as the address is.
+fn lent(handle: Handle, at: *mut u8, address: u64, length: u64, written: bool) -> Result<*mut u8> {
+    let views = &live(handle)?.1.views;
+    let Some(call) = views.current() else {
+        return Ok(at);
+    };
+    let misalignment = (1usize << address.trailing_zeros().min(4)) - 1;
+    // SAFETY: the range lies in the memory, whose instance this thread runs; it is open if it is written.
+    let copy = unsafe { views.lend(call, at, length as usize, misalignment, written) };
+    copy.ok_or_else(|| Error::no_memory("a view that is poisoned"))
 }
 
 /// Copies out of the guest.

@@ -280,13 +280,15 @@ impl Resolver<'_> {
                     );
                     return Ok(ImportTarget::EMPTY);
                 }
-                if let Some(data) = definition.kept() {
+                let (row, kept) =
+                    definition.row(checker == Checker::Code, self.linker.poisons_views())?;
+                if let Some(kept) = kept {
                     self.kept
                         .try_reserve(1)
                         .map_err(|_| Error::no_memory("an import table"))?;
-                    self.kept.push(data);
+                    self.kept.push(kept);
                 }
-                return Ok(definition.row(checker == Checker::Code, self.linker.poisons_views()));
+                return Ok(row);
             }
             Some(definition) => {
                 let offered = definition.type_display();

@@ -8,6 +8,8 @@
   (import "poison" "text" (func $text (param i32 i32) (result i32)))
   (import "poison" "mixed" (func $mixed (param i32 f64 i32 i64 i32 f32 i32 i32 i32 i32 i32 i32) (result f64)))
   (import "poison" "outer" (func $outer (param i32 i32 i32 i32 i32) (result i32)))
+  (import "poison" "ask" (func $ask (param i32 i32) (result i32)))
+  (import "poison" "asked" (func $asked (param i32 i32) (result i32)))
   (import "poison" "wait" (func $wait (param i32 i32) (result i32)))
   (memory (export "memory") 1 4)
   (data (i32.const 16) "hello")
@@ -24,6 +26,8 @@
   (func (export "outer") (param i32) (result i32)
     (call $outer (i32.const 16) (i32.const 5) (i32.const 3000) (i32.const 8) (local.get 0)))
   (func (export "wait") (param i32 i32) (result i32) (call $wait (local.get 0) (local.get 1)))
+  (func (export "ask") (param i32 i32) (result i32) (call $ask (local.get 0) (local.get 1)))
+  (func (export "asked") (param i32 i32) (result i32) (call $asked (local.get 0) (local.get 1)))
   ;; What is called back: 1 calls the host again, 2 traps, 3 grows; each changes what the outer function was given.
   (func (export "back") (param i32) (result i32)
     (i32.store8 (i32.const 16) (i32.const 74))

@@ -95,6 +95,25 @@ static int32_t wait_for_it(lucet_call *call, lucet_bytes_out bytes) {
   return 0;
 }
 
+/* Views that a function asks for, which has plain parameters: one to read, and one to write of what lies before it. */
+static int32_t ask(lucet_call *call, uint32_t address, uint32_t length) {
+  lucet_instance *caller = lucet_call_instance(call);
+  const uint8_t *again;
+  calls++;
+  OK(lucet_instance_view(caller, 0, address, length, &kept));
+  OK(lucet_instance_view_mut(caller, 0, address - 8, 8, &kept_out));
+  CHECK((uintptr_t)kept % 4 == address % 4);
+  STATUS(LUCET_OUT_OF_BOUNDS, lucet_instance_view(caller, 0, 65536, 1, &again));
+  memcpy(kept_out, kept, length < 8 ? length : 8);
+  OK(lucet_instance_view(caller, 0, address - 8, 1, &again));
+  EQUAL(again[0], kept[0]);
+  return kept[0];
+}
+static void ask_array(lucet_call *call, void *data, const lucet_value *arguments, lucet_value *results) {
+  CHECK(data == &calls);
+  results[0] = lucet_value_i32(ask(call, (uint32_t)arguments[0].of.i32, (uint32_t)arguments[1].of.i32));
+}
+
 static const lucet_host_function rows[] = {
     LUCET_HOST("keep", keep, int32_t, lucet_bytes),
     LUCET_HOST("fill", fill, int32_t, lucet_bytes_out),
@@ -105,6 +124,7 @@ static const lucet_host_function rows[] = {
                lucet_bytes_inout, int32_t),
     LUCET_HOST("outer", outer, int32_t, lucet_bytes, lucet_bytes_out, int32_t),
     LUCET_HOST("wait", wait_for_it, int32_t, lucet_bytes_out),
+    LUCET_HOST("ask", ask, int32_t, uint32_t, uint32_t),
 };
 
 static lucet_instance *guest;
@@ -176,6 +196,25 @@ static int32_t misuse(lucet_call *call, lucet_bytes bytes) {
   return 0;
 }
 static const lucet_host_function wrong[] = {LUCET_HOST("keep", misuse, int32_t, lucet_bytes)};
+
+static void views_that_were_asked_for_kill(void) {
+  static const char *const asks[] = {"ask", "asked"};
+  int which;
+  for (which = 0; which < 2; which++) {
+    OK(lucet_instance_reset(guest));
+    EQUAL(RUN2(guest, asks[which], 16, 5), 'h');
+    DIES(kept, 0);
+    DIES(kept + 4, 0);
+    DIES(kept_out, 1);
+    EQUAL(RUN1(guest, "byte", 8), 'h');
+    EQUAL(RUN1(guest, "byte", 12), 'o');
+    EQUAL(RUN1(guest, "byte", 13), 0);
+  }
+  /* Outside of calls, a view is the memory itself. */
+  OK(lucet_instance_view(guest, 0, 8, 1, &kept));
+  OK(lucet_instance_write(guest, 0, 8, "x", 1));
+  EQUAL(kept[0], 'x');
+}
 
 static void correct_hosts_see_no_difference(void) {
   lucet_outcome outcome;
@@ -268,24 +307,32 @@ static void bounded(void) {
   DIES(kept, 0);
 }
 
+static void define_array(lucet_linker *linker) {
+  static const lucet_type types[] = {LUCET_I32, LUCET_I32};
+  NEED(lucet_linker_define_dynamic(linker, "poison", "asked", types, 2, types, 1, ask_array, &calls, NULL));
+}
+
 static void all(const char *name) {
   lucet_linker *linker = NULL, *other = NULL;
   lucet_module *module, *misused;
   lucet_region *region;
   NEED(lucet_linker_new(&linker));
   NEED(lucet_linker_define(linker, "poison", rows, sizeof rows / sizeof *rows, NULL));
+  define_array(linker);
   OK(lucet_linker_poison_views(linker));
   module = fixture_module(name, linker);
   lucet_linker_release(linker);
   NEED(lucet_linker_new(&other));
   NEED(lucet_linker_define(other, "poison", wrong, 1, NULL));
   NEED(lucet_linker_define(other, "poison", rows + 1, sizeof rows / sizeof *rows - 1, NULL));
+  define_array(other);
   OK(lucet_linker_poison_views(other));
   misused = fixture_module(name, other);
   lucet_linker_release(other);
   region = fixture_region(1);
   guest = fixture_instance(region, module, NULL);
   kept_views_kill();
+  views_that_were_asked_for_kill();
   correct_hosts_see_no_difference();
   callbacks();
   suspended();
