@@ -41,11 +41,18 @@ static uint32_t host(lucet_call *call, uint32_t left, uint32_t right) {
   return host_answer(left, right);
 }
 
-static lucet_region *make_region(uint32_t instances) {
+/* `only`: the one module whose instances it has, so that sizes can be what that needs. */
+static lucet_region *make_region(uint32_t instances, const lucet_module *only) {
   lucet_region *made = NULL;
   lucet_region_config config = lucet_region_config_default();
   config.instances = instances;
   config.memory_bytes = 32u << 20;
+  if (only) {
+    config.state_bytes = 256;
+    config.table_elements = 1;
+    config.values = 2;
+    lucet_region_config_fit(&config, only);
+  }
   NEED(lucet_region_new(&config, &made));
   return made;
 }
@@ -85,7 +92,7 @@ static void load_other(struct other *other) {
 static void open_engine(const struct engine *self, const char *directory, unsigned slots) {
   (void)self;
   load(directory);
-  region = make_region(slots);
+  region = make_region(slots, module);
   NEED(lucet_instance_new(region, module, NULL, NULL, &resident));
 }
 
@@ -141,7 +148,7 @@ static uint64_t cycles_in(lucet_region *in, const struct other *guest_of, uint64
  * region each, and those of cycle/N a module each, as a server has for guests of different kinds; two_tenants/16 and scatter/16
  * measure what differences cost. */
 static lucet_region *own_region(lucet_region **made, uint32_t instances) {
-  if (!*made) *made = make_region(instances);
+  if (!*made) *made = make_region(instances, NULL);
   return *made;
 }
 
@@ -158,8 +165,9 @@ static const struct kind *kind_for(uint64_t pages) {
   while (kinds[i].region && kinds[i].pages != pages)
     if (++i == sizeof kinds / sizeof *kinds) bench_fail("lucet: too many numbers of pages");
   if (!kinds[i].region) {
-    kinds[i] = (struct kind){.pages = pages, .region = make_region(2), .guest = {.name = "guest"}};
+    kinds[i] = (struct kind){.pages = pages, .guest = {.name = "guest"}};
     load_other(&kinds[i].guest);
+    kinds[i].region = make_region(2, kinds[i].guest.module);
   }
   return &kinds[i];
 }

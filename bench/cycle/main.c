@@ -20,14 +20,15 @@ enum { ENGINES = sizeof engines / sizeof *engines };
 
 /* ---- memory of idle instances ---- */
 
-/* Bytes in memory, and page tables; the second is how many mappings there are. */
+/* Bytes in memory, and page tables; the second is how many mappings there are. A page that many mappings share, as those of a
+ * module's image are, is one page: Pss, not Rss. */
 static double resident(unsigned *mappings) {
   char line[256];
   unsigned long value;
   double total = 0;
   FILE *file = fopen("/proc/self/smaps_rollup", "r");
   while (file && fgets(line, sizeof line, file))
-    if (sscanf(line, "Rss: %lu kB", &value) == 1) total += (double)value * 1024;
+    if (sscanf(line, "Pss: %lu kB", &value) == 1) total += (double)value * 1024;
   if (file) fclose(file);
   file = fopen("/proc/self/status", "r");
   while (file && fgets(line, sizeof line, file))
