@@ -33,7 +33,8 @@ pub struct lucet_region_config {
     pub memory_bytes: u64,
     /// The guest's stack [128 KiB].
     pub stack_bytes: u64,
-    /// Room for globals and other state [16 KiB].
+    /// Room for globals and other state [16 KiB]. Where this and table_elements are small, they share a page with the stack's end: 256 and
+    /// 1 are raised to what a module needs by lucet_region_config_fit.
     pub state_bytes: u64,
     /// Memory that an idle slot may keep [1 MiB].
     pub keep_resident_bytes: u64,
@@ -72,8 +73,7 @@ pub struct lucet_region_config {
 pub const LUCET_REGION_VERIFY: u32 = 1;
 
 /// Flag of a region: slots have no guards and no mappings of their own, so that a process can have hundreds of thousands of them. Only
-/// modules compiled with `lucetc --memory=bounds` fit in. A slot takes pages of memory for what its guest uses only: with small
-/// stack_bytes, state_bytes and table_elements (1 is raised to what modules need by lucet_region_config_fit), stack and state share one.
+/// modules compiled with `lucetc --memory=bounds` fit in. A slot takes pages of memory for what its guest uses only.
 /// Guests stop handler_stack_bytes before the end of their stack. Handlers of the host that run on it and need more write over
 /// another guest's memory, so all must have SA_ONSTACK: lucet_region_new looks, and answers LUCET_BAD_STATE.
 pub const LUCET_REGION_COMPACT: u32 = 2;

@@ -4,7 +4,6 @@ use super::layout::{MOST_MEMORY, Sizes};
 use crate::error::{Result, Status, error};
 use crate::module::CodeImage;
 use crate::signal;
-use lucet_format::PAGE_SIZE;
 use lucet_format::image::Image;
 use lucet_format::image::records::{FLAG_IMPORTED, FLAG_STACK_CHECKED};
 use std::ffi::{c_char, c_int, c_void};
@@ -179,12 +178,7 @@ impl RegionConfig {
         self.memories = self
             .memories
             .max(contract.further_memories.saturating_add(1));
-        let state = u64::from(contract.state_bytes);
-        self.state_bytes = self.state_bytes.max(if self.compact {
-            state
-        } else {
-            state.next_multiple_of(PAGE_SIZE)
-        });
+        self.state_bytes = self.state_bytes.max(u64::from(contract.state_bytes));
         self.table_elements = self.table_elements.max(contract.table_elements);
         self.values = self.values.max(contract.max_values);
         Ok(())

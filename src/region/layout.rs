@@ -12,6 +12,8 @@
 //! ```
 //!
 //! From the stack to the end of memory 0 all is one kind of memory: one mapping of the kernel's, and one for what is inaccessible.
+//! Only the stack's low end and memories begin with a page: small tables, a small state and the stack's high end share one, because
+//! nothing between them is protected.
 //! The further memories need no guards, since code compares each address with their length, and they are writable as a whole:
 //! what lies beyond their length is zero and out of reach.
 //!
@@ -24,7 +26,7 @@
 //!  | PROT_NONE      | RW ..................................................................... |
 //! ```
 //!
-//! There only memories begin with a page, so small stacks, tables and states share one.
+//! There small stacks are less than a page, too.
 //!
 //! Invariants: stack top, tables, state and the start of memory are contiguous and, without further memories, normally lie in one
 //! 2 MiB range, so one page table serves them; every sum is checked; a slot never overlaps its neighbour.
@@ -123,41 +125,41 @@ impl Layout {
     }
 
     fn guarded(sizes: Sizes) -> Layout {
-        let stack = STACK_GUARD;
-        let further = stack + sizes.stack;
-        // At most 2^7 times 2^40.
-        let tables = further + u64::from(sizes.memories - 1) * sizes.memory;
-        let state = tables + sizes.table_bytes();
-        let memory = state + sizes.state;
         let reservation = sizes.memory.max(RESERVATION);
-        let end = memory + reservation + GUARD;
+        let parts = Self::parts(STACK_GUARD, sizes);
+        let end = parts.memory + reservation + GUARD;
         Layout {
-            stack,
-            further,
-            tables,
-            state,
-            memory,
             reservation,
             guard: GUARD,
             stack_guard: STACK_GUARD,
             end,
             stride: end.next_multiple_of(SLOT_ALIGN),
-            first: 0,
-            total: 0,
-            sizes,
+            ..parts
         }
     }
 
     fn compact(sizes: Sizes) -> Layout {
-        let further = sizes.stack;
+        let parts = Self::parts(0, sizes);
+        let end = parts.memory + sizes.memory;
+        Layout {
+            end,
+            stride: end,
+            first: GUARD,
+            ..parts
+        }
+    }
+
+    /// What lies from the stack, at this offset, to where memory 0 begins; the rest is empty.
+    fn parts(stack: u64, sizes: Sizes) -> Layout {
+        let further = stack + sizes.stack;
+        // At most 2^7 times 2^40.
         let besides = u64::from(sizes.memories - 1) * sizes.memory;
         let memory =
             (further + besides + sizes.table_bytes() + sizes.state).next_multiple_of(PAGE_SIZE);
         let state = memory - sizes.state;
         let tables = state - sizes.table_bytes();
-        let end = memory + sizes.memory;
         Layout {
-            stack: 0,
+            stack,
             // What rounding leaves over is the stack's, where it can be.
             further: if besides == 0 { tables } else { further },
             tables,
@@ -166,9 +168,9 @@ impl Layout {
             reservation: 0,
             guard: 0,
             stack_guard: 0,
-            end,
-            stride: end,
-            first: GUARD,
+            end: 0,
+            stride: 0,
+            first: 0,
             total: 0,
             sizes,
         }
@@ -201,8 +203,8 @@ impl Layout {
             0,
             10_000_000,
         )?;
-        // Parts of pages where pages need no protection of their own.
-        let unit = if wanted.compact { 16 } else { PAGE_SIZE };
+        // Parts of pages, which keep the stack's high end aligned.
+        let unit = 16;
         let element = u64::from(vmctx::TABLE_ELEMENT_BYTES);
         within(
             "the number of memories",
@@ -253,9 +255,9 @@ mod tests {
     #[test]
     fn parts_follow_each_other_without_gaps() {
         let layout = Layout::new(&sizes()).expect("a layout");
-        assert_eq!(layout.further - layout.stack, 128 << 10);
+        assert!(layout.further - layout.stack >= 128 << 10);
         assert_eq!(layout.tables, layout.further);
-        assert_eq!(layout.state - layout.tables, 10_240 * 8);
+        assert_eq!(layout.state - layout.tables, 10_000 * 8);
         assert_eq!(layout.memory - layout.state, 16 << 10);
         assert_eq!(layout.end - layout.memory, RESERVATION + GUARD);
         assert!(layout.stride >= layout.end && layout.total == 3 * layout.stride);
@@ -270,7 +272,11 @@ mod tests {
         let mut wanted = sizes();
         wanted.memories = 3;
         let layout = Layout::new(&wanted).expect("a layout");
-        assert_eq!(layout.tables - layout.further, 2 * (16 << 20));
+        let besides = layout.tables - layout.further;
+        assert!((2 * (16 << 20)..2 * (16 << 20) + PAGE_SIZE).contains(&besides));
+        assert!(
+            layout.memory.is_multiple_of(PAGE_SIZE) && layout.further.is_multiple_of(PAGE_SIZE)
+        );
         assert_eq!(layout.end - layout.memory, RESERVATION + GUARD);
     }
 
