@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | guest | in the module, or in the trampolines before they leave or after they entered | leave, or save registers and leave |
 //! | guest | in the trampoline that leaves | nothing: it is being left |
+//! | guest | at the return of a host function that has asked for a suspension, at the end of a slice | nothing: the trampoline leaves |
 //! | guest | in the trampoline that restores registers | leave; what was saved before is still saved |
 //! | guest | elsewhere: a signal handler of the host's runs on top of the guest | look again in 50 us |
 //! | host, while it has another instance run | any | the same for that one |
@@ -186,8 +187,9 @@ fn stop_innermost(block: &ControlBlock, context: &mut ucontext_t) -> Done {
         leave(block, context, exit::INTERRUPTED);
         return Done::Yes;
     }
-    if block.again.get().is_some() {
-        // The helper whose return this is has seen the same bits, so the trampoline will, and leaves.
+    if block.again.get().is_some() || block.stops() & stop::REQUEST != 0 {
+        // The helper whose return this is has seen the same bits, or the host function has asked for something: the trampoline
+        // looks now, and leaves. It is what was asked for that the host is told: its guest would go on without it.
         return Done::Yes;
     }
     let stack = register(context, libc::REG_RSP);

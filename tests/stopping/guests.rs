@@ -1,7 +1,8 @@
 //! The guest of these tests, and its host functions.
 
-use crate::support::{Guest, i32, i64, module, region, sentence};
-use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_outcome, lucet_value};
+use crate::support::{Guest, compiled, i32, i64, region, sentence};
+use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_check, lucet_outcome, lucet_value};
+use lucet::checks::Plan;
 use lucet::counted::Counted;
 use lucet::error::Status;
 use lucet::instance::{self, Handle, Limits};
@@ -10,7 +11,9 @@ use lucet::module::Module;
 use lucet::region::{Region, RegionConfig};
 use lucet::timing::Allowance;
 use lucet::{call, error};
+use lucet_format::checks::{access, kind};
 use lucet_format::value::ValueType;
+use lucetc::options::Options;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
@@ -22,6 +25,7 @@ pub const GUEST: &str = r#"(module
   (import "env" "callback" (func $callback (param i32) (result i32)))
   (import "env" "wait" (func $wait))
   (import "env" "throws" (func $throws (param i32)))
+  (import "env" "leaf" (func $leaf (param i32) (result i32)))
   (tag $thrown (export "thrown") (param i32 i64))
   (memory (export "memory") 1 4)
   (table (export "table") 2 funcref)
@@ -46,6 +50,7 @@ pub const GUEST: &str = r#"(module
     (f64.add (local.get 4)
       (f64.convert_i64_s (i64.add (i64.add (local.get $x) (local.get $y))
         (i64.extend_i32_s (i32.add (local.get $z) (i32.sub (local.get 2) (local.get 0))))))))
+  (func (export "leaf") (param i32) (result i32) (i32.sub (call $leaf (local.get 0)) (local.get 0)))
   (func $spin (export "spin") (loop $l (br $l)))
   (func (export "fill") (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br $l)))
   ;; calls a host function all the time
@@ -137,6 +142,32 @@ pub const GUEST_OF_WORDS: &str = r#"(module
       (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
     (local.get $h)))"#;
 
+/// A guest that tells its host text, which its own code checks: `BINDINGS`. `tell` says some of so many bytes, before and after work of its
+/// own in a function that is inlined; `wide` says some that is not ASCII, which
+/// is good text at 2, 5 and 9 bytes.
+pub const GUEST_OF_TEXT: &str = r#"(module
+  (import "env" "nothing" (func $nothing))
+  (import "env" "text" (func $text (param i32 i32) (result i32)))
+  (memory 1)
+  (data (i32.const 100) "text of more than sixteen bytes")
+  (data (i32.const 200) "\u{ef}n\u{e9}vete")
+  (func (export "plain") (result i32) (i32.const 42))
+  (func (export "nothing") (call $nothing))
+  (func $mix (param i32 i32) (result i32)
+    (i32.add (i32.mul (local.get 0) (i32.const 31)) (i32.xor (local.get 1) (i32.rotl (local.get 0) (i32.const 5)))))
+  (func $twice (param i32 i32) (result i32)
+    (call $mix (call $text (local.get 0) (local.get 1)) (call $text (i32.add (local.get 0) (i32.const 1)) (local.get 1))))
+  (func (export "tell") (param i32) (result i32)
+    (local $s i32)
+    (local.set $s (call $mix (local.get 0) (i32.const 7)))
+    (local.set $s (call $mix (local.get $s) (call $twice (i32.const 100) (local.get 0))))
+    (call $mix (local.get $s) (call $text (i32.const 100) (local.get 0))))
+  (func (export "wide") (param i32) (result i32)
+    (call $mix (call $text (i32.const 200) (local.get 0)) (i32.const 3))))"#;
+
+/// What the host says of the functions of [`GUEST_OF_TEXT`].
+const BINDINGS: &str = "package a:b;\n/// @lucet module env\ninterface i {\nnothing: func();\ntext: func(a: string) -> s32;\n}";
+
 /// What the host functions do, and what they have seen. One for each guest: tests run at the same time.
 #[derive(Default)]
 pub struct Desk {
@@ -185,6 +216,29 @@ unsafe extern "C" fn word(call: *mut lucet_call, argument: i32) -> i32 {
         return 0x5555_5555;
     }
     argument.wrapping_mul(3)
+}
+
+/// A checked text.
+#[repr(C)]
+struct Text {
+    bytes: *const u8,
+    length: usize,
+}
+
+unsafe extern "C" fn text(call: *mut lucet_call, text: Text) -> i32 {
+    // SAFETY: the guest's code has checked that the text is in its memory.
+    let bytes = unsafe { std::slice::from_raw_parts(text.bytes, text.length) };
+    assert!(str::from_utf8(bytes).is_ok());
+    if suspends(call, 4) {
+        return 0x5555_5555;
+    }
+    bytes
+        .iter()
+        .fold(7, |sum: i32, byte| sum.wrapping_mul(31) + i32::from(*byte))
+}
+
+unsafe extern "C" fn leaf(_: *mut lucet_call, argument: i32) -> i32 {
+    argument.wrapping_mul(5)
 }
 
 unsafe extern "C" fn throws(call: *mut lucet_call, argument: i32) {
@@ -253,19 +307,20 @@ unsafe extern "C" fn callback(call: *mut lucet_call, what: i32) -> i32 {
 
 fn linker() -> Linker {
     let mut linker = Linker::new().expect("a linker");
-    let typed: [(&str, *const (), u64); 6] = [
+    let typed: [(&str, *const (), u64); 7] = [
         ("nothing", nothing as *const (), 0),
         ("word", word as *const (), 0x11),
         ("double", double as *const (), 0x44),
         ("callback", callback as *const (), 0x11),
         ("wait", wait as *const (), 0),
         ("throws", throws as *const (), 0x10),
+        ("leaf", leaf as *const (), 0x11),
     ];
     for (name, function, types) in typed {
         let definition = Definition::Typed {
             function,
             types,
-            leaf: false,
+            leaf: name == "leaf",
             data: std::ptr::null_mut(),
         };
         linker
@@ -278,12 +333,43 @@ fn linker() -> Linker {
     linker
         .define(b"env", b"pair", definition)
         .expect("a definition");
+    let string = lucet_check {
+        kind: kind::SLICE | access::READ | access::UTF8,
+        element: 1,
+        align: 1,
+        ..NO_CHECK
+    };
+    let mut checks = [NO_CHECK; 12];
+    checks[0] = string;
+    let plan = Plan::new(text as *const (), 0x81, &checks, None);
+    let definition = Definition::Checked {
+        plan: Counted::new(plan.expect("a plan")).expect("memory"),
+        leaf: false,
+        data: std::ptr::null_mut(),
+    };
+    linker
+        .define(b"env", b"text", definition)
+        .expect("a definition");
     linker
 }
 
+const NO_CHECK: lucet_check = lucet_check {
+    limit: 0,
+    element: 0,
+    align: 0,
+    kind: 0,
+    of: std::ptr::null(),
+};
+
 /// A guest from text with these host functions.
 pub fn linked(text: &str, instances: u32) -> (Counted<Region>, Counted<Module>) {
-    let module = module(text, &linker());
+    let bound = text == GUEST_OF_TEXT;
+    let options = Options {
+        verify: true,
+        bindings: bound.then(|| lucetc::bindings::read("env.wit", BINDINGS).expect("bindings")),
+        ..Options::default()
+    };
+    let module = compiled(text, &options, &linker());
     let config = RegionConfig {
         instances,
         ..RegionConfig::default()

@@ -6,6 +6,7 @@ mod support;
 mod bulk;
 mod guests;
 mod kill;
+mod stepper;
 mod steps;
 mod suspend;
 mod time;
