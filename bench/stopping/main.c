@@ -3,8 +3,13 @@
  *
  *   kill       from lucet_kill on another CPU to the return of the run; from tgkill to a handler of the host's
  *   deadline   a call with a deadline, less the same call without
- *   slice      a slice's end and the resume after it, less an empty handler of a timer at the same rate: the medians of many differences
- *              between computations that follow each other, in processor time of the thread
+ *   slice      a slice's end and the resume after it, less an interruption at the same rate by a timer whose handler does nothing but
+ *              read what is measured. What an interruption costs is the thread's time since the one before, less what the guest's
+ *              steps in between take, which it counts in its memory and which are timed alone in each round: a slower processor makes
+ *              both alike dearer. Medians of rounds of a few interruptions in turns, since the kernel's ticks and other programs
+ *              hit some.
+ *
+ * The handler's timer repeats by itself, so that it costs no system call; the library sets its timer for each slice.
  *
  * Writes {"row": {"key": number}} to standard output. Not here: how often system calls are interrupted, which
  * tests/c/unit/event_loop.c counts. */
@@ -22,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KILLS = 4000, DEADLINE_ROUNDS = 400, DEADLINE_CALLS = 2000, SLICE_ROUNDS = 150 };
+enum { KILLS = 4000, DEADLINE_ROUNDS = 400, DEADLINE_CALLS = 2000, SLICE_ROUNDS = 700, SLICES = 7, STEPS = 300000 };
 enum { HOST_SIGNAL = 40, HOST_TIMER = 41 };
 
 static lucet_region *region;
@@ -186,73 +191,132 @@ static void deadlines(void) {
 }
 
 /* -- slice -- */
-static volatile sig_atomic_t ticks;
+
+/* The interruptions of one phase: when they came, and how many steps the guest had done. */
+struct account {
+  uint64_t at[SLICES + 1];
+  int64_t steps[SLICES + 1];
+};
+
+static struct {
+  lucet_kill_handle handle;
+  const volatile int64_t *steps; /* the guest's own count */
+  int count;
+  struct account *account;
+} watched;
+
+static void interrupted(void) {
+  watched.account->at[watched.count] = now_of_thread();
+  watched.account->steps[watched.count++] = *watched.steps;
+}
+
 static void on_tick(int signal) {
   (void)signal;
-  ticks = ticks + 1;
+  if (watched.count <= SLICES)
+    interrupted();
+  else
+    lucet_kill(watched.handle, 1);
 }
 
-/* Nanoseconds of a computation, which is interrupted every `slice`: by an empty handler, or by the library. */
-static double compute(lucet_instance *guest, uint64_t slice, int by_library, unsigned *interruptions) {
-  lucet_value steps = lucet_value_i64(15000000);
+static lucet_outcome work(lucet_instance *guest, int64_t steps) {
+  lucet_value argument = lucet_value_i64(steps);
   lucet_outcome outcome;
+  need(lucet_instance_run(guest, "work", &argument, 1, &outcome), "work");
+  return outcome;
+}
+
+/* The best of a few: the processor's speed changes, and some of them are interrupted. */
+static double ns_a_step(lucet_instance *guest) {
+  double best = 1e9;
+  limit(guest, 0, 0);
+  for (int i = 0; i < 5; i++) {
+    uint64_t begun = now_of_thread();
+    double time;
+    work(guest, STEPS);
+    if ((time = (double)(now_of_thread() - begun) / STEPS) < best) best = time;
+  }
+  return best;
+}
+
+static void begin(lucet_instance *guest, struct account *account) {
+  watched.count = 0;
+  watched.account = account;
+  need(lucet_instance_kill_handle(guest, &watched.handle), "kill handle");
+}
+
+static void by_library(lucet_instance *guest, uint64_t slice, struct account *account) {
+  lucet_outcome outcome;
+  limit(guest, 0, slice);
+  begin(guest, account);
+  outcome = work(guest, INT64_MAX);
+  while (watched.count <= SLICES) {
+    interrupted();
+    need(lucet_instance_resume(guest, NULL, 0, &outcome), "resume");
+    if (outcome.kind != LUCET_PREEMPTED) need(1, "a slice");
+  }
+  need(lucet_instance_reset(guest), "reset");
+}
+
+static void by_host(lucet_instance *guest, timer_t timer, uint64_t slice, struct account *account) {
   struct itimerspec period, never;
-  struct sigevent event;
-  timer_t timer;
-  uint64_t begun;
-  memset(&event, 0, sizeof event);
   memset(&never, 0, sizeof never);
-  event.sigev_notify = SIGEV_SIGNAL;
-  event.sigev_signo = HOST_TIMER;
-  timer_create(CLOCK_MONOTONIC, &event, &timer);
   period.it_interval.tv_sec = period.it_value.tv_sec = 0;
   period.it_interval.tv_nsec = period.it_value.tv_nsec = (long)slice;
-  limit(guest, 0, by_library ? slice : 0);
-  ticks = 0;
-  *interruptions = 0;
-  begun = now_of_thread();
-  if (!by_library) timer_settime(timer, 0, &period, NULL);
-  need(lucet_instance_run(guest, "count", &steps, 1, &outcome), "count");
-  for (; outcome.kind == LUCET_PREEMPTED; ++*interruptions)
-    need(lucet_instance_resume(guest, NULL, 0, &outcome), "resume");
-  begun = now_of_thread() - begun;
+  limit(guest, 0, 0);
+  begin(guest, account);
+  timer_settime(timer, 0, &period, NULL);
+  work(guest, INT64_MAX);
   timer_settime(timer, 0, &never, NULL);
-  timer_delete(timer);
-  if (!by_library) *interruptions = (unsigned)ticks;
-  return (double)begun;
+  need(lucet_instance_reset(guest), "reset");
 }
 
-static double median(double *values) {
-  qsort(values, SLICE_ROUNDS, sizeof values[0], compare_numbers);
-  return (values[SLICE_ROUNDS / 2] + values[SLICE_ROUNDS / 2 - 1]) / 2;
+static double median(double *values, int count) {
+  qsort(values, (size_t)count, sizeof values[0], compare_numbers);
+  return values[count / 2];
+}
+
+/* Microseconds of an interruption: what was no time for the guest's own steps, of all the time since the one before. */
+static double cost(const struct account *account, double ns_a_step) {
+  double costs[SLICES];
+  for (int i = 0; i < SLICES; i++) {
+    double steps = (double)(account->steps[i + 1] - account->steps[i]);
+    costs[i] = ((double)(account->at[i + 1] - account->at[i]) - steps * ns_a_step) / 1e3;
+  }
+  return median(costs, SLICES);
 }
 
 static void slices(uint64_t slice, const char *name) {
   static double hosts[SLICE_ROUNDS], librarys[SLICE_ROUNDS], above[SLICE_ROUNDS];
-  unsigned ticked, sliced, none, all = 0;
   lucet_instance *guest;
   struct sigaction action;
+  struct sigevent event;
+  timer_t timer;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_tick;
   action.sa_flags = SA_ONSTACK | SA_RESTART;
   sigaction(HOST_TIMER, &action, NULL);
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = HOST_TIMER;
+  timer_create(CLOCK_MONOTONIC, &event, &timer);
   need(lucet_instance_new(region, module, NULL, NULL, &guest), "instance");
+  watched.steps = (const volatile int64_t *)lucet_instance_memory(guest, 0).data;
   for (int i = 0; i < SLICE_ROUNDS; i++) {
-    double by_library = compute(guest, slice, 1, &sliced);
-    double by_host = compute(guest, slice, 0, &ticked);
-    double without = compute(guest, 3600000000000u, 0, &none);
-    if (!ticked || !sliced) {
-      fprintf(stderr, "no interruption of %s\n", name);
-      exit(1);
-    }
-    hosts[i] = (by_host - without) / ticked / 1e3;
-    librarys[i] = (by_library - without) / sliced / 1e3;
+    struct account library, host;
+    double step;
+    by_library(guest, slice, &library);
+    /* Longer than a slice: the library's timer, which is set for one that does not come, fires here. */
+    step = ns_a_step(guest);
+    librarys[i] = cost(&library, step);
+    /* A slice begins when its resume ends, a period when the one before does. */
+    by_host(guest, timer, slice + (uint64_t)(1e3 * (librarys[i] > 0 ? librarys[i] : 0)), &host);
+    hosts[i] = cost(&host, step);
     above[i] = librarys[i] - hosts[i];
-    all += sliced;
   }
+  timer_delete(timer);
   need(lucet_instance_release(guest), "release");
-  printf("  \"%s\": {\"slices\": %u, \"slice_us\": %.2f, \"empty_handler_us\": %.2f, \"above_us\": %.2f},\n", name, all,
-         median(librarys), median(hosts), median(above));
+  printf("  \"%s\": {\"slices\": %d, \"slice_us\": %.2f, \"empty_handler_us\": %.2f, \"above_us\": %.2f},\n", name,
+         SLICE_ROUNDS * SLICES, median(librarys, SLICE_ROUNDS), median(hosts, SLICE_ROUNDS), median(above, SLICE_ROUNDS));
 }
 
 int main(int count, char **arguments) {

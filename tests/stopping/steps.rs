@@ -54,7 +54,7 @@ fn a_slice_may_end_at_every_instruction() {
     let _one = alone();
     visited::forget_passed();
     let soaking = std::env::var_os("LUCET_SOAK").is_some();
-    let (rounds, more) = if soaking { (40, 80) } else { (3, 2) };
+    let (rounds, more) = if soaking { (40, 95) } else { (3, 2) };
     // Of few instructions a round: small functions are inlined. Steps in host functions take longer, so they have fewer.
     let cases: [(&str, &[(&str, i32)]); 3] = [
         (
