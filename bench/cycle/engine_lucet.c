@@ -23,6 +23,7 @@ struct other {
   const char *name;
   lucet_module *module;
   LUCET_ENTRY(touch, int32_t, int32_t);
+  lucet_region *region; /* of its own, if any */
 };
 static struct other data_1m = {.name = "data1m"}, data_16m = {.name = "data16m"},
                     table = {.name = "table10k"}, tenant = {.name = "tenant"};
@@ -41,14 +42,14 @@ static uint32_t host(lucet_call *call, uint32_t left, uint32_t right) {
   return host_answer(left, right);
 }
 
-/* `only`: the one module whose instances it has, so that sizes can be what that needs. */
+/* `only`: a module whose size its instances have, so that a page holds their state and their stack's end. */
 static lucet_region *make_region(uint32_t instances, const lucet_module *only) {
   lucet_region *made = NULL;
   lucet_region_config config = lucet_region_config_default();
   config.instances = instances;
   config.memory_bytes = 32u << 20;
   if (only) {
-    config.state_bytes = 256;
+    config.state_bytes = 1024;
     config.table_elements = 1;
     config.values = 2;
     lucet_region_config_fit(&config, only);
@@ -196,7 +197,8 @@ static uint64_t reset(uint64_t pages, void *context, uint64_t count) {
 
 /* A new instance of another guest, one call, its end. */
 static uint64_t cycle_other(uint64_t pages, void *context, uint64_t count) {
-  return cycles_in(region, context, pages, count);
+  struct other *guest_of = context;
+  return cycles_in(own_region(&guest_of->region, 2), guest_of, pages, count);
 }
 
 /* Two tenants by turns; one unit is a cycle of each. */
