@@ -12,8 +12,8 @@
  *   lucet_bytes, lucet_string        bytes that the function reads; a lucet_string is valid UTF-8, without a NUL at its end
  *   lucet_bytes_out                  bytes that it writes, and does not read
  *   lucet_bytes_inout                bytes that it reads and writes
- *   LUCET_IN(S) LUCET_OUT(S) LUCET_INOUT(S)     elements: S is a struct of a pointer and a size_t, see LUCET_SLICE; the
- *                                    guest passes address and number of elements
+ *   LUCET_IN(S) LUCET_OUT(S) LUCET_INOUT(S)     elements: S is a struct made by LUCET_SLICE; the guest passes address and
+ *                                    number of elements
  *   LUCET_OBJECT(T) LUCET_OBJECT_OUT(T) LUCET_OBJECT_INOUT(T)     one T: the guest passes its address; the function
  *                                    takes a const T * or a T *
  *   LUCET_WITH(P, options)           P, which is one of the above, with LUCET_MAX(elements), LUCET_ALIGN(bytes) and
@@ -95,15 +95,18 @@ LUCET_SLICE(lucet_f64s_out, double);
 
 /* ---- options of LUCET_WITH ---- */
 
-/* At most so many elements, at least 1. */
-#define LUCET_MAX(elements) (UINT64_C(1) * (elements))
-/* At an address that is a multiple of this: 2 to 128. */
-#define LUCET_ALIGN(bytes) ((UINT64_C(1) * (bytes)) << 32)
+/* At most so many elements: 1 to 4294967295. */
+#define LUCET_MAX(elements) LUCET_MAX_(elements)
+/* At an address that is a multiple of this: a power of two up to 128. */
+#define LUCET_ALIGN(bytes) (LUCET_ALIGN_(bytes) << 32)
 /* A copy on the function's stack; needs LUCET_MAX. The copies of one call take at most 4096 bytes together. */
 #define LUCET_COPY (UINT64_C(1) << 40)
 
 #ifdef __cplusplus
+#include <type_traits>
 
+#define LUCET_MAX_(elements) lucet_detail::most<(elements)>::value
+#define LUCET_ALIGN_(bytes) lucet_detail::alignment<(bytes)>::value
 #define LUCET_IN(Slice) lucet_detail::slice<Slice, LUCET_CHECK_READ>
 #define LUCET_OUT(Slice) lucet_detail::slice<Slice, LUCET_CHECK_WRITE>
 #define LUCET_INOUT(Slice) lucet_detail::slice<Slice, LUCET_CHECK_READ | LUCET_CHECK_WRITE>
@@ -142,24 +145,44 @@ template <class Type> struct pointee<const Type *> {
   static constexpr bool is_const = true;
 };
 
-template <class Slice, unsigned access> struct slice {
+template <uint64_t elements> struct most {
+  static_assert(elements - 1 < UINT64_C(0xffffffff), "LUCET_MAX is 1 to 4294967295");
+  static constexpr uint64_t value = elements;
+};
+template <uint64_t bytes> struct alignment {
+  static_assert(bytes - 1 < 128 && (bytes & (bytes - 1)) == 0, "LUCET_ALIGN is a power of two up to 128");
+  static constexpr uint64_t value = bytes;
+};
+/* What may lie in a guest's memory: any bytes are one. */
+template <class Type> struct in_memory {
+  static_assert(sizeof(Type) < 65536 && alignof(Type) <= 128,
+                "elements and objects are of less than 64 KiB, aligned to at most 128");
+  static_assert(!std::is_pointer<Type>::value && !std::is_same<Type, bool>::value,
+                "elements and objects are no pointers, and not bool, which may not be any byte");
+};
+/* A slice whose count has another name than LUCET_SLICE gives it. */
+template <class Slice, unsigned access> struct bytes_of {
   typedef Slice type;
   typedef checked code_type;
   typedef pointee<decltype(Slice::data)> element;
-  static_assert(sizeof(Slice) == 16, "a slice is a struct of a pointer and a size_t");
+  static_assert(sizeof(in_memory<typename element::type>) != 0, "an element");
+  static_assert(std::is_standard_layout<Slice>::value && sizeof(Slice) == 16 && offsetof(Slice, data) == 0,
+                "a slice is a struct made by LUCET_SLICE");
   static_assert(element::is_const == ((access & LUCET_CHECK_WRITE) == 0),
                 "the elements of LUCET_IN are const, those of LUCET_OUT and LUCET_INOUT are not");
-  static_assert(sizeof(typename element::type) < 65536 && alignof(typename element::type) < 256,
-                "elements are of less than 64 KiB");
   static lucet_check check() {
     return check_of(LUCET_CHECK_SLICE | access, 0, sizeof(typename element::type),
                     alignof(typename element::type), nullptr);
   }
 };
+template <class Slice, unsigned access> struct slice : bytes_of<Slice, access> {
+  static_assert(std::is_same<decltype(Slice::count), size_t>::value && offsetof(Slice, count) == 8,
+                "a slice is a struct made by LUCET_SLICE");
+};
 template <class Type, unsigned access> struct object {
   typedef Type *type;
   typedef checked code_type;
-  static_assert(sizeof(Type) < 65536 && alignof(Type) < 256, "objects are of less than 64 KiB");
+  static_assert(sizeof(in_memory<typename std::remove_const<Type>::type>) != 0, "an object");
   static lucet_check check() {
     return check_of(LUCET_CHECK_OBJECT | access, 0, sizeof(Type), alignof(Type), nullptr);
   }
@@ -167,7 +190,8 @@ template <class Type, unsigned access> struct object {
 template <class Type, unsigned kind, uint32_t limit> struct number {
   typedef Type type;
   typedef checked code_type;
-  static_assert(sizeof(Type) <= 4, "a check is about an i32");
+  static_assert(sizeof(Type) <= 4 && (std::is_integral<Type>::value || std::is_enum<Type>::value),
+                "a check is about an i32");
   static_assert(kind == LUCET_CHECK_SIGNED ? limit <= 8 * sizeof(Type)
                 : kind == LUCET_CHECK_CHAR ? sizeof(Type) == 4
                                            : static_cast<uint32_t>(static_cast<Type>(limit)) == limit,
@@ -182,7 +206,8 @@ template <class Type, const lucet_handle_kind *kind> struct handle {
 template <class Type, size_t count, const uint32_t *list> struct one_of {
   typedef Type type;
   typedef checked code_type;
-  static_assert(sizeof(Type) == 4, "a check is about an i32");
+  static_assert(sizeof(Type) == 4 && (std::is_integral<Type>::value || std::is_enum<Type>::value),
+                "a check is about an i32");
   static lucet_check check() { return check_of(LUCET_CHECK_ONE_OF, count, 0, 0, list); }
 };
 
@@ -200,11 +225,11 @@ template <class Type, size_t count, const uint32_t *list>
 struct parameter<one_of<Type, count, list>> : one_of<Type, count, list> {};
 template <class Type, const lucet_handle_kind *kind>
 struct parameter<handle<Type, kind>> : handle<Type, kind> {};
-template <> struct parameter<lucet_bytes> : slice<lucet_bytes, LUCET_CHECK_READ> {};
-template <> struct parameter<lucet_bytes_out> : slice<lucet_bytes_out, LUCET_CHECK_WRITE> {};
+template <> struct parameter<lucet_bytes> : bytes_of<lucet_bytes, LUCET_CHECK_READ> {};
+template <> struct parameter<lucet_bytes_out> : bytes_of<lucet_bytes_out, LUCET_CHECK_WRITE> {};
 template <>
-struct parameter<lucet_bytes_inout> : slice<lucet_bytes_inout, LUCET_CHECK_READ | LUCET_CHECK_WRITE> {};
-template <> struct parameter<lucet_string> : slice<lucet_string, LUCET_CHECK_READ | LUCET_CHECK_UTF8> {};
+struct parameter<lucet_bytes_inout> : bytes_of<lucet_bytes_inout, LUCET_CHECK_READ | LUCET_CHECK_WRITE> {};
+template <> struct parameter<lucet_string> : bytes_of<lucet_string, LUCET_CHECK_READ | LUCET_CHECK_UTF8> {};
 
 template <class Parameter, uint64_t options> struct with;
 template <class Parameter, uint64_t options> struct parameter<with<Parameter, options>> : parameter<Parameter> {
@@ -225,13 +250,9 @@ template <class Parameter, uint64_t options> struct parameter<with<Parameter, op
 #define LUCET_IN(Slice) LUCET_SLICE_(Slice, LUCET_CHECK_READ, LUCET_CONST_(Slice))
 #define LUCET_OUT(Slice) LUCET_SLICE_(Slice, LUCET_CHECK_WRITE, !LUCET_CONST_(Slice))
 #define LUCET_INOUT(Slice) LUCET_SLICE_(Slice, LUCET_CHECK_READ | LUCET_CHECK_WRITE, !LUCET_CONST_(Slice))
-#define LUCET_OBJECT(Type)                                                                                    \
-  (const Type *, 0, sizeof(Type), __alignof__(Type), LUCET_CHECK_OBJECT | LUCET_CHECK_READ, LUCET_NULL_)
-#define LUCET_OBJECT_OUT(Type)                                                                                \
-  (Type *, 0, sizeof(Type), __alignof__(Type), LUCET_CHECK_OBJECT | LUCET_CHECK_WRITE, LUCET_NULL_)
-#define LUCET_OBJECT_INOUT(Type)                                                                              \
-  (Type *, 0, sizeof(Type), __alignof__(Type), LUCET_CHECK_OBJECT | LUCET_CHECK_READ | LUCET_CHECK_WRITE,     \
-   LUCET_NULL_)
+#define LUCET_OBJECT(Type) LUCET_OBJECT_(const Type *, Type, LUCET_CHECK_READ)
+#define LUCET_OBJECT_OUT(Type) LUCET_OBJECT_(Type *, Type, LUCET_CHECK_WRITE)
+#define LUCET_OBJECT_INOUT(Type) LUCET_OBJECT_(Type *, Type, LUCET_CHECK_READ | LUCET_CHECK_WRITE)
 #define LUCET_WITH(Parameter, options)                                                                        \
   (LUCET_PART_(1, Parameter), LUCET_MORE_((uint32_t)(options), LUCET_PART_(2, Parameter)),                    \
    LUCET_PART_(3, Parameter), LUCET_MORE_((((options) >> 32) & 255), LUCET_PART_(4, Parameter)),              \
@@ -254,16 +275,39 @@ template <class Parameter, uint64_t options> struct parameter<with<Parameter, op
    0, 0, LUCET_CHECK_HANDLE, &(kind))
 
 #define LUCET_SLICE_(Slice, access, right)                                                                    \
-  (Slice, 0, sizeof(*((Slice *)0)->data), __alignof__(*((Slice *)0)->data),                                   \
+  (Slice, LUCET_IN_MEMORY_(__typeof__(*((Slice *)0)->data)), sizeof(*((Slice *)0)->data),                     \
+   __alignof__(*((Slice *)0)->data),                                                                          \
    LUCET_CHECK_SLICE |                                                                                        \
-       ((access) + LUCET_ASSERT_((right) && sizeof(Slice) == 16,                                              \
-                                 "elements of LUCET_IN are const, those of LUCET_OUT and LUCET_INOUT are not", \
-                                 const_elements_are_for_LUCET_IN)),                                           \
+       ((access) +                                                                                            \
+        LUCET_ASSERT_(sizeof(Slice) == 16 && offsetof(Slice, data) == 0 && offsetof(Slice, count) == 8 &&     \
+                          LUCET_IS_(__typeof__(((Slice *)0)->count), size_t),                                 \
+                      "a slice is a struct made by LUCET_SLICE", not_made_by_LUCET_SLICE) +                   \
+        LUCET_ASSERT_(right, "elements of LUCET_IN are const, those of LUCET_OUT and LUCET_INOUT are not",    \
+                      const_elements_are_for_LUCET_IN)),                                                      \
    LUCET_NULL_)
+#define LUCET_OBJECT_(Pointer, Type, access)                                                                  \
+  (Pointer, LUCET_IN_MEMORY_(Type), sizeof(Type), __alignof__(Type), LUCET_CHECK_OBJECT | (access), LUCET_NULL_)
+/* Any bytes are an element; not all are a bool. */
+#define LUCET_POINTER_(Type) __builtin_choose_expr(__builtin_classify_type(*(Type *)0) == 5 /* pointers */, 1, 0)
+#define LUCET_IN_MEMORY_(Type)                                                                                \
+  (LUCET_ASSERT_(sizeof(Type) < 65536 && __alignof__(Type) <= 128,                                            \
+                 "elements and objects are of less than 64 KiB, aligned to at most 128",                      \
+                 elements_are_of_less_than_64_KiB) +                                                          \
+   LUCET_ASSERT_(!LUCET_POINTER_(Type) && !LUCET_IS_(Type, _Bool),                                            \
+                 "elements and objects are no pointers, and not bool, which may not be any byte",             \
+                 elements_are_no_pointers_and_not_bool))
+#define LUCET_MAX_(elements)                                                                                  \
+  (LUCET_ASSERT_(UINT64_C(1) * (elements)-1 < UINT64_C(0xffffffff), "LUCET_MAX is 1 to 4294967295",           \
+                 LUCET_MAX_is_1_to_4294967295) +                                                              \
+   UINT64_C(1) * (elements))
+#define LUCET_ALIGN_(bytes)                                                                                   \
+  (LUCET_ASSERT_(UINT64_C(1) * (bytes)-1 < 128 && ((bytes) & ((bytes)-1)) == 0,                               \
+                 "LUCET_ALIGN is a power of two up to 128", LUCET_ALIGN_is_a_power_of_two_up_to_128) +        \
+   UINT64_C(1) * (bytes))
 #define LUCET_CONST_(Slice)                                                                                   \
   LUCET_IS_(__typeof__(((Slice *)0)->data), const __typeof__(*((Slice *)0)->data) *)
 #define LUCET_FITS_(Type, condition)                                                                          \
-  LUCET_ASSERT_(sizeof(Type) <= 4 && !LUCET_IS_(Type, float) && (condition),                                  \
+  LUCET_ASSERT_(sizeof((Type)0) <= 4 && !LUCET_IS_(Type, float) && (condition),                               \
                 "the type cannot hold all allowed numbers", does_not_hold_all_allowed_numbers)
 #define LUCET_MORE_(a, b) ((a) > (b) ? (a) : (b))
 
@@ -296,7 +340,8 @@ template <class Parameter, uint64_t options> struct parameter<with<Parameter, op
 #define LUCET_PARAMETERS_(...) LUCET_EACH_(__VA_ARGS__)(LUCET_PARAMETER_, __VA_ARGS__)
 #define LUCET_CHECKS_(...) LUCET_EACH_(__VA_ARGS__)(LUCET_CHECK_, __VA_ARGS__)
 #define LUCET_HOST_TYPES_(...)                                                                                \
-  (LUCET_C_(LUCET_FIRST_(__VA_ARGS__, ~), 0) LUCET_EACH_(__VA_ARGS__)(LUCET_DIGIT_, __VA_ARGS__))
+  (LUCET_RESULT_C_(LUCET_FIRST_(__VA_ARGS__, ~)) LUCET_EACH_(__VA_ARGS__)(LUCET_DIGIT_, __VA_ARGS__))
+#define LUCET_RESULT_C_(a) LUCET_C_(a, 0)
 #define LUCET_PARAMETER_(place, a) , LUCET_PART_(1, a)
 #define LUCET_CHECK_(place, a) LUCET_APPLY_(LUCET_CHECK_OF_, LUCET_LIST_(a)),
 #define LUCET_CHECK_OF_(a, b, c, d, e, f) {(uint32_t)(b), (uint16_t)(c), (uint8_t)(d), (uint8_t)(e), f}

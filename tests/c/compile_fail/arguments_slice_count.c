@@ -1,0 +1,18 @@
+/* A struct whose count is no size_t.
+ * expect: a slice is a struct made by LUCET_SLICE
+ * expect-c99: not_made_by_LUCET_SLICE */
+#include <lucet.h>
+#ifdef RIGHT
+LUCET_SLICE(numbers, const uint32_t);
+#else
+typedef struct numbers {
+  const uint32_t *data;
+  double count;
+} numbers;
+#endif
+static void host(lucet_call *call, numbers some) {
+  (void)call;
+  (void)some;
+}
+extern const lucet_host_function rows[];
+const lucet_host_function rows[] = {LUCET_HOST("f", host, void, LUCET_IN(numbers))};
