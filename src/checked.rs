@@ -14,9 +14,11 @@
 
 use crate::checks::{Action, Frame, Plan, Step, access};
 use crate::context::Prepared;
-use crate::control::{ControlBlock, Request};
+use crate::control::{ControlBlock, Request, stop};
 use crate::instance::{Live, memory};
+use crate::utf8::{self, Text};
 use lucet_format::trap::TrapCode;
+use std::cell::Cell;
 use std::ffi::c_void;
 
 /// Ranges of one call that are compared with each other: no function has more parameters.
@@ -30,6 +32,8 @@ struct Call<'a> {
     plan: &'a Plan,
     memory: *mut u8,
     memory_bytes: u64,
+    /// Whether the guest is to be stopped for good, and there was more to check.
+    stopped: Cell<bool>,
 }
 
 /// A range of the guest's memory that the function is given.
@@ -61,6 +65,7 @@ pub unsafe extern "C" fn prepare(
         plan,
         memory,
         memory_bytes,
+        stopped: Cell::new(false),
     };
     // SAFETY: the caller's promise.
     let trap = match unsafe { (call.all(), plan.failure) } {
@@ -73,6 +78,7 @@ pub unsafe extern "C" fn prepare(
             };
         }
         (true, _) => Some(TrapCode::Resource),
+        (false, _) if call.stopped.get() => None,
         (false, None) => Some(TrapCode::HostArgument),
         (false, Some(_)) => None,
     };
@@ -167,6 +173,8 @@ unsafe fn lend_copies(frame: *mut Frame, stack: *const u64, plan: &Plan) -> Prep
         };
     }
     block.ask(Request::Trap(u32::from(TrapCode::Resource.number())));
+    // SAFETY: the thunk's frame; the guest traps before it sees this.
+    unsafe { (*frame).integers[0] = 0 };
     Prepared {
         function: std::ptr::null(),
         frame,
@@ -349,7 +357,7 @@ impl Call<'_> {
             }
         }
         // SAFETY: the range lies in the memory, or is its copy; the guest does not run meanwhile.
-        if step.access & access::UTF8 != 0 && !unsafe { is_text(data, bytes as usize) } {
+        if step.access & access::UTF8 != 0 && !unsafe { self.is_text(data, bytes as usize) } {
             return false;
         }
         // SAFETY: the plan's places exist in this call.
@@ -360,6 +368,24 @@ impl Call<'_> {
             }
         }
         true
+    }
+
+    /// # Safety
+    ///
+    /// So many bytes can be read and nobody writes them meanwhile.
+    #[inline(always)]
+    unsafe fn is_text(&self, data: *const u8, bytes: usize) -> bool {
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { std::slice::from_raw_parts(data, bytes) };
+        // The end of a slice waits for the function's return: what is checked would be checked again.
+        match utf8::look(bytes, || self.block.stops() & stop::FINAL != 0) {
+            Text::Good => true,
+            Text::Bad => false,
+            Text::Left(_) => {
+                self.stopped.set(true);
+                false
+            }
+        }
     }
 
     /// Makes the pages of a range writable that has passed its check.
@@ -418,13 +444,4 @@ unsafe fn is_listed(number: u32, step: &Step) -> bool {
     // SAFETY: the caller's promise.
     let allowed = unsafe { std::slice::from_raw_parts(step.of.cast::<u32>(), step.limit as usize) };
     allowed.contains(&number)
-}
-
-/// # Safety
-///
-/// So many bytes can be read and nobody writes them meanwhile.
-unsafe fn is_text(data: *const u8, bytes: usize) -> bool {
-    // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts(data, bytes) };
-    std::str::from_utf8(bytes).is_ok()
 }

@@ -50,4 +50,5 @@ mod text;
 pub mod thread;
 pub mod timing;
 mod typed;
+mod utf8;
 pub mod wasi;

@@ -50,6 +50,7 @@ global_asm!(
     RANGE_IS = const offset_of!(RangeInPlace, is),
     IS_RANGE = const RangeInPlace::RANGE,
     IS_TEXT = const RangeInPlace::TEXT,
+    SHORT_TEXT = const 4096,
     PLAN_WRITES = const offset_of!(Plan, writes),
     PLAN_FUNCTION = const offset_of!(Plan, function),
     IMPORTS_MEMORY = const offset_of!(ControlBlock, imports_memory),

@@ -3,9 +3,10 @@
 
 use super::pieces::{call_again, copy_in_pieces, in_pieces};
 use super::{checked, drop_segment, is_dropped, trap};
-use crate::control::ControlBlock;
+use crate::control::{ControlBlock, stop};
 use crate::instance::Inner;
 use crate::instance::memory::{self, Linear};
+use crate::utf8::{self, Text};
 use lucet_format::image::records::SegmentMode;
 use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
@@ -66,7 +67,14 @@ pub(super) unsafe extern "C" fn is_text(
         let at = range(block, inner, 0, address, length)?;
         // SAFETY: the range lies in the memory of a guest that has called out, so nobody writes it meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(at, length as usize) };
-        good = std::str::from_utf8(bytes).is_ok();
+        match utf8::look(bytes, || block.stops() & (stop::FINAL | stop::SLICE) != 0) {
+            Text::Good => good = true,
+            Text::Bad => {}
+            Text::Left(left) => {
+                let rest = address + length - left as u64;
+                call_again(block, Helper::IsText, [rest, left as u64, 0, 0, 0]);
+            }
+        }
         Some(())
     });
     u64::from(good)

@@ -241,3 +241,57 @@ fn a_kill_does_not_wait_for_the_end_of_a_bulk_operation() {
         assert_eq!(guest.run_i32("plain", &[]), 42);
     }
 }
+
+const TEXT: &str = r#"(module
+  (import "env" "nothing" (func $nothing))
+  (import "env" "text" (func $text (param i32 i32) (result i32)))
+  (memory 16)
+  (func (export "nothing") (call $nothing))
+  ;; Not ASCII: two bytes a character, from an odd address on, so that most pieces end within one.
+  (func $write (export "write") (local $i i32)
+    (loop $l
+      (i32.store16 (i32.add (local.get $i) (i32.const 101)) (i32.const 0xa9c3))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 2))) (i32.const 1000000)))))
+  (func $tell (export "tell") (param i32) (result i32)
+    (i32.add (local.get 0) (call $text (i32.const 101) (i32.const 1000000)))))"#;
+
+/// Text that is looked at while the guest is to be stopped: a kill comes before the host's function, whoever checks; the end of a slice
+/// also, if the guest's code does.
+#[test]
+fn a_stop_does_not_wait_for_all_of_a_text() {
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    install();
+    for bound in [false, true] {
+        let guest = setting_of(&format!(
+            "{}{TEXT}",
+            if bound { ";; with bindings\n" } else { "" }
+        ));
+        let fresh = || {
+            guest.reset();
+            assert_eq!(guest.run("nothing", &[]).kind, LUCET_RETURNED);
+            assert_eq!(guest.run("write", &[]).kind, LUCET_RETURNED);
+            guest.desk.told.store(0, Ordering::Relaxed);
+        };
+        fresh();
+        let wanted = value(&guest.run("tell", &[i32(77)]));
+        assert_eq!(guest.desk.told.load(Ordering::Relaxed), 1);
+        for at in (70_000..900_000).step_by(93_001) {
+            fresh();
+            stop_at(&guest, bytes(&guest).as_ptr() as usize + at, 1);
+            let outcome = guest.run("tell", &[i32(77)]);
+            assert_eq!(
+                (outcome.kind, outcome.detail, outcome.token),
+                (LUCET_TERMINATED, LUCET_STOP_KILL, 17)
+            );
+            assert_eq!(guest.desk.told.load(Ordering::Relaxed), 0, "at {at}");
+            fresh();
+            stop_at(&guest, bytes(&guest).as_ptr() as usize + at, 0);
+            assert_eq!(guest.run("tell", &[i32(77)]).kind, LUCET_PREEMPTED);
+            let told = guest.desk.told.load(Ordering::Relaxed);
+            assert_eq!(told, u64::from(!bound), "at {at}");
+            let outcome = instance::resume(guest.handle, &[]).expect("a resume");
+            assert_eq!(value(&outcome), wanted, "at {at}");
+            assert_eq!(guest.desk.told.load(Ordering::Relaxed), 1, "at {at}");
+        }
+    }
+}

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guard", &[]),
     ("text", &[]),
     ("hot", &[]),
+    ("utf8", &[]),
     ("counted", &["error"]),
     ("mapping", &["error"]),
     ("process", &["error", "mapping"]),
@@ -136,7 +137,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "thread",
         ],
     ),
-    ("helpers", &["bridge", "control", "instance", "linking"]),
+    (
+        "helpers",
+        &["bridge", "control", "instance", "linking", "utf8"],
+    ),
     (
         "bridge",
         &[
@@ -155,7 +159,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("checks", &["abi", "error", "module"]),
     (
         "checked",
-        &["checks", "context", "control", "instance", "module"],
+        &["checks", "context", "control", "instance", "module", "utf8"],
     ),
     (
         "call",

@@ -3,7 +3,7 @@
 # Reached as a C function is, from `host_call` and `host_call_short`, with r10 at the row of the import table. Addresses become
 # pointers where they are, nothing is saved and nothing is called, so the host's function finds the frame of the guest's call, stack
 # arguments included, and returns by itself. Whatever is out of the ordinary goes to `checked_thunk`, with all registers as they came:
-# ranges that are not good, text that is not ASCII, pages that are sealed, memories of other instances.
+# ranges that are not good, text that is not ASCII, long text, pages that are sealed, memories of other instances.
 #
 # rdi is the control block. Free are rax, r10, r11 and xmm8 to xmm15, in which no arguments lie. In rax is the plan, in r10 the base
 # of the memory.
@@ -26,7 +26,10 @@
 	add \address, r10
 	test byte ptr [rax + {RANGE} + {RANGE_BYTES} * \place + {RANGE_IS}], {IS_TEXT}
 	jz .Llucet_range_done_\place
-	# Text: all of its bytes or-ed together, the last ones perhaps twice, never one that is not in the range.
+	# Text: all of its bytes or-ed together, the last ones perhaps twice, never one that is not in the range. Long text takes time, and
+	# here nothing stops the guest.
+	cmp \count, {SHORT_TEXT}
+	ja .Llucet_text_failed_\place
 	cmp \count, 16
 	jb 3f
 	movdqu xmm8, [\address + \count - 16]

@@ -16,19 +16,19 @@ lucet_private_is_text:
 	lea r11, [rdi + rsi]
 	cmp rdx, 8
 	jb 3f
-	# All bytes or-ed together, the last ones perhaps twice, never one that is not in the text.
+	# The last eight bytes, and all before, of which they may be some; never one that is not in the text.
 	lea r8, [r11 + rdx - 8]
 	mov rax, [r8]
+	mov r9, 0x8080808080808080
 1:
+	test rax, r9
+	jnz lucet_private_helper_call
 	cmp r11, r8
 	jae 2f
-	or rax, [r11]
+	mov rax, [r11]
 	add r11, 8
 	jmp 1b
 2:
-	mov r9, 0x8080808080808080
-	test rax, r9
-	jnz lucet_private_helper_call
 	mov eax, 1
 	ret
 3:
