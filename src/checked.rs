@@ -396,7 +396,7 @@ impl Call<'_> {
     unsafe fn open(&self, step: &Step) -> bool {
         // SAFETY: the caller's promise.
         let (address, bytes) = unsafe { self.extent(step) };
-        memory::open(self.block, address, bytes)
+        memory::open_for_code(self.block, address, bytes)
     }
 
     /// # Safety

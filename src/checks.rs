@@ -112,7 +112,7 @@ pub struct RangeInPlace {
     pub element: u32,
     /// What the address must be a multiple of, minus 1.
     pub misalignment: u32,
-    /// [`RangeInPlace::RANGE`] and [`RangeInPlace::TEXT`]; 0: in this register lies no address.
+    /// [`RangeInPlace::RANGE`], [`RangeInPlace::TEXT`] and [`RangeInPlace::WRITTEN`]; 0: in this register lies no address.
     pub is: u32,
 }
 
@@ -121,6 +121,8 @@ impl RangeInPlace {
     pub const RANGE: u32 = 1;
     /// Its bytes are UTF-8.
     pub const TEXT: u32 = 2;
+    /// It is written to.
+    pub const WRITTEN: u32 = 4;
 }
 
 /// How a call is checked and passed on. See the file's header.
@@ -391,12 +393,14 @@ impl Maker {
                 Action::Move => {}
                 // The count is in a register as well: `to` is that of a pair.
                 Action::Slice if step.access & access::COPY == 0 && step.to < 5 => {
-                    let text = step.access & access::UTF8 != 0;
+                    let flag = |bit, flag| if step.access & bit != 0 { flag } else { 0 };
                     ranges[usize::from(step.to)] = RangeInPlace {
                         limit: step.limit,
                         element: step.element,
                         misalignment: u32::from(step.misalignment),
-                        is: RangeInPlace::RANGE | if text { RangeInPlace::TEXT } else { 0 },
+                        is: RangeInPlace::RANGE
+                            | flag(access::UTF8, RangeInPlace::TEXT)
+                            | flag(access::WRITE, RangeInPlace::WRITTEN),
                     };
                 }
                 _ => return None,
@@ -408,7 +412,7 @@ impl Maker {
     fn finish(self, function: *const (), result: Option<ValueType>, failure: Option<u64>) -> Plan {
         let stack_bytes = self.to.stack_bytes().next_multiple_of(16);
         let exclusive = self.writes && self.ranges > 1;
-        let ranges = self.ranges_in_place().filter(|_| !exclusive);
+        let ranges = self.ranges_in_place();
         Plan {
             frame_bytes: stack_bytes + size_of::<Frame>() as u32 + self.copies,
             stack_bytes,

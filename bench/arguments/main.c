@@ -2,13 +2,13 @@
  *
  *   main WITHOUT.so WITH.so     the guest, compiled without and with its bindings
  *
- * Each figure is the minimum over rounds in which all take turns. Exit status 1 when a bound is missed: 2 ns for bytes that code
- * checks, 10 ns for bytes that the runtime checks. */
+ * Each figure is the minimum over rounds in which all take turns, in instances that have been reset often, as those of a pool are. Exit
+ * status 1 when a bound is missed, for one buffer of bytes: 2 ns where code checks, 10 ns where the runtime does. */
 #include <lucet.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { CALLS = 20000, ROUNDS = 200, EXPORTS = 4 };
+enum { CALLS = 20000, ROUNDS = 200, EXPORTS = 6, USES = 30 };
 
 static int32_t plain(lucet_call *call, uint32_t a, uint32_t b) {
   (void)call;
@@ -26,11 +26,17 @@ static int32_t out(lucet_call *call, lucet_bytes_out some) {
   (void)call;
   return (int32_t)some.size;
 }
+static int32_t both(lucet_call *call, lucet_string from, lucet_bytes_out to) {
+  (void)call;
+  return (int32_t)(from.size + to.size) / 2;
+}
 static const lucet_host_function rows[] = {
     LUCET_HOST("plain", plain, int32_t, uint32_t, uint32_t),
     LUCET_HOST("bytes", bytes, int32_t, lucet_bytes),
     LUCET_HOST("text", text, int32_t, lucet_string),
     LUCET_HOST("out", out, int32_t, lucet_bytes_out),
+    LUCET_HOST("both", both, int32_t, lucet_string, lucet_bytes_out),
+    LUCET_HOST("copy", bytes, int32_t, LUCET_WITH(lucet_bytes, LUCET_MAX(64) | LUCET_COPY)),
 };
 
 static double now(void) {
@@ -64,6 +70,13 @@ int main(int argc, char **argv) {
       if (lucet_module_func(module, rows[each].name, &functions[kind][each])) return failed(rows[each].name);
     }
   }
+  for (kind = 0; kind < 2; kind++)
+    for (round = 0; round < USES; round++) {
+      lucet_outcome outcome;
+      for (each = 0; each < EXPORTS; each++)
+        if (lucet_instance_call(guests[kind], functions[kind][each], &calls, 1, &outcome)) return failed("call");
+      if (lucet_instance_reset(guests[kind])) return failed("reset");
+    }
   for (round = 0; round < ROUNDS; round++)
     for (kind = 0; kind < 2; kind++)
       for (each = 0; each < EXPORTS; each++) {
@@ -79,7 +92,8 @@ int main(int argc, char **argv) {
   for (each = 1; each < EXPORTS; each++)
     printf("checked_%-16s %8.2f %8.2f\n", rows[each].name, least[0][each] - least[0][0], least[1][each] - least[1][0]);
   printf("%-24s %8.2f %8.2f\n", "plain itself", least[0][0], least[1][0]);
-  missed = least[0][1] - least[0][0] > 10 || least[1][1] - least[1][0] > 2;
+  for (missed = 0, each = 1; each <= 3; each += 2) /* "bytes" and "out" */
+    missed |= least[0][each] - least[0][0] > 10 || least[1][each] - least[1][0] > 2;
   if (missed) printf("a bound is missed\n");
   return missed;
 }

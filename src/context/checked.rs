@@ -17,7 +17,7 @@
 //! Invariant: r10 points at the row of the import table, as `host_call` leaves it.
 
 use crate::checks::{Frame, Plan, RangeInPlace};
-use crate::control::{ControlBlock, ImportTarget, sealing};
+use crate::control::{ControlBlock, ImportTarget};
 use lucet_format::vmctx;
 use std::arch::{global_asm, naked_asm};
 use std::mem::offset_of;
@@ -51,11 +51,12 @@ global_asm!(
     IS_RANGE = const RangeInPlace::RANGE,
     IS_TEXT = const RangeInPlace::TEXT,
     SHORT_TEXT = const 4096,
-    PLAN_WRITES = const offset_of!(Plan, writes),
+    IS_WRITTEN = const RangeInPlace::WRITTEN,
+    PLAN_EXCLUSIVE = const offset_of!(Plan, exclusive),
     PLAN_FUNCTION = const offset_of!(Plan, function),
     IMPORTS_MEMORY = const offset_of!(ControlBlock, imports_memory),
-    SEALED_STATE = const offset_of!(ControlBlock, sealed),
-    SEALED = const sealing::SEALED,
+    WRITABLE_FIRST = const vmctx::WRITABLE_FIRST,
+    WRITABLE_END = const vmctx::WRITABLE_END,
     VMCTX = const offset_of!(ControlBlock, vmctx),
     CALL_ROW = const offset_of!(ControlBlock, call_row),
     IMPORTS = const offset_of!(ControlBlock, imports),

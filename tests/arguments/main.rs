@@ -24,7 +24,7 @@ use lucetc::options::Options;
 use oracle::World;
 use reviewed::Reviewed;
 use std::io::Write as _;
-use support::{Guest, i32, region, sentence, small};
+use support::{Guest, i32, i64, region, sentence, small};
 
 const MODULE: &str = "test";
 const PAGE: u32 = 65536;
@@ -67,7 +67,8 @@ fn bindings(stricter: bool) -> lucetc::bindings::Bindings {
     lucetc::bindings::read("test.wit", &text).expect("good bindings")
 }
 
-/// A guest that passes its arguments on, and whose memory is full of `content`. `all`: also to functions that bindings do not have.
+/// A guest that passes the low halves of its arguments on, whose registers' high halves stay what they are, and whose memory is full of
+/// `content`. `all`: also to functions that bindings do not have.
 fn wat(content: &[u8], all: bool) -> String {
     let mut imports = String::new();
     let mut functions = String::new();
@@ -84,9 +85,10 @@ fn wat(content: &[u8], all: bool) -> String {
             .map(Parameter::words)
             .sum::<usize>();
         let arguments: String = (0..words)
-            .map(|index| format!("(local.get {index})"))
+            .map(|index| format!("(i32.wrap_i64 (local.get {index}))"))
             .collect();
-        functions += &format!("(func (export \"{name}\") {core} (call ${name} {arguments}))\n");
+        let wide = core.replacen(&"i32 ".repeat(words), &"i64 ".repeat(words), 1);
+        functions += &format!("(func (export \"{name}\") {wide} (call ${name} {arguments}))\n");
         elements += &format!("${name} ");
     }
     let data: String = content.iter().map(|byte| format!("\\{byte:02x}")).collect();
@@ -205,6 +207,16 @@ const BOUNDARIES: [u32; 14] = [
     u32::MAX,
 ];
 
+/// Words with something else in their high halves: what is in those of an address and its count adds up to nothing, so that whoever
+/// forgets to clear them finds the end of a range where it should be, and its start elsewhere.
+fn wide(words: &[u32]) -> Vec<lucet_value> {
+    let above = [0x5bd1_e995, 0x5bd1_e995_u32.wrapping_neg()];
+    let halves = words.iter().zip(above.iter().cycle());
+    halves
+        .map(|(word, above)| i64((u64::from(*above) << 32 | u64::from(*word)).cast_signed()))
+        .collect()
+}
+
 /// A guest that calls, and how.
 struct Caller {
     guest: Guest,
@@ -299,10 +311,7 @@ impl Caller {
         world: &World,
     ) {
         let guest = &self.guest;
-        let values: Vec<lucet_value> = arguments
-            .iter()
-            .map(|word| i32(word.cast_signed()))
-            .collect();
+        let values = wide(arguments);
         let what = || {
             let (inline, poison) = (self.inline, self.poison);
             format!(

@@ -2,8 +2,8 @@
 //! several bytes at a time, no byte may be left out and none beyond the range may count, or be touched.
 
 use crate::functions::{CALLED, FUNCTIONS};
-use crate::support::{Guest, i32};
-use crate::{PAGE, guest};
+use crate::support::Guest;
+use crate::{PAGE, guest, wide};
 use lucet::instance::memory;
 
 const LONGEST: u32 = 70;
@@ -16,8 +16,7 @@ fn put(guest: &Guest, address: u32, byte: u8) {
 
 /// The function answers 1 when it is called and -7 when it is not.
 fn is_text(guest: &Guest, address: u32, length: u32) -> bool {
-    let text = [address, length].map(|word| i32(word.cast_signed()));
-    match guest.run_i32("named", &[text[0], text[1], i32(0), i32(0)]) {
+    match guest.run_i32("named", &wide(&[address, length, 0, 0])) {
         1 => true,
         -7 => false,
         other => panic!("{other}"),

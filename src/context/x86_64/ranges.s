@@ -3,7 +3,7 @@
 # Reached as a C function is, from `host_call` and `host_call_short`, with r10 at the row of the import table. Addresses become
 # pointers where they are, nothing is saved and nothing is called, so the host's function finds the frame of the guest's call, stack
 # arguments included, and returns by itself. Whatever is out of the ordinary goes to `checked_thunk`, with all registers as they came:
-# ranges that are not good, text that is not ASCII, long text, pages that are sealed, memories of other instances.
+# ranges that are not good, text that is not ASCII, long text, ranges that overlap, pages that are sealed, memories of other instances.
 #
 # rdi is the control block. Free are rax, r10, r11 and xmm8 to xmm15, in which no arguments lie. In rax is the plan, in r10 the base
 # of the memory.
@@ -23,6 +23,14 @@
 	add r11, \address
 	cmp r11, [r10 - {MEMORY_BYTES}]
 	ja .Llucet_range_failed_\place
+	# What is written to lies in what is known to be open: the thunk has more opened, and then it is known.
+	test byte ptr [rax + {RANGE} + {RANGE_BYTES} * \place + {RANGE_IS}], {IS_WRITTEN}
+	jz 1f
+	cmp \address, [r10 - {WRITABLE_FIRST}]
+	jb .Llucet_range_failed_\place
+	cmp r11, [r10 - {WRITABLE_END}]
+	ja .Llucet_range_failed_\place
+1:
 	add \address, r10
 	test byte ptr [rax + {RANGE} + {RANGE_BYTES} * \place + {RANGE_IS}], {IS_TEXT}
 	jz .Llucet_range_done_\place
@@ -81,6 +89,21 @@
 .Llucet_range_failed_\place:
 .endm
 
+# Goes on with the call if two ranges have no byte in common. One that is empty and lies within the other is the thunk's to judge.
+.macro lucet_private_apart one, pointer, count, other, other_pointer, other_count
+	mov r11d, [rax + {RANGE} + {RANGE_BYTES} * \one + {RANGE_ELEMENT}]
+	imul r11, \count
+	add r11, \pointer
+	cmp r11, \other_pointer
+	jbe 6b
+	mov r11d, [rax + {RANGE} + {RANGE_BYTES} * \other + {RANGE_ELEMENT}]
+	imul r11, \other_count
+	add r11, \other_pointer
+	cmp r11, \pointer
+	jbe 6b
+	jmp .Llucet_ranges_touch
+.endm
+
 	.pushsection .text.lucet_checked_ranges,"ax",@progbits
 	.p2align 6
 	.globl lucet_private_checked_ranges
@@ -91,18 +114,29 @@ lucet_private_checked_ranges:
 	mov rax, [r10 + {PLAN}]
 	cmp byte ptr [rdi + {IMPORTS_MEMORY}], 0
 	jne {CHECKED}
-	cmp byte ptr [rax + {PLAN_WRITES}], 0
-	je 1f
-	cmp dword ptr [rdi + {SEALED_STATE}], {SEALED}
-	je {CHECKED}
-1:
 	mov r10, [rdi + {VMCTX}]
 	lucet_private_range 1, rsi, esi, rdx, edx
 	lucet_private_range 2, rdx, edx, rcx, ecx
 	lucet_private_range 3, rcx, ecx, r8, r8d
 	lucet_private_range 4, r8, r8d, r9, r9d
+	cmp byte ptr [rax + {PLAN_EXCLUSIVE}], 0
+	jne 7f
+6:
 	jmp [rax + {PLAN_FUNCTION}]
 
+	# There are two, and at least one is written to. No more have room.
+7:
+	test byte ptr [rax + {RANGE} + {RANGE_BYTES} * 1 + {RANGE_IS}], {IS_RANGE}
+	jz 9f
+	test byte ptr [rax + {RANGE} + {RANGE_BYTES} * 3 + {RANGE_IS}], {IS_RANGE}
+	jz 8f
+	lucet_private_apart 1, rsi, rdx, 3, rcx, r8
+8:
+	lucet_private_apart 1, rsi, rdx, 4, r8, r9
+9:
+	lucet_private_apart 2, rdx, rcx, 4, r8, r9
+
+.Llucet_ranges_touch:
 	lucet_private_range_undo 4, r8
 	lucet_private_range_undo 3, rcx
 	lucet_private_range_undo 2, rdx
