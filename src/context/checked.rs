@@ -151,9 +151,14 @@ pub unsafe extern "C" fn checked_thunk() {
 macro_rules! call_and_retire {
     ($prepare:path) => {
         naked_asm!(
+            ".cfi_startproc",
             "push rbp",
+            ".cfi_def_cfa_offset 16",
+            ".cfi_offset rbp, -16",
             "mov rbp, rsp",
+            ".cfi_def_cfa_register rbp",
             "push rbx",
+            ".cfi_offset rbx, -24",
             "sub rsp, 8",
             "mov rbx, rdi",
             "mov rax, [r10 + {PLAN}]",
@@ -213,6 +218,7 @@ macro_rules! call_and_retire {
             "mov rax, [rdx]",
             "movq xmm0, rax",
             "jmp 4b",
+            ".cfi_endproc",
             PLAN = const offset_of!(ImportTarget, dynamic),
             FRAME_BYTES = const offset_of!(Plan, frame_bytes),
             STACK_BYTES = const offset_of!(Plan, stack_bytes),

@@ -206,6 +206,23 @@ extern "C" fn shifted(_: Call, a: u32, b: Slice, c: Slice, d: u32, e: u32) -> i3
     let [a, d, e] = [a, d, e].map(u64::from);
     seen(&[a, b.0, b.1, c.0, c.1, d, e])
 }
+
+/// A slice behind so many words, and a word behind it: in registers, in the last two, whole on the stack and the word before it.
+macro_rules! at_place {
+    ($name:ident $(, $word:ident)*) => {
+        extern "C" fn $name(_: Call, $($word: u32,)* slice: Slice, after: u32) -> i32 {
+            seen(&[$(u64::from($word),)* slice.0, slice.1, u64::from(after)])
+        }
+    };
+}
+at_place!(at_0);
+at_place!(at_1, a);
+at_place!(at_2, a, b);
+at_place!(at_3, a, b, c);
+at_place!(at_4, a, b, c, d);
+at_place!(at_5, a, b, c, d, e);
+at_place!(at_6, a, b, c, d, e, f);
+
 extern "C" fn area(_: Call, a: Slice, b: u64) {
     seen(&[a.0, a.1, b]);
 }
@@ -283,6 +300,101 @@ pub static FUNCTIONS: &[Function] = &[
         wit: "/// @lucet param c max 40\n shifted: func(a: u32, b: list<u16>, c: string, d: u32, e: u32) -> s32;",
         entry: shifted as *const (),
         answer: None,
+        result_area: false,
+    },
+    Function {
+        name: "at-0",
+        parameters: &[slice(4, 4, 0, false, InOut), Parameter::Word],
+        wit: "/// @lucet param s in-out\n at-0: func(s: list<u32>, z: u32) -> s32;",
+        entry: at_0 as *const (),
+        answer: Some(-20),
+        result_area: false,
+    },
+    Function {
+        name: "at-1",
+        parameters: &[
+            Parameter::Word,
+            slice(4, 4, 0, false, InOut),
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param s in-out\n at-1: func(a: u32, s: list<u32>, z: u32) -> s32;",
+        entry: at_1 as *const (),
+        answer: Some(-21),
+        result_area: false,
+    },
+    Function {
+        name: "at-2",
+        parameters: &[
+            Parameter::Word,
+            Parameter::Word,
+            slice(4, 4, 0, false, InOut),
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param s in-out\n at-2: func(a: u32, b: u32, s: list<u32>, z: u32) -> s32;",
+        entry: at_2 as *const (),
+        answer: Some(-22),
+        result_area: false,
+    },
+    Function {
+        name: "at-3",
+        parameters: &[
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            slice(4, 4, 0, false, InOut),
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param s in-out\n at-3: func(a: u32, b: u32, c: u32, s: list<u32>, z: u32) -> s32;",
+        entry: at_3 as *const (),
+        answer: Some(-23),
+        result_area: false,
+    },
+    Function {
+        name: "at-4",
+        parameters: &[
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            slice(4, 4, 0, false, InOut),
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param s in-out\n at-4: func(a: u32, b: u32, c: u32, d: u32, s: list<u32>, z: u32) -> s32;",
+        entry: at_4 as *const (),
+        answer: Some(-24),
+        result_area: false,
+    },
+    Function {
+        name: "at-5",
+        parameters: &[
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            slice(4, 4, 0, false, InOut),
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param s in-out\n at-5: func(a: u32, b: u32, c: u32, d: u32, e: u32, s: list<u32>, z: u32) -> s32;",
+        entry: at_5 as *const (),
+        answer: Some(-25),
+        result_area: false,
+    },
+    Function {
+        name: "at-6",
+        parameters: &[
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            Parameter::Word,
+            slice(4, 4, 0, false, InOut),
+            Parameter::Word,
+        ],
+        wit: "/// @lucet param s in-out\n at-6: func(a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, s: list<u32>, z: u32) -> s32;",
+        entry: at_6 as *const (),
+        answer: Some(-26),
         result_area: false,
     },
     Function {

@@ -124,6 +124,49 @@ fn every_signature_against_every_type() {
     }
 }
 
+/// Functions of many parameters, one of which has another type than the host's.
+#[test]
+fn every_place_of_a_signature_against_every_type() {
+    for count in [2, 3, 7, 12] {
+        for right in 1..=5u64 {
+            let mut linker = Linker::new().expect("a linker");
+            let types = (1..=count).fold(1, |types, place| types | right << (4 * place));
+            let definition = Definition::Typed {
+                function: every_place_of_a_signature_against_every_type as *const (),
+                types,
+                leaf: false,
+                data: std::ptr::null_mut(),
+            };
+            define(&mut linker, definition);
+            let file = |wrong: Option<(usize, &str)>| {
+                let parameters: Vec<&str> = (0..count)
+                    .map(|place| match wrong {
+                        Some((at, wrong)) if at == place => wrong,
+                        _ => TYPES[right as usize],
+                    })
+                    .collect();
+                let parameters = parameters.join(" ");
+                compiled(&format!(
+                    "(module (import \"m\" \"f\" (func (param {parameters}) (result i32))))"
+                ))
+            };
+            assert!(links(&file(None), &linker), "{count} of {right}");
+            for place in 0..count {
+                for (index, wrong) in TYPES.into_iter().enumerate() {
+                    if index as u64 != right {
+                        // Number 0 is no type: one parameter too few.
+                        let wrong = file(Some((place, wrong)));
+                        assert!(
+                            !links(&wrong, &linker),
+                            "{count} of {right}: {place} {index}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Wasmtime's component model set (CVE-2025-62711, CVE-2026-34941 and others): a length times an element's size, and an allocator's answer,
 /// used unchecked. The first is in the tests against the oracle; here are answers.
 #[test]
