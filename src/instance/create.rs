@@ -40,7 +40,7 @@ pub fn create(
     region.admits(&module.code)?;
     check_limits(link, limits)?;
     limits.check()?;
-    let block = region.take_slot(link.initial.id)?;
+    let block = region.take_slot(link.initial(&module.code)?.id)?;
     let inner = Inner {
         region: region.clone(),
         module: module.clone(),
@@ -112,7 +112,7 @@ fn check_limits(link: &Link, limits: Limits) -> Result<()> {
 /// Puts a clean slot into the module's initial state.
 fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
     describe_to_trampolines(block, inner, link);
-    seal::occupy(&inner.region, block, &link.initial)?;
+    seal::occupy(&inner.region, block, link.initial(&inner.module.code)?)?;
     fill_state(block, inner, link);
     let nothing_to_do = link.trap.is_none()
         && link.elsewhere.is_empty()
@@ -243,8 +243,10 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     inner.views.abandon();
     let kept = clean_besides(block, inner, link, stack);
     let restored = match kept {
-        // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
-        Ok(kept) => unsafe { seal::restore(&inner.region, block, &link.initial, kept) },
+        Ok(kept) => link.initial(&inner.module.code).and_then(|initial| {
+            // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
+            unsafe { seal::restore(&inner.region, block, initial, kept) }
+        }),
         Err(failure) => {
             seal::disown(block);
             Err(failure)

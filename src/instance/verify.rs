@@ -117,10 +117,11 @@ fn compare(
             format_args!("table element {at} is not what it is at first"),
         ));
     }
-    if block.tenant.get() != link.initial.id {
+    let initial = link.initial(&inner.module.code)?;
+    if block.tenant.get() != initial.id {
         // Replaced, since it could not be restored: the next instance gets a new one.
         return Ok(());
     }
     // SAFETY: no guest runs.
-    unsafe { verify::memory(region, block, &link.initial) }
+    unsafe { verify::memory(region, block, initial) }
 }

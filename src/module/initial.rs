@@ -1,4 +1,4 @@
-//! What the linear memory of a module's fresh instances holds: zeros, and the module's data.
+//! What the linear memory of a module's fresh instances holds: zeros, and the module's data. [`super::Link::initial`] says when it is made.
 //!
 //! The data lie in a file of the kernel's memory, which slots map privately: a page of it is copied when a guest first
 //! writes to it, and never before. The same file is mapped once for us, to restore pages by copying.

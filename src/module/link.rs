@@ -21,8 +21,13 @@ use lucet_format::image::records::{ExternKind, FLAG_MUTABLE, FunctionType, Impor
 use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
 use std::fmt;
+use std::sync::OnceLock;
 
-/// What linking has prepared. Does not change any more.
+/// Memory with more data than this is made when the module is linked, so that processes that are forked later share it. With less it
+/// is made for the first instance: that takes more system calls than all else of loading.
+const MADE_LATER: u64 = 256 << 10;
+
+/// What linking has prepared. Does not change any more, but that memory 0 may be made later.
 pub struct Link {
     /// The import table in read-only pages: index is function index.
     pub imports: *const ImportTarget,
@@ -34,8 +39,8 @@ pub struct Link {
     pub table_elements: Vec<u64>,
     /// Every memory by its index.
     pub memories: Vec<MemoryTemplate>,
-    /// Memory 0 at first.
-    pub initial: InitialMemory,
+    /// Memory 0 at first, once it has been asked for: see [`Link::initial`].
+    initial: OnceLock<InitialMemory>,
     /// The tags that are imported, by their index.
     pub tags: Vec<ImportedTag>,
     /// What it has of other instances.
@@ -81,9 +86,8 @@ impl Link {
         }
         resolver.verdict()?;
         let template = Template::new(code, &resolver.globals, &resolver.memories)?;
-        let initial = first_memory(&image, &template.memories)?;
         let table = read_only(&resolver.rows)?;
-        Ok(Link {
+        let link = Link {
             imports: table.as_ref().map_or(std::ptr::null(), |table| {
                 table.base() as *const ImportTarget
             }),
@@ -91,18 +95,35 @@ impl Link {
             tables: template.tables,
             table_elements: template.table_elements,
             memories: template.memories,
-            initial,
+            initial: OnceLock::new(),
             tags: resolver.tags,
             shared: resolver.shared,
             elsewhere: template.elsewhere,
             trap: template.trap,
             _table: table,
             _kept: resolver.kept,
-        })
+        };
+        if data_bytes(&link.memories) > MADE_LATER {
+            link.initial(code)?;
+        }
+        Ok(link)
     }
 }
 
 impl Link {
+    /// Memory 0 at first. `code` is what has been linked. Any thread: of two that make it at once, one has made it for nothing.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`, `System`, and only if it has not been made before.
+    pub fn initial(&self, code: &CodeImage) -> Result<&InitialMemory> {
+        if let Some(made) = self.initial.get() {
+            return Ok(made);
+        }
+        let made = first_memory(&code.image(), &self.memories)?;
+        Ok(self.initial.get_or_init(|| made))
+    }
+
     /// Bytes of a memory 0 that the module defines, at first.
     pub fn first_minimum(&self) -> u64 {
         let first = self.memories.first();
@@ -110,6 +131,13 @@ impl Link {
             .filter(|memory| memory.home == Home::First)
             .map_or(0, |memory| memory.minimum)
     }
+}
+
+/// Bytes of data for memory 0.
+fn data_bytes(memories: &[MemoryTemplate]) -> u64 {
+    let first = memories.first().filter(|memory| memory.home == Home::First);
+    let pieces = first.map_or(&[][..], |memory| &memory.pieces).iter();
+    pieces.map(|piece| u64::from(piece.source.length)).sum()
 }
 
 /// What memory 0 holds at first, if the module defines one.

@@ -2,7 +2,7 @@
 
 use super::{Region, budget, seal, slot};
 use crate::error::{Result, Status, error};
-use crate::module::{Link, Module, unlinked};
+use crate::module::{InitialMemory, Link, Module, unlinked};
 use lucet_format::PAGE_SIZE;
 use std::sync::atomic::Ordering;
 
@@ -21,12 +21,13 @@ impl Region {
         self.check_process()?;
         let link = module.link.as_ref().ok_or_else(unlinked)?;
         self.admits(&module.code)?;
+        let initial = link.initial(&module.code)?;
         let mut left = count;
         for strangers in [false, true] {
             let mut place = self.lock_free().len();
             while left > 0 && place > 0 {
                 place -= 1;
-                if self.prefault_slot(place, link, strangers)? {
+                if self.prefault_slot(place, (link, initial), strangers)? {
                     left -= 1;
                 }
             }
@@ -35,7 +36,12 @@ impl Region {
     }
 
     /// False: this slot is not to be touched. The lock is held for one slot, so that others do not find the region full.
-    fn prefault_slot(&self, place: usize, link: &Link, strangers: bool) -> Result<bool> {
+    fn prefault_slot(
+        &self,
+        place: usize,
+        (link, initial): (&Link, &InitialMemory),
+        strangers: bool,
+    ) -> Result<bool> {
         let mut free = self.lock_free();
         let found = free
             .at(place)
@@ -43,7 +49,7 @@ impl Region {
         let Some((slot, block)) = found else {
             return Ok(false);
         };
-        let (tenant, initial) = (block.tenant.get(), &link.initial);
+        let tenant = block.tenant.get();
         if strangers == (tenant == 0 || tenant == initial.id) {
             return Ok(false);
         }
