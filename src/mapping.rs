@@ -51,18 +51,32 @@ impl Mapping {
                 "{length} bytes of address space cannot be reserved"
             ));
         };
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), padded, libc::PROT_NONE, flags, -1, 0) };
-        if at == libc::MAP_FAILED {
-            return Err(Error::system("mmap of address space"));
-        }
-        let start = at as usize;
+        let start = new(padded, Access::None, ZEROS, None)?;
         let base = start.next_multiple_of(align.max(page));
         let mapping = Mapping { base, length };
         release(start, base - start);
         release(base + length, start + padded - base - length);
         Ok(mapping)
+    }
+
+    /// Maps the first `length` bytes of a file, whole pages, to be read. The file may end before: pages behind its end are there, but
+    /// nobody can look at them.
+    pub fn of_file(file: BorrowedFd<'_>, length: usize) -> Result<Mapping> {
+        let base = new(length, Access::Read, libc::MAP_PRIVATE, Some(file))?;
+        Ok(Mapping { base, length })
+    }
+
+    /// As [`Mapping::of_file`], so that [`Mapping::map_again`] takes it. The file is one that [`seal_shared_file`] has sealed: child
+    /// processes share the memory.
+    pub fn of_shared_file(file: BorrowedFd<'_>, length: usize) -> Result<Mapping> {
+        let base = new(length, Access::Read, libc::MAP_SHARED, Some(file))?;
+        Ok(Mapping { base, length })
+    }
+
+    /// Maps `length` bytes of zeros, whole pages, that can be written.
+    pub fn of_zeros(length: usize) -> Result<Mapping> {
+        let base = new(length, Access::ReadWrite, ZEROS, None)?;
+        Ok(Mapping { base, length })
     }
 
     /// The first address.
@@ -144,6 +158,23 @@ impl Mapping {
         }
     }
 
+    /// Maps what `source` maps over a range of pages, too, of the same length and with the same access. `source` is a
+    /// [`Mapping::of_shared_file`].
+    pub fn map_again(&self, offset: usize, source: &Mapping) -> Result<()> {
+        let address = self.inside(offset, source.length)?;
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let (from, to) = (
+            source.base as *mut libc::c_void,
+            address as *mut libc::c_void,
+        );
+        // SAFETY: the range is ours, so MREMAP_FIXED replaces nothing of anybody else's; with an old length of 0 the source stays.
+        let done = unsafe { libc::mremap(from, 0, source.length, flags, to) };
+        if done == libc::MAP_FAILED {
+            return Err(Error::system("mremap"));
+        }
+        Ok(())
+    }
+
     /// Maps a file's beginning over a range of pages, to be read, until [`Mapping::protect`] allows writing: what is written
     /// then stays here.
     ///
@@ -169,7 +200,7 @@ impl Mapping {
             return Ok(());
         }
         let at = self.inside(offset, length)?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        let flags = ZEROS | libc::MAP_FIXED;
         // SAFETY: the range is ours, so MAP_FIXED replaces nothing of anybody else's.
         let done = unsafe { libc::mmap(at as *mut _, length, access.bits(), flags, -1, 0) };
         if done == libc::MAP_FAILED {
@@ -292,7 +323,20 @@ pub fn memory_file(name: &CStr, length: usize) -> Result<OwnedFd> {
 ///
 /// `NoMemory`, `System`.
 pub fn seal_file(file: BorrowedFd<'_>) -> Result<()> {
-    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    seal(file, libc::F_SEAL_WRITE)
+}
+
+/// The same for a file of which there will be shared mappings: they cannot become writable.
+///
+/// # Errors
+///
+/// `System`: also on a kernel without this seal (before 5.1); `NoMemory`.
+pub fn seal_shared_file(file: BorrowedFd<'_>) -> Result<()> {
+    seal(file, libc::F_SEAL_FUTURE_WRITE)
+}
+
+fn seal(file: BorrowedFd<'_>, writing: i32) -> Result<()> {
+    let seals = writing | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
     // SAFETY: the descriptor is open.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } != 0 {
         return Err(Error::system("sealing a file in memory"));
@@ -315,6 +359,24 @@ pub fn write_at(file: BorrowedFd<'_>, at: u64, bytes: &[u8]) -> std::result::Res
         }
     }
     Ok(())
+}
+
+/// Flags of mappings of zeros.
+const ZEROS: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+
+/// A new mapping, of a file's beginning or of zeros, where the kernel likes.
+fn new(length: usize, access: Access, flags: i32, file: Option<BorrowedFd<'_>>) -> Result<usize> {
+    let number = file.map_or(-1, |file| file.as_raw_fd());
+    let anywhere = std::ptr::null_mut();
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
+    let at = unsafe { libc::mmap(anywhere, length, access.bits(), flags, number, 0) };
+    if at == libc::MAP_FAILED {
+        return Err(Error::system(match file {
+            Some(_) => "mmap of a file",
+            None => "mmap of address space",
+        }));
+    }
+    Ok(at as usize)
 }
 
 fn release(at: usize, length: usize) {

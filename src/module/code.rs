@@ -11,9 +11,9 @@
 //! Invariants: nothing here is writable once [`CodeImage::new`] has returned, and no page is writable and executable
 //! at any time. Signal handlers call [`CodeImage::image`], so it neither allocates nor locks.
 
-use super::cpu;
 use super::short::Short;
-use crate::context::{self, ByHandle};
+use super::{cpu, runtime_page};
+use crate::context::ByHandle;
 use crate::counted::try_collect;
 use crate::error::{Result, Status, error};
 use crate::mapping::{Access, Mapping};
@@ -198,10 +198,7 @@ impl CodeImage {
 /// Maps the whole file to be read, with a page more, in case the file ends where the runtime table's page would be.
 fn map(file: BorrowedFd<'_>, file_bytes: usize) -> Result<Mapping> {
     let page = PAGE_SIZE as usize;
-    let length = file_bytes.next_multiple_of(page);
-    let mapping = Mapping::reserve(length + page, page)?;
-    mapping.map_file(0, length, Access::Read, file, 0)?;
-    Ok(mapping)
+    Mapping::of_file(file, file_bytes.next_multiple_of(page) + page)
 }
 
 fn uses_vectors(index: &ImageIndex) -> bool {
@@ -223,25 +220,13 @@ fn check(bytes: &[u8], integrity: Integrity) -> Result<ImageIndex> {
 /// Makes the text executable, and puts our addresses into the runtime table, on a page that is not the file's.
 fn prepare(mapping: &Mapping, index: &ImageIndex, file: BorrowedFd<'_>) -> Result<()> {
     let header = index.header();
-    let page = PAGE_SIZE as usize;
     let (text, text_length) = (header.text.offset as usize, header.text.length as usize);
     let table_page = text + text_length;
     // A mapping of its own: hardened processes refuse to make pages executable that were not from the start.
     mapping.map_file(text, text_length, Access::ReadExecute, file, text as u64)?;
-    // Children of this process use the module as it does, so the page is theirs, too.
-    mapping.map_zeros(table_page, page, Access::ReadWrite)?;
-    let addresses = context::runtime_table(uses_vectors(index));
-    if (header.runtime_table.length as usize) < size_of_val(&addresses) {
-        return Err(error!(
-            Status::BadModule,
-            "damaged module: the runtime table is too short"
-        ));
-    }
-    let table = mapping.base() + header.runtime_table.offset as usize;
-    // SAFETY: parsing has checked that the table lies in the page behind the text, 8-aligned, and it is long enough; the page
-    // is ours and writable.
-    unsafe { (table as *mut usize).copy_from_nonoverlapping(addresses.as_ptr(), addresses.len()) };
-    mapping.protect(table_page, page, Access::Read)
+    // Parsing has checked that the table lies in this page, with all its entries.
+    let place = header.runtime_table.offset as usize - table_page;
+    runtime_page::map(mapping, table_page, place, uses_vectors(index))
 }
 
 fn hexadecimal(bytes: &[u8]) -> Result<Vec<u8>> {

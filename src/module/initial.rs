@@ -6,7 +6,7 @@
 use crate::counted::try_collect;
 use crate::error::{Error, Result};
 use crate::hot::HotSet;
-use crate::mapping::{Access, Mapping, memory_file, seal_file, write_at};
+use crate::mapping::{Mapping, memory_file, seal_file, write_at};
 use lucet_format::PAGE_SIZE;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -199,8 +199,7 @@ impl Data {
             mark(&mut filled, at, piece);
         }
         seal_file(file.as_fd())?;
-        let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
-        mapping.map_file(0, length, Access::Read, file.as_fd(), 0)?;
+        let mapping = Mapping::of_file(file.as_fd(), length)?;
         Ok(Data {
             file,
             mapping,

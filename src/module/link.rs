@@ -161,8 +161,7 @@ fn read_only(rows: &[ImportTarget]) -> Result<Option<Mapping>> {
         return Ok(None);
     }
     let length = size_of_val(rows).next_multiple_of(PAGE_SIZE as usize);
-    let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
-    mapping.protect(0, length, Access::ReadWrite)?;
+    let mapping = Mapping::of_zeros(length)?;
     // SAFETY: the pages are ours, writable, page-aligned and long enough.
     unsafe {
         (mapping.base() as *mut ImportTarget).copy_from_nonoverlapping(rows.as_ptr(), rows.len())

@@ -18,6 +18,7 @@ mod initial;
 pub mod link;
 mod linked;
 pub mod load;
+mod runtime_page;
 pub mod short;
 pub mod signature;
 mod template;

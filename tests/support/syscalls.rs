@@ -40,6 +40,7 @@ unsafe extern "C" {
 /// Calls that need memory, or another thing that the system may not have: those that can be failed.
 pub const FALLIBLE: &[(i64, i32)] = &[
     (libc::SYS_mmap, libc::ENOMEM),
+    (libc::SYS_mremap, libc::ENOMEM),
     (libc::SYS_mprotect, libc::ENOMEM),
     (libc::SYS_madvise, libc::EINVAL),
     (libc::SYS_memfd_create, libc::EMFILE),

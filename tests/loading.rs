@@ -1,4 +1,5 @@
-//! When the file with a module's initial memory is made: little data for the first instance, much by linking. Files are counted, so
+//! What loading leaves to later, and what modules share: the file with a module's initial memory is made for the first instance, or by
+//! linking if it is large; the page with the addresses of the runtime's entry points is one for all modules. Files are counted, so
 //! each test has a process of its own.
 
 #[path = "support/own_process.rs"]
@@ -10,12 +11,27 @@ use lucet::linker::Linker;
 use own_process::own_process;
 use support::{create, i32, module, region, small};
 
-/// Files with initial memory that this process has open.
-fn files() -> usize {
+/// Files of the kernel's memory with this name that this process has open.
+fn open_files(name: &str) -> Vec<i32> {
     let open = std::fs::read_dir("/proc/self/fd").expect("readable");
-    open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-        .filter(|target| target.to_string_lossy().contains("memfd:lucet-memory"))
-        .count()
+    let numbers = open.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let target = std::fs::read_link(entry.path()).ok()?;
+        let found = target.to_string_lossy().contains(&format!("memfd:{name}"));
+        found.then(|| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .parse()
+                .expect("a number")
+        })
+    });
+    numbers.collect()
+}
+
+/// Files with initial memory.
+fn files() -> usize {
+    open_files("lucet-memory").len()
 }
 
 fn guest(bytes: usize) -> String {
@@ -87,4 +103,36 @@ fn threads_that_make_first_instances_at_once_share_one() {
             }
         },
     );
+}
+
+#[test]
+fn modules_share_a_page_that_stays_as_it_is() {
+    own_process("modules_share_a_page_that_stays_as_it_is", || {
+        let modules =
+            [10, 20, 30].map(|bytes| module(&guest(bytes), &Linker::new().expect("a linker")));
+        assert_eq!(open_files("lucet-runtime"), [0; 0]);
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("readable");
+        let pages: Vec<usize> = maps
+            .lines()
+            .filter(|line| line.contains("memfd:lucet-runtime") && line.contains(" r--s "))
+            .map(|line| {
+                usize::from_str_radix(&line[..line.find('-').expect("a range")], 16)
+                    .expect("an address")
+            })
+            .collect();
+        // Before Linux 5.1 each module has a page of its own.
+        assert!([0, 4].contains(&pages.len()), "{maps}");
+        for page in pages {
+            let at = page as *mut libc::c_void;
+            // SAFETY: adds a right, which the kernel is to refuse.
+            let allowed = unsafe { libc::mprotect(at, 4096, libc::PROT_READ | libc::PROT_WRITE) };
+            assert_eq!(allowed, -1);
+        }
+        let region = region(&small());
+        for module in &modules {
+            let instance = create(&region, module);
+            assert_eq!(byte(instance, 1005), 120);
+            instance::release(instance).expect("is idle");
+        }
+    });
 }
