@@ -14,6 +14,7 @@ use lucet_format::PAGE_SIZE;
 use lucet_format::contract::{GUARD, MemoryContract, RESERVATION};
 use lucet_format::image::exceptions::{CallSite, Handler, Tag};
 use lucet_format::image::records::{self, CodeKind, ExternKind, InitialKind, Span};
+use lucet_format::image::source::SourceMapWriter;
 use lucet_format::image::writer::{ImageLayout, ImageWriter};
 use lucet_format::image::{NONE, Section};
 use std::collections::HashMap;
@@ -398,6 +399,7 @@ impl Assembler<'_> {
     /// Ranges, traps and positions of the code.
     fn code(&mut self) {
         let mut inlined = 0;
+        let mut sources = SourceMapWriter::default();
         for (start, piece) in self.text.pieces() {
             let length = piece.bytes.len() as u32;
             let range = records::CodeRange {
@@ -411,13 +413,20 @@ impl Assembler<'_> {
                 self.writer.push(Section::TrapOffsets, &(start + offset));
                 self.writer.push(Section::TrapCodes, &trap.number());
             }
-            self.positions(start, piece, &mut inlined);
+            self.positions(start, piece, &mut sources, &mut inlined);
             self.calls(start, piece);
         }
+        sources.finish(&mut self.writer);
     }
 
     /// Where the instructions of a piece come from; so many positions in place are there already.
-    fn positions(&mut self, start: u32, piece: &Code, inlined: &mut u32) {
+    fn positions(
+        &mut self,
+        start: u32,
+        piece: &Code,
+        sources: &mut SourceMapWriter,
+        inlined: &mut u32,
+    ) {
         let in_place = |position: u32| position != NONE && position & records::IN_PLACE != 0;
         let first = *inlined;
         let placed = |position| {
@@ -428,11 +437,8 @@ impl Assembler<'_> {
             }
         };
         for (offset, wasm) in &piece.positions {
-            let position = records::SourcePosition {
-                text: start + offset,
-                wasm: placed(wasm.unwrap_or(NONE)),
-            };
-            self.writer.push(Section::SourceMap, &position);
+            let position = placed(wasm.unwrap_or(NONE));
+            sources.add(&mut self.writer, start + offset, position);
         }
         for place in &piece.places {
             let position = records::InlinedPosition {

@@ -137,7 +137,8 @@ fn check_size(
         .iter()
         .map(|piece| {
             5 * piece.traps.len() as u64
-                + 8 * piece.positions.len() as u64
+                // A step each, and at the worst a block.
+                + 20 * piece.positions.len() as u64
                 + 12 * piece.places.len() as u64
         })
         .sum();

@@ -3,7 +3,7 @@
 use super::records::{
     self, CodeKind, ExternKind, Initial, InitialKind, Operation, SegmentMode, Span,
 };
-use super::{Image, ImageError, Integrity, NONE, Section, exceptions};
+use super::{Image, ImageError, Integrity, NONE, Section, exceptions, source};
 use crate::contract::MemoryContract;
 use crate::trap::TrapCode;
 use crate::value::ValueType;
@@ -76,7 +76,7 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
         return Ok(());
     }
     checker.traps()?;
-    checker.source_map()?;
+    source::check(image)?;
     checker.inlined()
 }
 
@@ -585,28 +585,6 @@ impl Checker<'_> {
             "the number of traps",
             codes.len() as u64,
         )
-    }
-
-    fn source_map(&self) -> Check {
-        let mut previous = None;
-        for (index, record) in self.image.source_map().iter().enumerate() {
-            let at = At {
-                section: Section::SourceMap,
-                index,
-            };
-            at.holds(
-                previous.is_none_or(|before| before < record.text),
-                "the order",
-                record.text,
-            )?;
-            at.holds(
-                self.is_position(record.wasm, self.image.inlined().len()),
-                "the position",
-                record.wasm,
-            )?;
-            previous = Some(record.text);
-        }
-        Ok(())
     }
 
     /// Chains of calls end: each position refers to one before it.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod exceptions;
 pub mod reader;
 pub mod records;
+pub mod source;
 pub mod writer;
 
 pub use error::ImageError;
@@ -65,7 +66,7 @@ pub enum Section {
     TrapOffsets = 13,
     /// Trap numbers, a byte each, parallel to [`Section::TrapOffsets`].
     TrapCodes = 14,
-    /// [`records::SourcePosition`], ascending.
+    /// u32 steps of the source map: [`source`].
     SourceMap = 15,
     /// [`records::CodeRange`], ascending and not overlapping: every byte of text that can be executed.
     CodeRanges = 16,
@@ -85,11 +86,13 @@ pub enum Section {
     Handlers = 23,
     /// [`records::InlinedPosition`]: each behind the one that its `outer` names.
     Inlined = 24,
+    /// [`source::SourceBlock`], ascending.
+    SourceBlocks = 25,
 }
 
 impl Section {
     /// Sections in an image.
-    pub const COUNT: usize = 25;
+    pub const COUNT: usize = 26;
 
     /// Every section in order.
     pub const ALL: [Section; Section::COUNT] = [
@@ -118,6 +121,7 @@ impl Section {
         Section::CallSites,
         Section::Handlers,
         Section::Inlined,
+        Section::SourceBlocks,
     ];
 
     /// The name in error messages.
@@ -148,6 +152,7 @@ impl Section {
             Section::CallSites => "calls with handlers",
             Section::Handlers => "handlers",
             Section::Inlined => "inlined positions",
+            Section::SourceBlocks => "blocks of the source map",
         }
     }
 }

@@ -2,7 +2,9 @@
 //! returns can be walked without another check, and still every access goes through a slice.
 
 use super::records::{self, Span, record_bytes};
-use super::{ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, check, elf, exceptions};
+use super::{
+    ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, check, elf, exceptions, source,
+};
 use crate::bytes::{Record, Records};
 use crate::trap::TrapCode;
 use crate::value::ValueType;
@@ -55,6 +57,15 @@ impl ImageIndex {
             integrity,
         )?;
         Ok(index)
+    }
+
+    /// An index of sections that nobody has checked.
+    #[cfg(test)]
+    pub(super) fn of_sections(sections: [Span; Section::COUNT]) -> ImageIndex {
+        ImageIndex {
+            header: records::Header::default(),
+            sections,
+        }
     }
 
     /// The image, given the same bytes that were parsed.
@@ -198,6 +209,7 @@ fn section_limit(section: Section) -> usize {
     match section {
         Section::TrapOffsets
         | Section::SourceMap
+        | Section::SourceBlocks
         | Section::ElementItems
         | Section::CallSites
         | Section::Inlined
@@ -268,8 +280,8 @@ impl<'a> Image<'a> {
         data_segments: DataSegments of records::DataSegment;
         /// What memory 0 holds at first.
         initial_runs: InitialRuns of records::InitialRun;
-        /// Where from instructions come.
-        source_map: SourceMap of records::SourcePosition;
+        /// Parts of the source map.
+        source_blocks: SourceBlocks of source::SourceBlock;
         /// What the text consists of.
         code_ranges: CodeRanges of records::CodeRange;
         /// Functions that can be referred to.
@@ -382,12 +394,5 @@ impl<'a> Image<'a> {
                 None => Some((function, here)),
             }
         })
-    }
-
-    fn position_at(&self, text_offset: u32) -> u32 {
-        let positions = self.source_map();
-        let next = positions.partition_point(|position| position.text <= text_offset);
-        let position = next.checked_sub(1).and_then(|before| positions.get(before));
-        position.map_or(super::NONE, |position| position.wasm)
     }
 }

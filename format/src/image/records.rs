@@ -1,6 +1,6 @@
 //! The records of an image. Every field is little-endian, without padding, in the order given here.
 
-use super::{Section, exceptions};
+use super::{Section, exceptions, source};
 use crate::contract::{MemoryContract, with_headroom};
 use crate::record;
 
@@ -441,16 +441,6 @@ record! {
     }
 }
 
-record! {
-    /// Where an instruction comes from.
-    pub struct SourcePosition {
-        /// Text offset of the first byte.
-        pub text: u32,
-        /// Offset in the wasm file, below [`IN_PLACE`]; or [`super::NONE`]; or [`IN_PLACE`] and the number of an [`InlinedPosition`].
-        pub wasm: u32,
-    }
-}
-
 /// Marks a position as the number of an [`InlinedPosition`].
 pub const IN_PLACE: u32 = 1 << 31;
 
@@ -461,7 +451,7 @@ record! {
         pub function: u32,
         /// Offset in the wasm file.
         pub wasm: u32,
-        /// The position of the call, as in [`SourcePosition::wasm`].
+        /// The position of the call, as positions are in [`super::source`].
         pub outer: u32,
     }
 }
@@ -578,7 +568,8 @@ pub(crate) fn record_bytes(section: Section) -> usize {
         Section::DataSegments => DataSegment::SIZE,
         Section::InitialRuns => InitialRun::SIZE,
         Section::TrapOffsets => 4,
-        Section::SourceMap => SourcePosition::SIZE,
+        Section::SourceMap => 4,
+        Section::SourceBlocks => source::SourceBlock::SIZE,
         Section::CodeRanges => CodeRange::SIZE,
         Section::Funcrefs => Funcref::SIZE,
         Section::Expressions => ExpressionStep::SIZE,
