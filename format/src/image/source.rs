@@ -217,24 +217,22 @@ pub(super) fn check(image: &Image<'_>) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// Whether steps ascend from the block's start, and those in place have one of the first `known` numbers. This is the longest list of most files: nothing
-/// branches on what is read, so that compilers make several comparisons at a time.
+/// Whether steps ascend from the block's start, and those in place have one of the first `known` numbers, at the most `MARK - 1`. This is the
+/// longest list of most files: nothing branches on what is read, so that compilers make several comparisons at a time.
 fn are_sound(steps: &[[u8; 4]], known: u32) -> bool {
     let number = |step: &[u8; 4]| u32::from_le_bytes(*step);
-    let misplaced = |step: u32| {
-        let position = step & NOWHERE;
-        u32::from(position >= MARK + known) & u32::from(position != NOWHERE)
+    // The highest bits of these differences are set where something is wrong. Nowhere counts as 0 here, the others one more.
+    let misplaced = |step: u32| (MARK + known).wrapping_sub(step.wrapping_add(1) & NOWHERE);
+    let falls = |one: u32, next: u32| text_of(next).wrapping_sub(text_of(one)).wrapping_sub(1);
+    let (Some(first), Some(last)) = (steps.first().map(number), steps.last().map(number)) else {
+        return true;
     };
     let next = steps.get(1..).unwrap_or(&[]);
     let pairs = steps.iter().zip(next);
-    let wrong = pairs.fold(0, |wrong, (one, next)| {
-        let (one, next) = (number(one), number(next));
-        wrong | u32::from(text_of(one) >= text_of(next)) | misplaced(one)
+    let signs = pairs.fold(misplaced(last), |signs, (one, next)| {
+        signs | misplaced(number(one)) | falls(number(one), number(next))
     });
-    let (first, last) = (steps.first().map(number), steps.last().map(number));
-    wrong == 0
-        && first.is_none_or(|first| text_of(first) == 0)
-        && last.is_none_or(|last| misplaced(last) == 0)
+    signs & 1 << 31 == 0 && text_of(first) == 0
 }
 
 #[cfg(test)]
