@@ -1136,8 +1136,9 @@ lucet_status lucet_instance_write(struct lucet_instance *instance, uint32_t memo
 lucet_status lucet_instance_memory_grow(struct lucet_instance *instance, uint32_t memory, uint64_t pages, uint64_t *out_old_pages);
 
 // Asks the guest for memory, by its export `cabi_realloc(old, old_size, align, size)`. The range that it answers is checked to
-// lie in its memory. `out_outcome` may be NULL.
-// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer lies outside; BAD_STATE: it did not return, see the outcome; LIMIT:
+// lie in its memory and to be aligned, and not to start at 0 unless `size` is 0: that is an allocator without memory. `out_outcome`
+// may be NULL.
+// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer is no such range; BAD_STATE: it did not return, see the outcome; LIMIT:
 // more than 4 GiB; and those of lucet_instance_run. The instance's thread. Since 0.1.
 lucet_status lucet_instance_alloc(struct lucet_instance *instance, size_t size, size_t align, uint64_t *out_address, struct lucet_outcome *out_outcome);
 

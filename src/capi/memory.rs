@@ -133,8 +133,9 @@ pub unsafe extern "C" fn lucet_instance_memory_grow(
 }
 
 /// Asks the guest for memory, by its export `cabi_realloc(old, old_size, align, size)`. The range that it answers is checked to
-/// lie in its memory. `out_outcome` may be NULL.
-/// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer lies outside; BAD_STATE: it did not return, see the outcome; LIMIT:
+/// lie in its memory and to be aligned, and not to start at 0 unless `size` is 0: that is an allocator without memory. `out_outcome`
+/// may be NULL.
+/// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer is no such range; BAD_STATE: it did not return, see the outcome; LIMIT:
 /// more than 4 GiB; and those of lucet_instance_run. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_alloc(

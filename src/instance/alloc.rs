@@ -14,8 +14,9 @@ pub const ALLOCATOR: &str = "cabi_realloc";
 ///
 /// # Errors
 ///
-/// `NotFound` without the export, `OutOfBounds` when the guest answers an address that it does not have, `Limit` when
-/// the sizes do not fit 32 bits, `BadState` when the guest trapped (see the outcome), and as [`run`].
+/// `NotFound` without the export, `OutOfBounds` when the guest answers an address that it does not have, one that is not aligned, or 0
+/// for some bytes, which is how allocators say that they have none, `Limit` when the sizes do not fit 32 bits, `BadState` when the
+/// guest trapped (see the outcome), and as [`run`].
 pub fn alloc(handle: Handle, size: usize, align: usize) -> (Result<u64>, lucet_outcome) {
     let (Ok(size), Ok(align)) = (u32::try_from(size), u32::try_from(align)) else {
         return (
@@ -29,12 +30,12 @@ pub fn alloc(handle: Handle, size: usize, align: usize) -> (Result<u64>, lucet_o
     let word = |value: u32| lucet_value::from_bits(ValueType::I32.number(), u128::from(value));
     let arguments = [word(0), word(0), word(align), word(size)];
     match run(handle, ALLOCATOR.as_bytes(), &arguments) {
-        Ok(outcome) => (address(handle, &outcome, size), outcome),
+        Ok(outcome) => (address(handle, &outcome, size, align), outcome),
         Err(failure) => (Err(failure), NOT_RUN),
     }
 }
 
-fn address(handle: Handle, outcome: &lucet_outcome, size: u32) -> Result<u64> {
+fn address(handle: Handle, outcome: &lucet_outcome, size: u32, align: u32) -> Result<u64> {
     if outcome.kind != LUCET_RETURNED || outcome.value_count != 1 {
         return Err(error!(
             Status::BadState,
@@ -43,6 +44,18 @@ fn address(handle: Handle, outcome: &lucet_outcome, size: u32) -> Result<u64> {
     }
     // SAFETY: the outcome of a run that returned one value points at it.
     let address = unsafe { *outcome.values }.bits() as u32;
+    if address == 0 && size > 0 {
+        return Err(error!(
+            Status::OutOfBounds,
+            "the guest's {ALLOCATOR} answered 0 for {size} bytes: it has none"
+        ));
+    }
+    if !address.is_multiple_of(align) {
+        return Err(error!(
+            Status::OutOfBounds,
+            "the guest's {ALLOCATOR} answered {address:#x}, which is not aligned to {align}"
+        ));
+    }
     memory::view(handle, 0, u64::from(address), u64::from(size))?;
     Ok(u64::from(address))
 }

@@ -176,17 +176,25 @@ fn advisory_45_the_answer_of_an_allocator_is_checked() {
           (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (global.get $answer)))"#,
     );
     let cases = [
-        (0, 16, true),
-        (65520, 16, true),
-        (65521, 16, false),
-        (65536, 0, true),
-        (-1, 1, false),
-        (-16, 16, false),
-        (-16, 32, false),
+        (1, 16, 1, true),
+        (0, 16, 1, false), // an allocator that has nothing
+        (0, 0, 1, true),
+        (65520, 16, 1, true),
+        (65521, 16, 1, false),
+        (65536, 0, 1, true),
+        (-1, 1, 1, false),
+        (-16, 16, 1, false),
+        (-16, 32, 1, false),
+        (64, 16, 8, true),
+        (68, 16, 8, false),
+        (68, 16, 4, true),
+        (68, 0, 8, false),
+        (32768, 16, 32768, true),
+        (16384, 16, 32768, false),
     ];
-    for (answer, size, good) in cases {
+    for (answer, size, align, good) in cases {
         instance::global::set(guest.handle, b"answer", &i32(answer)).expect("a global");
-        let (address, _) = alloc::alloc(guest.handle, size, 1);
+        let (address, _) = alloc::alloc(guest.handle, size, align);
         match address {
             Ok(address) => assert!(
                 good && address == u64::from(answer.cast_unsigned()),
