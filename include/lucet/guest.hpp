@@ -30,6 +30,9 @@ inline namespace LUCET_MODE_ {
 
 // Bytes of a guest's memory: what std::span<Byte> is in C++20, to which it converts.
 template <class Byte> class buffer {
+  static_assert(!std::is_pointer_v<Byte> && !std::is_member_pointer_v<Byte>,
+                "elements of a guest's memory are no pointers: what it calls an address is an offset in its memory");
+
 public:
   constexpr buffer() noexcept = default;
   constexpr buffer(Byte *data, size_t size) noexcept : data_(data), size_(size) {}

@@ -74,6 +74,8 @@ template <class View> struct buffer_parameter {
   static_assert(std::is_trivially_copyable_v<std::remove_cv_t<element>> &&
                     !std::is_same_v<std::remove_cv_t<element>, bool>,
                 "elements of a guest's memory are trivially copyable, and not bool, which may not be any byte");
+  static_assert(!std::is_pointer_v<element> && !std::is_member_pointer_v<element>,
+                "elements of a guest's memory are no pointers: what it calls an address is an offset in its memory");
   using wasm = std::tuple<uint32_t, uint32_t>;
   // What the row of a typed function says of it, and what C passes then.
   using row = std::conditional_t<

@@ -314,7 +314,8 @@ public:
   // The result. Fails as `stopped` when the guest trapped or was terminated; rethrows what a host function
   // has thrown. Fails with LUCET_BAD_STATE when the guest was not entered; what() says why.
   // For a guest that waits, `stopped` has no token: its host function knows it, and instance::run tells.
-  returned<R> operator()(instance &in, P... arguments) const {
+  // An argument that does not fit its parameter's type whatever it is, 2.5 or an int64_t for an int32_t, does not compile.
+  returned<R> operator()(instance &in, detail::passed<P>... arguments) const {
     if constexpr (std::is_void_v<R>) {
       const uint32_t kind = entry_(in.get(), nullptr, arguments...);
       if (kind == LUCET_RETURNED) return detail::done();

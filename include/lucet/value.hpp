@@ -10,6 +10,8 @@
 #define LUCET_VALUE_HPP
 
 #include "error.hpp"
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 #pragma GCC visibility push(default)
@@ -70,6 +72,30 @@ template <class T> lucet_value pack(T content) noexcept {
   else
     return lucet_value_externref(content);
 }
+
+// Whether every number of one type is one of another; signed and unsigned ones are the same bits for a guest.
+template <class From, class To> constexpr bool keeps() {
+  if constexpr (std::is_enum_v<From>)
+    return keeps<std::underlying_type_t<From>, To>();
+  else if constexpr (!std::is_arithmetic_v<From>)
+    return true; // as its conversion says
+  else if constexpr (std::is_floating_point_v<To>)
+    return std::numeric_limits<From>::digits <= std::numeric_limits<To>::digits;
+  else
+    return !std::is_floating_point_v<From> && sizeof(From) <= sizeof(To);
+}
+
+// A number for a typed call, converted as C++ does unless that loses something.
+template <class T> struct argument {
+  T content;
+  template <class From, class = std::enable_if_t<std::is_convertible_v<From, T>>>
+  argument(From from) noexcept : content(static_cast<T>(from)) {
+    static_assert(keeps<From, T>(), "a narrowing argument of a typed export: convert it with static_cast");
+  }
+  operator T() const noexcept { return content; }
+};
+// References are what they are.
+template <class T> using passed = std::conditional_t<std::is_arithmetic_v<T>, argument<T>, T>;
 
 } // namespace detail
 
