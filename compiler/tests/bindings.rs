@@ -152,6 +152,80 @@ fn what_is_not_in_the_subset_is_refused_by_name_and_place() {
             "/// @lucet on-failure 1\nf: func() -> string;",
             "no single number",
         ),
+        (
+            "/// @lucet leaf\nf: func() -> string;",
+            "a leaf whose result has text or a list",
+        ),
+        (
+            "/// @lucet leaf\nf: func() -> result<u8, list<u8>>;",
+            "a leaf whose result has text or a list",
+        ),
+        (
+            "record r { s: string } /// @lucet leaf\nf: func() -> option<r>;",
+            "a leaf whose result has text or a list",
+        ),
+        (
+            "resource r; /// @lucet leaf\nf: func() -> r;",
+            "a leaf whose result is a handle",
+        ),
+        (
+            "resource r; /// @lucet leaf\nf: func(a: u8, b: r);",
+            "a leaf that takes the handle b",
+        ),
+        (
+            "/// @lucet leaf\n/// @lucet on-failure 1\nf: func() -> u8;",
+            "a leaf with an answer",
+        ),
+        (
+            "resource r; record s { a: r } f: func(a: s);",
+            "hands a resource over",
+        ),
+        (
+            "/// @lucet on-failure 99999999999\nf: func() -> u32;",
+            "the answer 99999999999 to failed checks is none that the result can be: 0 to 4294967295",
+        ),
+        ("/// @lucet on-failure -1\nf: func() -> u8;", "0 to 255"),
+        ("/// @lucet on-failure 128\nf: func() -> s8;", "-128 to 127"),
+        ("/// @lucet on-failure 2\nf: func() -> bool;", "0 to 1"),
+        ("/// @lucet on-failure 2\nf: func() -> result;", "0 to 1"),
+        (
+            "enum e { a, b } /// @lucet on-failure 9\nf: func() -> e;",
+            "0 to 1",
+        ),
+        (
+            "flags e { a, b } /// @lucet on-failure 4\nf: func() -> e;",
+            "0 to 3",
+        ),
+        (
+            "record e { a: u16 } /// @lucet on-failure 65536\nf: func() -> e;",
+            "0 to 65535",
+        ),
+        (
+            "/// @lucet on-failure 55296\nf: func() -> char;",
+            "no character",
+        ),
+        (
+            "/// @lucet on-failure 18446744073709551616\nf: func() -> u64;",
+            "0 to 18446744073709551615",
+        ),
+        (
+            "/// @lucet on-failure 9223372036854775808\nf: func() -> s64;",
+            "to 9223372036854775807",
+        ),
+        (
+            "/// @lucet on-failure 0\nf: func() -> f64;",
+            "which is an integer",
+        ),
+        (
+            "resource r; /// @lucet on-failure 0\nf: func() -> r;",
+            "a handle as the result",
+        ),
+        ("record r { x: u8, X: u8 } f: func(a: r);", "X"),
+        ("f: func(x: u8, X: u8);", "X"),
+        (
+            "enum a-b { c } enum a { b-c } f: func(a: a);",
+            "two things are called I_A_B_C",
+        ),
         ("/// @lucet sideways\nf: func();", "does not exist here"),
         ("f: func(a: nothing);", "nothing"),
         ("f: func(", "expected"),
@@ -185,6 +259,53 @@ fn what_is_not_in_the_subset_is_refused_by_name_and_place() {
         .expect_err("two worlds")
         .to_string();
     assert!(refused.contains("at most one"), "{refused}");
+}
+
+#[test]
+fn all_of_a_place_has_one_prefix() {
+    let file = |text: &str| {
+        let bindings = bindings::read("x.wit", text).expect(text);
+        c::host_header(&bindings, "x.h", "x.wit")
+    };
+    for (text, names) in [
+        // What the only interface is called, all is.
+        (
+            "package a:b; /// @lucet prefix k\ninterface s { put: func(); }",
+            &["k_put(", "k_define("][..],
+        ),
+        (
+            "package a:b; interface s { put: func(); }",
+            &["s_put(", " b_define("],
+        ),
+        (
+            "package a:b; /// @lucet prefix k\ninterface s { put: func(); } interface t { get: func(); }",
+            &["k_put(", "t_get(", " b_define("],
+        ),
+        // A world's types, functions, and all, if it says so.
+        (
+            "package a:b; world w { enum e { c } import f: func(a: e); }",
+            &["w_f(lucet_call *call, w_e a)", "W_E_C", " b_define("],
+        ),
+        (
+            "package a:b; /// @lucet prefix k\nworld w { enum e { c } import f: func(a: e); }",
+            &["k_f(lucet_call *call, k_e a)", "K_E_C", "k_define("],
+        ),
+        // A type of an interface that stands later.
+        (
+            "package a:b; interface s { use t.{e}; f: func(a: e); } /// @lucet prefix k\ninterface t { enum e { c } }",
+            &["s_f(lucet_call *call, k_e a)", "K_E_C"],
+        ),
+        // The library's names are left to it.
+        (
+            "package a:lucet; interface lucet { call: func(); }",
+            &["wit_lucet_call(", "wit_lucet_define("],
+        ),
+    ] {
+        let header = file(text);
+        for name in names {
+            assert!(header.contains(name), "{text}: {name}\n{header}");
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,11 @@
 #include <string.h>
 
 /* Text or elements that a host function returns. The memory is the host's; it is copied into the guest right after the function
- * has returned. `release`, if not NULL, is called with `data` then. Leave it alone for nothing. */
+ * has returned. `release`, if not NULL, is called with `data` then. Leave it alone for nothing.
+ *
+ * `data` may be an argument of the same call, or other memory of the guest's. But before the copy the guest's cabi_realloc runs, with
+ * which pointers into the guest are over: what is copied is what lies there then, which may be anything. A host to which that matters
+ * answers with a copy. With several results, all but the first are copied after it has run. */
 typedef struct lucet_given {
   const void *data;
   size_t count; /* of bytes for text, else of elements */
@@ -61,7 +65,7 @@ static inline bool lucet_give_copy(lucet_call *call, uint8_t *to, const void *da
           lucet_instance_view_mut(lucet_call_instance(call), 0, address, size, &memory))
         trap = LUCET_TRAP_HOST_ARGUMENT;
       else
-        memcpy(memory, data, size);
+        memmove(memory, data, size); /* both may be the guest's, who says where the copy goes */
     }
   }
   if (trap) {

@@ -179,6 +179,7 @@ step "headers" "$here/headers/matrix.sh" "$include" "$build"
 step "wrong uses do not compile" "$here/compile_fail/run.sh" "$include" "$build"
 step "guests" guests
 step "bindings" "$here/bindings/run.sh" "$build"
+step "names in bindings" "$here/bindings/names/run.sh" "$build"
 step "bindings of two versions" "$here/bindings/versions/run.sh" "$build"
 step "porting table" porting_table
 step "testing without a guest" "$here/testing/run.sh" "$build"

@@ -20,7 +20,7 @@ pub enum Failure {
     /// The guest traps.
     Trap,
     /// The guest gets this.
-    Answer(i64),
+    Answer(i128),
 }
 
 /// The annotations of one comment.
@@ -119,6 +119,14 @@ fn identifier(text: &str) -> Result<String, String> {
     {
         return Err("needs an identifier of C".to_owned());
     }
+    if text.starts_with('_') || text.ends_with('_') || text.contains("__") {
+        return Err("needs an identifier without underscores at its ends or two in a row, which C and C++ reserve".to_owned());
+    }
+    if text.eq_ignore_ascii_case("lucet") {
+        return Err(
+            "needs another identifier: names that start with lucet_ are the library's".to_owned(),
+        );
+    }
     Ok(text.to_owned())
 }
 
@@ -203,7 +211,10 @@ mod tests {
             assert!(annotations(Some(line), Place::Function).is_err(), "{line}");
         }
         assert!(annotations(Some("@lucet leaf"), Place::Interface).is_err());
-        assert!(annotations(Some("@lucet prefix 1a"), Place::Interface).is_err());
+        for prefix in ["1a", "_a", "a_", "a__b", "lucet"] {
+            let line = format!("@lucet prefix {prefix}");
+            assert!(annotations(Some(&line), Place::Interface).is_err());
+        }
         assert!(annotations(Some("@lucet leaf"), Place::Other).is_err());
     }
 }

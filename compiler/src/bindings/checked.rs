@@ -90,7 +90,8 @@ impl Bindings {
                 import.index,
                 CheckedImport {
                     parameters,
-                    answer: function.answer,
+                    // The bits: of an unsigned number as well.
+                    answer: function.answer.map(|answer| answer as i64),
                 },
             ))
         });

@@ -2,6 +2,7 @@
 //! function type that a guest imports.
 
 use super::layout::{Layout, MAX_FLAT_PARAMETERS};
+use super::names::stem;
 use super::{Bindings, Definition, Function, Options, Type};
 use crate::module::FunctionType;
 use lucet_format::checks::{access, kind};
@@ -28,6 +29,8 @@ pub struct Check {
 pub struct Slot {
     /// Its name.
     pub name: String,
+    /// That of the number of elements, where a function takes it by itself.
+    pub count: String,
     /// What is checked; `None`: a plain value.
     pub check: Option<Check>,
     /// What the guest passes.
@@ -92,6 +95,23 @@ impl Bindings {
         }
     }
 
+    fn holds_text(&self, kind: &Type) -> bool {
+        match self.resolve(kind) {
+            Type::String | Type::List(_) => true,
+            Type::Option(inner) => self.holds_text(inner),
+            Type::Result(ok, err) => [ok, err]
+                .into_iter()
+                .flatten()
+                .any(|side| self.holds_text(side)),
+            _ => match self.definition(kind) {
+                Some(Definition::Record(fields)) => fields
+                    .iter()
+                    .any(|field| self.holds_text(&field.field_type)),
+                _ => false,
+            },
+        }
+    }
+
     fn holds_handle(&self, kind: &Type) -> bool {
         match self.resolve(kind) {
             Type::Handle { .. } => true,
@@ -130,6 +150,16 @@ impl Bindings {
                 "an answer to failed checks, and no single number as the result".to_owned(),
             );
         }
+        if let (Some(answer), Some(result)) = (function.answer, &function.result)
+            && let Some(why) = self.answer_refusal(result, answer)
+        {
+            return Some(why);
+        }
+        if function.leaf
+            && let Some(why) = self.leaf_refusal(function)
+        {
+            return Some(why);
+        }
         let slots = self.slots(function).len();
         if slots > MAX_C_PARAMETERS || core.parameters.len() > MAX_FLAT_PARAMETERS {
             return Some(format!(
@@ -137,6 +167,75 @@ impl Bindings {
             ));
         }
         None
+    }
+
+    /// Why a function cannot run on the guest's stack, if so: nothing there may enter the guest or end it.
+    fn leaf_refusal(&self, function: &Function) -> Option<String> {
+        if function.answer.is_some() {
+            return Some("a leaf with an answer to failed checks: what runs on the guest's stack can only trap".to_owned());
+        }
+        let result = function.result.as_ref();
+        if result.is_some_and(|result| self.holds_handle(result)) {
+            return Some("a leaf whose result is a handle: making one may end the guest, which a leaf cannot do".to_owned());
+        }
+        if result.is_some_and(|result| self.holds_text(result)) {
+            return Some("a leaf whose result has text or a list: the guest's cabi_realloc is called for it, and a leaf cannot call the guest".to_owned());
+        }
+        let own = |kind: &Type| matches!(self.resolve(kind), Type::Handle { own: true, .. });
+        let mut parameters = function.parameters.iter();
+        let taken = parameters.find(|each| own(&each.parameter_type))?;
+        Some(format!(
+            "a leaf that takes the handle {}: taking one may end the guest, which a leaf cannot do",
+            taken.c_name
+        ))
+    }
+
+    /// Why a function's result cannot be this number, if so.
+    fn answer_refusal(&self, result: &Type, answer: i128) -> Option<String> {
+        let allowed = match self.resolve(result) {
+            Type::Bool => 0..=1,
+            Type::Integer { signed, bits } => {
+                let size = 1i128 << bits;
+                if *signed {
+                    -size / 2..=size / 2 - 1
+                } else {
+                    0..=size - 1
+                }
+            }
+            Type::Char if (0xd800..0xe000).contains(&answer) => {
+                return Some(format!(
+                    "the answer {answer} to failed checks is no character"
+                ));
+            }
+            Type::Char => 0..=0x10_ffff,
+            // The case alone.
+            Type::Result(..) => 0..=1,
+            Type::F32 | Type::F64 => {
+                return Some(
+                    "an answer to failed checks, which is an integer, and a result that is none"
+                        .to_owned(),
+                );
+            }
+            Type::Handle { .. } => {
+                return Some("an answer to failed checks, and a handle as the result".to_owned());
+            }
+            _ => match self.definition(result) {
+                Some(Definition::Enum(cases)) => 0..=cases.len() as i128 - 1,
+                Some(Definition::Flags(flags)) => 0..=(1i128 << flags.len()) - 1,
+                Some(Definition::Record(fields)) => {
+                    return fields
+                        .iter()
+                        .find_map(|field| self.answer_refusal(&field.field_type, answer));
+                }
+                _ => return None,
+            },
+        };
+        let (first, last) = (allowed.start(), allowed.end());
+        (!allowed.contains(&answer)).then(|| {
+            format!(
+                "the answer {answer} to failed checks is none that the result can be: {first} to {last}"
+            )
+        })
     }
 
     fn parameter_refusal(&self, kind: &Type, options: &Options) -> Option<String> {
@@ -161,14 +260,21 @@ impl Bindings {
                 };
                 (*options != limit).then(|| "an annotation for lists".to_owned())
             }
-            Type::Named(_) => match self.definition(kind) {
-                Some(Definition::Record(fields)) => fields
-                    .iter()
-                    .find_map(|field| self.parameter_refusal(&field.field_type, options)),
-                Some(Definition::Resource { .. }) => unsupported("a resource itself"),
-                _ if !plain => Some("an annotation for lists".to_owned()),
-                _ => None,
-            },
+            Type::Named(_) => {
+                match self.definition(kind) {
+                    Some(Definition::Record(fields)) => fields.iter().find_map(|field| match self
+                        .resolve(&field.field_type)
+                    {
+                        Type::Handle { own: true, .. } => {
+                            unsupported("a record as a parameter that hands a resource over")
+                        }
+                        _ => self.parameter_refusal(&field.field_type, options),
+                    }),
+                    Some(Definition::Resource { .. }) => unsupported("a resource itself"),
+                    _ if !plain => Some("an annotation for lists".to_owned()),
+                    _ => None,
+                }
+            }
             _ if !plain => Some("an annotation for lists".to_owned()),
             _ => None,
         }
@@ -226,13 +332,27 @@ impl Bindings {
     /// The C parameters of the function that is registered, after the `lucet_call *`.
     pub fn slots(&self, function: &Function) -> Vec<Slot> {
         let mut slots = Vec::new();
+        let mut names = self.scope(function);
         for parameter in &function.parameters {
             let (kind, options) = (&parameter.parameter_type, &parameter.options);
+            let first = slots.len();
             self.parameter_slots(kind, parameter.c_name.clone(), options, &mut slots);
+            // The names of a record's fields are made; others are their parameter's own.
+            for slot in &mut slots[first..] {
+                if slot.name != parameter.c_name {
+                    slot.name = names.fresh(&slot.name);
+                }
+            }
+        }
+        for slot in &mut slots {
+            if matches!(slot.slot_type, SlotType::List { .. }) {
+                slot.count = names.fresh(&format!("{}_count", stem(&slot.name)));
+            }
         }
         if let Some(layout) = self.result_area(function) {
             slots.push(Slot {
                 name: "ret".to_owned(),
+                count: String::new(),
                 check: Some(Check {
                     kind: kind::OBJECT | access::WRITE,
                     limit: 0,
@@ -288,6 +408,7 @@ impl Bindings {
             let copy = if options.copy { access::COPY } else { 0 };
             Slot {
                 name: name.clone(),
+                count: String::new(),
                 check: Some(Check {
                     kind: kind::SLICE | read | write | utf8 | copy,
                     limit: options.maximum.unwrap_or(0),
@@ -313,7 +434,7 @@ impl Bindings {
             _ => match self.definition(kind) {
                 Some(Definition::Record(fields)) => {
                     for field in fields {
-                        let name = format!("{name}_{}", field.c_name);
+                        let name = format!("{}_{}", stem(&name), stem(&field.c_name));
                         self.parameter_slots(&field.field_type, name, options, slots);
                     }
                 }
@@ -322,6 +443,7 @@ impl Bindings {
                     self.flatten(kind, &mut core);
                     slots.push(Slot {
                         name,
+                        count: String::new(),
                         check: self.number_check(kind, options),
                         core,
                         slot_type: SlotType::Scalar(kind.clone()),

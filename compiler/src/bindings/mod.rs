@@ -16,12 +16,16 @@ pub mod c;
 pub mod checked;
 pub mod layout;
 pub mod lower;
+mod names;
 mod read;
 mod suit;
 
-use read::{c_word, snake};
+use names::c_word;
+use read::snake;
 
 pub use read::read;
+
+use std::collections::BTreeSet;
 
 /// All of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +38,10 @@ pub struct Bindings {
     pub interfaces: Vec<Interface>,
     /// What guests export.
     pub exports: Vec<Function>,
+    /// The name in C of the function that registers all.
+    pub define: String,
+    /// All names in C outside of functions that users see.
+    pub globals: BTreeSet<String>,
 }
 
 /// A type with a name.
@@ -45,6 +53,21 @@ pub struct Named {
     pub docs: Vec<String>,
     /// What it is.
     pub definition: Definition,
+    /// What else is called after it.
+    pub derived: Derived,
+}
+
+/// Names in C that are made of a type's; where the file has one of them itself, with an underscore.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// Its elements in memory, to be read.
+    pub list: String,
+    /// And to be written.
+    pub list_out: String,
+    /// The function that ends a resource.
+    pub drop: String,
+    /// A resource's `lucet_handle_kind`.
+    pub kind: String,
 }
 
 /// What a named type is.
@@ -149,7 +172,7 @@ pub struct Function {
     /// Its result.
     pub result: Option<Type>,
     /// What the guest gets when an argument is refused; `None`: it traps.
-    pub answer: Option<i64>,
+    pub answer: Option<i128>,
     /// Whether the host's function runs on the guest's stack.
     pub leaf: bool,
 }

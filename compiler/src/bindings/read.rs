@@ -5,13 +5,16 @@
 //! offered.
 
 use super::annotations::{Annotations, Failure, Place, annotations};
-use super::{Bindings, Case, Definition, Field, Function, Interface, Named, Parameter, Type};
+use super::names::{Scope, c_global, c_local, c_prefix, stem};
+use super::{
+    Bindings, Case, Definition, Derived, Field, Function, Interface, Named, Parameter, Type,
+};
 use crate::error::{Error, Result};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use wit_parser::{
     Docs, FunctionKind, Handle, InterfaceId, LiftLowerAbi, ManglingAndAbi, PackageId, Resolve,
-    Span, TypeDefKind, TypeId, WasmExport, WasmExportKind, WasmImport, WorldId, WorldItem,
-    WorldKey,
+    Span, TypeDefKind, TypeId, TypeOwner, WasmExport, WasmExportKind, WasmImport, WorldId,
+    WorldItem, WorldKey,
 };
 
 /// How core imports and exports are named: as wit-bindgen does.
@@ -30,21 +33,72 @@ pub fn read(file: &str, text: &str) -> Result<Bindings> {
     let mut reader = Reader {
         resolve: &resolve,
         bindings: Bindings {
-            name: snake(&resolve.packages[package].name.name),
+            name: c_prefix(&snake(&resolve.packages[package].name.name)),
             ..Bindings::default()
         },
         known: HashMap::new(),
-        c_names: BTreeSet::new(),
+        c_names: Scope::global(),
+        owners: HashMap::new(),
+        prefix: None,
     };
     match reader.world(package)? {
         Some(world) => reader.imports_and_exports(world)?,
         None => {
-            for interface in resolve.packages[package].interfaces.values() {
+            let interfaces = &resolve.packages[package].interfaces;
+            for interface in interfaces.values() {
                 reader.interface(&WorldKey::Interface(*interface), *interface)?;
+            }
+            // One interface is all there is: what it is called, all is.
+            if let Some(prefix) = reader.prefix.take().filter(|_| interfaces.len() == 1) {
+                reader.bindings.name = prefix;
             }
         }
     }
-    Ok(reader.bindings)
+    Ok(finished(reader.bindings, reader.c_names))
+}
+
+/// Gives the names that are made of others, and those inside of functions and records.
+fn finished(mut bindings: Bindings, mut scope: Scope<'_>) -> Bindings {
+    bindings.define = scope.fresh(&c_global(&format!("{}_define", bindings.name)));
+    for named in &mut bindings.types {
+        let name = stem(&named.c_name);
+        let mut derived = |part: &str| scope.fresh(&c_global(&format!("{name}_{part}")));
+        named.derived = match named.definition {
+            Definition::Alias(_) => Derived::default(),
+            Definition::Resource { .. } => Derived {
+                drop: derived("drop"),
+                kind: derived("kind"),
+                ..Derived::default()
+            },
+            _ => Derived {
+                list: derived("list"),
+                list_out: derived("list_out"),
+                ..Derived::default()
+            },
+        };
+    }
+    bindings.globals = scope.into_names();
+    // A parameter hides what is called so outside, and a field in C++ may not be called as its type.
+    let known = bindings.clone();
+    let local = |name: &mut String| {
+        if known.is_global(name) {
+            *name = format!("{}_", stem(name));
+        }
+    };
+    let functions = bindings
+        .interfaces
+        .iter_mut()
+        .flat_map(|each| &mut each.functions);
+    for function in functions.chain(&mut bindings.exports) {
+        let parameters = function.parameters.iter_mut();
+        parameters.for_each(|parameter| local(&mut parameter.c_name));
+    }
+    for named in &mut bindings.types {
+        if let Definition::Record(fields) = &mut named.definition {
+            fields.iter_mut().for_each(|field| local(&mut field.c_name));
+        }
+    }
+    bindings
 }
 
 /// A message that the parser draws over several lines.
@@ -64,7 +118,11 @@ struct Reader<'a> {
     resolve: &'a Resolve,
     bindings: Bindings,
     known: HashMap<TypeId, Type>,
-    c_names: BTreeSet<String>,
+    c_names: Scope<'static>,
+    /// What names of an interface's types start with, and the module that they are of.
+    owners: HashMap<InterfaceId, (String, String)>,
+    /// The annotation of the latest interface.
+    prefix: Option<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -98,10 +156,13 @@ impl<'a> Reader<'a> {
         let own = self.annotations(&world.docs, world.span, Place::Interface)?;
         let mut root = Interface {
             module: own.module.clone().unwrap_or_else(|| "$root".to_owned()),
-            c_name: own.prefix.clone().unwrap_or_else(|| snake(&world.name)),
+            c_name: prefix_of(&own, &world.name),
             docs: own.text.clone(),
             functions: Vec::new(),
         };
+        if let Some(prefix) = &own.prefix {
+            self.bindings.name = prefix.clone();
+        }
         for (key, item) in &world.imports {
             match item {
                 WorldItem::Interface { id, .. } => self.interface(key, *id)?,
@@ -120,9 +181,9 @@ impl<'a> Reader<'a> {
             match item {
                 WorldItem::Interface { id, .. } => {
                     let interface = &self.resolve.interfaces[*id];
-                    let prefix = snake(interface.name.as_deref().unwrap_or("exports"));
                     let own =
                         self.annotations(&interface.docs, interface.span, Place::Interface)?;
+                    let (prefix, _) = self.owner(key, *id, &own);
                     for function in interface.functions.values() {
                         self.export(Some(key), function, &prefix, &own)?;
                     }
@@ -139,11 +200,11 @@ impl<'a> Reader<'a> {
     fn interface(&mut self, key: &WorldKey, id: InterfaceId) -> Result<()> {
         let interface = &self.resolve.interfaces[id];
         let own = self.annotations(&interface.docs, interface.span, Place::Interface)?;
-        let name = self.resolve.name_world_key(key);
-        let short = interface.name.clone().unwrap_or_else(|| name.clone());
+        let (c_name, module) = self.owner(key, id, &own);
+        self.prefix = own.prefix.clone();
         let mut read = Interface {
-            module: own.module.clone().unwrap_or(name),
-            c_name: own.prefix.clone().unwrap_or_else(|| snake(&short)),
+            module,
+            c_name,
             docs: own.text.clone(),
             functions: Vec::new(),
         };
@@ -157,6 +218,37 @@ impl<'a> Reader<'a> {
         }
         self.bindings.interfaces.push(read);
         Ok(())
+    }
+
+    /// What the names of an interface start with, and its module.
+    fn owner(&mut self, key: &WorldKey, id: InterfaceId, own: &Annotations) -> (String, String) {
+        let name = self.resolve.name_world_key(key);
+        let short = self.resolve.interfaces[id].name.as_deref().unwrap_or(&name);
+        let c_name = prefix_of(own, short);
+        let owner = (c_name, own.module.clone().unwrap_or(name));
+        self.owners.insert(id, owner.clone());
+        owner
+    }
+
+    /// The same of what a type belongs to.
+    fn owner_of_type(&mut self, id: TypeId) -> Result<(String, String)> {
+        match self.resolve.types[id].owner {
+            TypeOwner::World(world) => {
+                let world = &self.resolve.worlds[world];
+                let own = self.annotations(&world.docs, world.span, Place::Interface)?;
+                let module = own.module.clone().unwrap_or_else(|| "$root".to_owned());
+                Ok((prefix_of(&own, &world.name), module))
+            }
+            TypeOwner::Interface(interface) => {
+                if let Some(known) = self.owners.get(&interface) {
+                    return Ok(known.clone());
+                }
+                let read = &self.resolve.interfaces[interface];
+                let own = self.annotations(&read.docs, read.span, Place::Interface)?;
+                Ok(self.owner(&WorldKey::Interface(interface), interface, &own))
+            }
+            TypeOwner::None => Ok((self.bindings.name.clone(), "$root".to_owned())),
+        }
     }
 
     fn import_name(&self, interface: Option<&WorldKey>, func: &wit_parser::Function) -> String {
@@ -203,11 +295,19 @@ impl<'a> Reader<'a> {
             return self.error(function.span, "an async function: not in this subset");
         }
         let mut parameters = Vec::new();
+        let mut names = Scope::global();
         for parameter in &function.params {
+            let c_name = c_local(&snake(&parameter.name));
+            if !names.add(&c_name) {
+                return self.error(
+                    parameter.span,
+                    format_args!("two parameters are called {c_name} in C"),
+                );
+            }
             let parameter_type = self.kind(&parameter.ty, parameter.span)?;
             let options = own.parameters.remove(&parameter.name).unwrap_or_default();
             parameters.push(Parameter {
-                c_name: c_word(&snake(&parameter.name)),
+                c_name,
                 parameter_type,
                 options,
             });
@@ -251,8 +351,8 @@ impl<'a> Reader<'a> {
 
     /// A name that nothing else in the file has in C.
     fn c_name(&mut self, prefix: &str, name: &str, span: Span) -> Result<String> {
-        let whole = format!("{prefix}_{name}");
-        if self.c_names.insert(whole.clone()) {
+        let whole = c_global(&format!("{prefix}_{name}"));
+        if self.c_names.add(&whole) {
             return Ok(whole);
         }
         self.error(span, format_args!("two things are called {whole} in C"))
@@ -311,8 +411,8 @@ impl<'a> Reader<'a> {
             }
             // A type of another interface, or of the world.
             _ => {
-                let prefix = self.bindings.name.clone();
-                self.named(id, &prefix, "$root")?
+                let (prefix, module) = self.owner_of_type(id)?;
+                self.named(id, &prefix, &module)?
             }
         })
     }
@@ -342,9 +442,15 @@ impl<'a> Reader<'a> {
         let made = match &definition.kind {
             TypeDefKind::Record(record) => {
                 let mut fields = Vec::new();
+                let mut names = Scope::global();
                 for field in &record.fields {
+                    let c_name = c_local(&snake(&field.name));
+                    if !names.add(&c_name) {
+                        return self
+                            .error(span, format_args!("two fields are called {c_name} in C"));
+                    }
                     fields.push(Field {
-                        c_name: c_word(&snake(&field.name)),
+                        c_name,
                         field_type: self.kind(&field.ty, span)?,
                     });
                 }
@@ -383,13 +489,11 @@ impl<'a> Reader<'a> {
             return Ok(known);
         }
         let c_name = self.c_name(prefix, &snake(name), span)?;
-        if matches!(made, Definition::Resource { .. }) {
-            self.c_name(prefix, &format!("{}_drop", snake(name)), span)?;
-        }
         self.bindings.types.push(Named {
             c_name,
             docs: own.text,
             definition: made,
+            derived: Derived::default(),
         });
         let known = Type::Named(self.bindings.types.len() - 1);
         self.known.insert(id, known.clone());
@@ -406,7 +510,8 @@ impl<'a> Reader<'a> {
         let mut read = Vec::new();
         for (case, docs) in cases {
             let own = self.annotations(docs, span, Place::Other)?;
-            let c_name = format!("{prefix}_{}_{}", snake(name), snake(case)).to_ascii_uppercase();
+            let name = format!("{}_{}", snake(name), snake(case)).to_ascii_uppercase();
+            let c_name = self.c_name(&prefix.to_ascii_uppercase(), &name, span)?;
             read.push(Case {
                 c_name,
                 docs: own.text,
@@ -414,6 +519,11 @@ impl<'a> Reader<'a> {
         }
         Ok(read)
     }
+}
+
+/// What names start with: as annotated, or as the interface or world is called.
+fn prefix_of(own: &Annotations, name: &str) -> String {
+    own.prefix.clone().unwrap_or_else(|| c_prefix(&snake(name)))
 }
 
 /// What a function is called in C, behind its prefix: methods after their resource.
@@ -424,95 +534,5 @@ fn c_name_of(function: &wit_parser::Function) -> String {
     match function.kind {
         FunctionKind::Constructor(_) => format!("{name}_new"),
         _ => name,
-    }
-}
-
-/// A word that is not one of C's or C++'s own.
-pub(super) fn c_word(name: &str) -> String {
-    const TAKEN: &[&str] = &[
-        "alignas",
-        "alignof",
-        "and",
-        "and_eq",
-        "asm",
-        "auto",
-        "bitand",
-        "bitor",
-        "bool",
-        "break",
-        "call",
-        "case",
-        "catch",
-        "char",
-        "class",
-        "compl",
-        "const",
-        "constexpr",
-        "continue",
-        "default",
-        "delete",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "explicit",
-        "export",
-        "extern",
-        "false",
-        "float",
-        "for",
-        "friend",
-        "goto",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "mutable",
-        "namespace",
-        "new",
-        "noexcept",
-        "not",
-        "not_eq",
-        "nullptr",
-        "operator",
-        "or",
-        "or_eq",
-        "private",
-        "protected",
-        "public",
-        "register",
-        "restrict",
-        "ret",
-        "err",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "static_assert",
-        "struct",
-        "switch",
-        "template",
-        "this",
-        "throw",
-        "true",
-        "try",
-        "typedef",
-        "typeid",
-        "typename",
-        "union",
-        "unsigned",
-        "using",
-        "virtual",
-        "void",
-        "volatile",
-        "while",
-        "xor",
-        "xor_eq",
-    ];
-    if TAKEN.contains(&name) {
-        format!("{name}_")
-    } else {
-        name.to_owned()
     }
 }

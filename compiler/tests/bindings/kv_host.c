@@ -3,7 +3,7 @@
 #include "kv_host.h"
 
 static void release_store_cursor(void *object) {
-  store_cursor_drop((store_cursor *)object);
+  store_cursor_drop(LUCET_CAST_(store_cursor *, object));
 }
 const lucet_handle_kind store_cursor_kind = {"store_cursor", release_store_cursor};
 
@@ -28,7 +28,7 @@ static void glue_store_fetch(lucet_call *call, lucet_string key, area_store_fetc
     if (!lucet_give(call, ret->bytes + 4, &value, 1, 1)) return;
   }
   if (!good) {
-    lucet_put_u8(ret->bytes + 4, (uint8_t)error);
+    lucet_put_u8(ret->bytes + 4, LUCET_CAST_(uint8_t, error));
   }
 }
 
@@ -61,9 +61,9 @@ static void glue_store_line(lucet_call *call, store_point_list points, int32_t l
   last.c = last_c;
   memset(&value, 0, sizeof value);
   store_line(call, points, &last, &value);
-  lucet_put_u32(ret->bytes, (uint32_t)value.x);
-  lucet_put_u64(ret->bytes + 8, (uint64_t)value.y);
-  lucet_put_u8(ret->bytes + 16, (uint8_t)value.c);
+  lucet_put_u32(ret->bytes, LUCET_CAST_(uint32_t, value.x));
+  lucet_put_u64(ret->bytes + 8, LUCET_CAST_(uint64_t, value.y));
+  lucet_put_u8(ret->bytes + 16, LUCET_CAST_(uint8_t, value.c));
 }
 
 /* The result as it lies in the guest's memory. */
@@ -76,7 +76,7 @@ static void glue_store_largest(lucet_call *call, area_store_largest *ret) {
   memset(&value, 0, sizeof value);
   store_largest(call, &value);
   if (!lucet_give_copy(call, ret->bytes, value.key.data, value.key.size, 1, 1)) return;
-  lucet_put_u64(ret->bytes + 8, (uint64_t)value.size);
+  lucet_put_u64(ret->bytes + 8, LUCET_CAST_(uint64_t, value.size));
 }
 
 static int32_t glue_store_ready(lucet_call *call) {
@@ -90,7 +90,7 @@ static int32_t glue_store_letter(lucet_call *call, uint32_t c, int8_t small) {
 }
 
 static int32_t glue_store_cursor_new(lucet_call *call, uint32_t limit) {
-  return (int32_t)lucet_make(call, &store_cursor_kind, store_cursor_new(call, limit));
+  return LUCET_CAST_(int32_t, lucet_make(call, &store_cursor_kind, store_cursor_new(call, limit)));
 }
 
 /* The result as it lies in the guest's memory. */
@@ -105,17 +105,17 @@ static void glue_store_cursor_next(lucet_call *call, store_cursor *self, area_st
   good = store_cursor_next(call, self, &value);
   lucet_put_u8(ret->bytes, good ? 1 : 0);
   if (good) {
-    lucet_put_u32(ret->bytes + 4, (uint32_t)value);
+    lucet_put_u32(ret->bytes + 4, LUCET_CAST_(uint32_t, value));
   }
 }
 
 static int32_t glue_store_finish(lucet_call *call, uint32_t last_handle) {
   store_cursor *last;
-  last = (store_cursor *)lucet_take(call, &store_cursor_kind, last_handle);
+  last = LUCET_CAST_(store_cursor *, lucet_take(call, &store_cursor_kind, last_handle));
   if (!last) {
     return 0;
   }
-  return (int32_t)store_finish(call, last);
+  return LUCET_CAST_(int32_t, store_finish(call, last));
 }
 
 /* The result as it lies in the guest's memory. */
@@ -135,7 +135,7 @@ static void glue_store_try_cursor(lucet_call *call, uint32_t limit, area_store_t
     lucet_put_u32(ret->bytes + 4, lucet_make(call, &store_cursor_kind, value));
   }
   if (!good) {
-    lucet_put_u8(ret->bytes + 4, (uint8_t)error);
+    lucet_put_u8(ret->bytes + 4, LUCET_CAST_(uint8_t, error));
   }
 }
 

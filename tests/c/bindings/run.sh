@@ -25,8 +25,8 @@ for name in kv http; do
     count=$((count + 3))
   done
   for standard in c++11 c++17 c++20; do
-    g++ -std=$standard $warnings -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.cpp
-    $clang -xc++ -std=$standard $warnings -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.cpp
+    g++ -std=$standard $warnings -Wold-style-cast -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.cpp
+    $clang -xc++ -std=$standard $warnings -Wold-style-cast -I"$LUCET_PREFIX/include" -c -o $name.o ${name}_host.cpp
     echo "#include \"${name}_guest.h\"" | $clang --target=wasm32 -std=$standard $warnings -I. -fsyntax-only -x c++ -
     count=$((count + 3))
   done
@@ -48,8 +48,8 @@ for standard in c99 c11 c2x; do
 done
 for standard in c++11 c++17 c++20; do
   for header in kv_calls kv_plain kv_checks http_checks; do
-    echo "#include \"$header.h\"" | g++ -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
-    echo "#include \"$header.h\"" | $clang -std=$standard $warnings -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
+    echo "#include \"$header.h\"" | g++ -std=$standard $warnings -Wold-style-cast -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
+    echo "#include \"$header.h\"" | $clang -std=$standard $warnings -Wold-style-cast -Wno-unused-function -I"$LUCET_PREFIX/include" -I. -fsyntax-only -x c++ -
   done
 done
 if "$lucetc" --bindings "$files/http.wit" kv.wasm -o none.so 2>refused; then

@@ -34,7 +34,8 @@ pub fn checks_header(bindings: &Bindings, file: &str, source: &str) -> String {
 impl Bindings {
     fn check_function(&self, function: &Function, text: &mut Text) {
         let slots = self.slots(function);
-        let mut parameters = vec!["lucet_memory memory".to_owned()];
+        let memory = &self.slot_scope(function).fresh("memory");
+        let mut parameters = vec![format!("lucet_memory {memory}")];
         for slot in &slots {
             let own = match slot.core.first() {
                 Some(ValueType::I64) => "uint64_t",
@@ -44,7 +45,7 @@ impl Bindings {
             };
             parameters.push(format!("{own} {}", slot.name));
             if slot.core.len() == 2 {
-                parameters.push(format!("uint32_t {}_count", slot.name));
+                parameters.push(format!("uint32_t {}", slot.count));
             }
         }
         text.line("");
@@ -59,15 +60,15 @@ impl Bindings {
             },
         ]);
         text.line(&format!(
-            "static inline bool check_{}({}) {{",
-            function.c_name,
+            "static inline bool {}({}) {{",
+            self.internal("check", &function.c_name),
             parameters.join(", ")
         ));
         let mut ranges: Vec<(&Slot, Check)> = Vec::new();
         for slot in &slots {
             match slot.check {
                 Some(check) if check.kind & kind::MASK >= kind::SLICE => {
-                    range(slot, &check, text);
+                    range(slot, &check, memory, text);
                     ranges.push((slot, check));
                 }
                 Some(check) => number(&slot.name, &check, text),
@@ -75,7 +76,7 @@ impl Bindings {
             }
         }
         if ranges.is_empty() {
-            text.line("(void)memory;");
+            text.line(&format!("(void){memory};"));
         }
         for (index, (one, check)) in ranges.iter().enumerate() {
             for (other, also) in &ranges[index + 1..] {
@@ -96,29 +97,28 @@ impl Bindings {
 /// Bytes of a range, in 64 bits.
 fn bytes(slot: &Slot, check: &Check) -> String {
     match slot.slot_type {
-        SlotType::List { .. } => format!("(uint64_t){}_count * {}", slot.name, check.element),
+        SlotType::List { .. } => {
+            format!("LUCET_CAST_(uint64_t, {}) * {}", slot.count, check.element)
+        }
         _ => check.element.to_string(),
     }
 }
 
-fn range(slot: &Slot, check: &Check, text: &mut Text) {
-    let name = &slot.name;
+fn range(slot: &Slot, check: &Check, memory: &str, text: &mut Text) {
+    let (name, count) = (&slot.name, &slot.count);
     if check.limit != 0 {
-        text.line(&format!(
-            "if ({name}_count > {}) return false;",
-            check.limit
-        ));
+        text.line(&format!("if ({count} > {}) return false;", check.limit));
     }
     if check.align > 1 {
         text.line(&format!("if ({name} % {} != 0) return false;", check.align));
     }
     let bytes = bytes(slot, check);
     text.line(&format!(
-        "if (!lucet_at(memory, {name}, {bytes})) return false;"
+        "if (!lucet_at({memory}, {name}, {bytes})) return false;"
     ));
     if check.kind & access::UTF8 != 0 {
         text.line(&format!(
-            "if (!lucet_is_text(lucet_at(memory, {name}, {bytes}), {name}_count)) return false;"
+            "if (!lucet_is_text(lucet_at({memory}, {name}, {bytes}), {count})) return false;"
         ));
     }
 }
@@ -129,7 +129,7 @@ fn number(name: &str, check: &Check, text: &mut Text) {
         kind::UNSIGNED => format!("if ({name} > {limit}u) return false;"),
         kind::SIGNED => {
             let half = 1u64 << (limit - 1);
-            format!("if ((uint32_t)({name} + {half}u) > {}u) return false; /* {limit} bits with a sign */", 2 * half - 1)
+            format!("if (LUCET_CAST_(uint32_t, {name} + {half}u) > {}u) return false; /* {limit} bits with a sign */", 2 * half - 1)
         }
         kind::CHAR => format!("if ({name} > 0x10ffffu || ({name} >= 0xd800u && {name} < 0xe000u)) return false;"),
         kind::FLAGS => format!("if (({name} & ~{limit}u) != 0) return false;"),

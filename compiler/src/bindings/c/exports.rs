@@ -3,7 +3,8 @@
 
 use super::host::c_core;
 use super::{Text, guard, opening};
-use crate::bindings::{Bindings, Definition, Function, Parameter, Type, snake};
+use crate::bindings::names::{Scope, c_global, stem};
+use crate::bindings::{Bindings, Definition, Function, Type, snake};
 use crate::module::{Export, FunctionType, Module};
 use lucet_format::checks::kind;
 use lucet_format::image::records::ExternKind;
@@ -15,12 +16,25 @@ const MAX_PARAMETERS: usize = 12;
 /// What C code may not be called.
 const RESERVED: [&str; 3] = ["find", "exports", "guest"];
 
+/// Names in a typed call.
+struct Locals {
+    exports: String,
+    guest: String,
+    kind: String,
+    answer: String,
+    area: String,
+    some: String,
+    ok: String,
+}
+
 /// An export that can be called.
 struct Entry<'a> {
     export: &'a Export,
     function_type: &'a FunctionType,
     /// Its field in the struct of entries.
     field: String,
+    /// The function around it.
+    c_name: String,
 }
 
 /// The header: see [`super`]. `source` is the module's file name; the names start with `name`.
@@ -43,18 +57,21 @@ pub fn exports_header(
     text.line("#include <lucet.h>");
     text.line("#include <lucet/bindings.h>");
     bindings.define_types(&mut text, true);
-    let (entries, others) = entries(module, bindings);
+    let mut scope = Scope::of(bindings);
+    let mut own = |part: &str| scope.fresh(&c_global(&format!("{}_{part}", stem(name))));
+    let (exports, find_name) = (own("exports"), own("find"));
+    let (entries, others) = entries(module, bindings, &mut own);
     text.line("");
     text.line("/* The module's entries. Good as long as the module. */");
-    text.line(&format!("typedef struct {name}_exports {{"));
+    text.line(&format!("typedef struct {exports} {{"));
     for entry in &entries {
         text.line(&format!("{};", declaration(entry)));
     }
     if entries.is_empty() {
         text.line("int nothing;");
     }
-    text.line(&format!("}} {name}_exports;"));
-    find(&entries, name, &mut text);
+    text.line(&format!("}} {exports};"));
+    find(&entries, &find_name, &exports, &mut text);
     if !others.is_empty() {
         text.line("");
         text.comment(&[format!("Not here, since it has more than {MAX_PARAMETERS} parameters, several results or a v128:"), others.join(", ")]);
@@ -68,10 +85,10 @@ pub fn exports_header(
             Some(function) => {
                 let after = format!("cabi_post_{}", function.name);
                 let after = entries.iter().find(|entry| entry.export.name == after);
-                bindings.typed_export(entry, after, function, name, &mut text);
+                bindings.typed_export(entry, after, function, &exports, &mut text);
             }
             None if entry.export.name.starts_with("cabi_") => {}
-            None => plain(entry, name, &mut text),
+            None => plain(entry, &exports, &mut text),
         }
     }
     text.line("");
@@ -79,7 +96,11 @@ pub fn exports_header(
     text.lines
 }
 
-fn entries<'a>(module: &'a Module, bindings: &Bindings) -> (Vec<Entry<'a>>, Vec<String>) {
+fn entries<'a>(
+    module: &'a Module,
+    bindings: &Bindings,
+    own: &mut impl FnMut(&str) -> String,
+) -> (Vec<Entry<'a>>, Vec<String>) {
     let (mut entries, mut others) = (Vec::new(), Vec::new());
     let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
     for export in &module.exports {
@@ -115,7 +136,16 @@ fn entries<'a>(module: &'a Module, bindings: &Bindings) -> (Vec<Entry<'a>>, Vec<
         while !taken.insert(field.clone()) {
             field.push('_');
         }
+        let c_name = own(&field);
+        // In C++ a member may not be called as a type that the struct names.
+        if field.starts_with("lucet_") || field.ends_with("_t") {
+            field.push('_');
+            while !taken.insert(field.clone()) {
+                field.push('_');
+            }
+        }
         entries.push(Entry {
+            c_name,
             export,
             function_type,
             field,
@@ -161,12 +191,12 @@ fn declaration(entry: &Entry<'_>) -> String {
     )
 }
 
-fn find(entries: &[Entry<'_>], name: &str, text: &mut Text) {
+fn find(entries: &[Entry<'_>], name: &str, exports: &str, text: &mut Text) {
     text.line("");
     text.line("/* Looks all of them up and compares their types. False: see lucet_last_error; this header is of another module, or of an");
     text.line(" * older one. */");
     text.line(&format!(
-        "static inline bool {name}_find({name}_exports *exports, const lucet_module *module) {{"
+        "static inline bool {name}({exports} *exports, const lucet_module *module) {{"
     ));
     if entries.is_empty() {
         text.line("(void)module;");
@@ -186,9 +216,9 @@ fn find(entries: &[Entry<'_>], name: &str, text: &mut Text) {
 }
 
 /// An export with numbers only.
-fn plain(entry: &Entry<'_>, name: &str, text: &mut Text) {
+fn plain(entry: &Entry<'_>, exports: &str, text: &mut Text) {
     let mut parameters = vec![
-        format!("const {name}_exports *exports"),
+        format!("const {exports} *exports"),
         "lucet_instance *guest".to_owned(),
     ];
     let mut arguments = vec!["guest".to_owned()];
@@ -213,8 +243,8 @@ fn plain(entry: &Entry<'_>, name: &str, text: &mut Text) {
         types(entry.function_type)
     )]);
     text.line(&format!(
-        "static inline uint32_t {name}_{}({}) {{",
-        entry.field,
+        "static inline uint32_t {}({}) {{",
+        entry.c_name,
         parameters.join(", ")
     ));
     text.line(&format!(
@@ -240,69 +270,81 @@ impl Bindings {
         entry: &Entry<'_>,
         after: Option<&Entry<'_>>,
         function: &Function,
-        name: &str,
+        exports: &str,
         text: &mut Text,
     ) {
+        let mut scope = self.scope(function);
+        let locals = Locals {
+            exports: scope.fresh("exports"),
+            guest: scope.fresh("guest"),
+            kind: scope.fresh("kind"),
+            answer: scope.fresh("answer"),
+            area: scope.fresh("area"),
+            some: scope.fresh("some"),
+            ok: scope.fresh("ok"),
+        };
+        let (kind, answer) = (&locals.kind, &locals.answer);
         let mut parameters = vec![
-            format!("const {name}_exports *exports"),
-            "lucet_instance *guest".to_owned(),
+            format!("const {exports} *{}", locals.exports),
+            format!("lucet_instance *{}", locals.guest),
         ];
         let mut body = Body::default();
         for parameter in &function.parameters {
             parameters.push(self.c_parameter(parameter));
-            self.pass(parameter, &mut body);
+            let (kind, name) = (&parameter.parameter_type, &parameter.c_name);
+            self.pass(kind, name, &locals, &mut scope, &mut body);
         }
-        parameters.extend(self.result_parameters(function));
+        parameters.extend(self.result_parameters(function, &locals));
         text.line("");
         let mut docs = function.docs.clone();
         docs.push("Answers the outcome's kind; LUCET_NOT_RUN also when the guest's answer is no good, see lucet_last_error.".to_owned());
         text.comment(&docs);
         text.line(&format!(
-            "static inline uint32_t {name}_{}({}) {{",
-            entry.field,
+            "static inline uint32_t {}({}) {{",
+            entry.c_name,
             parameters.join(", ")
         ));
         let core = entry.function_type.results.first();
-        text.line("uint32_t kind;");
+        text.line(&format!("uint32_t {kind};"));
         if let Some(core) = core {
-            text.line(&format!("{} answer = 0;", c_core(*core)));
+            text.line(&format!("{} {answer} = 0;", c_core(*core)));
         }
         if let Some(layout) = self.result_area(function) {
-            text.line(&format!("uint8_t area[{}];", layout.size));
+            text.line(&format!("uint8_t {}[{}];", locals.area, layout.size));
         }
         body.declared.iter().for_each(|line| text.line(line));
         body.lines.iter().for_each(|line| text.line(line));
         let mut arguments = vec![
-            "guest".to_owned(),
+            locals.guest.clone(),
             if core.is_some() {
-                "&answer"
+                format!("&{answer}")
             } else {
-                "LUCET_NULL_"
-            }
-            .to_owned(),
+                "LUCET_NULL_".to_owned()
+            },
         ];
         arguments.extend(body.arguments);
         text.line(&format!(
-            "kind = exports->{}({});",
+            "{kind} = {}->{}({});",
+            locals.exports,
             entry.field,
             arguments.join(", ")
         ));
         if function.result.is_some() {
-            text.line("if (kind != LUCET_RETURNED) return kind;");
-            self.take_result(function, text);
+            text.line(&format!("if ({kind} != LUCET_RETURNED) return {kind};"));
+            self.take_result(function, &locals, text);
         }
         if let Some(after) = after.filter(|_| core.is_some()) {
             text.line("/* How that ends the next call will tell. */");
             text.line(&format!(
-                "(void)exports->{}(guest, LUCET_NULL_, answer);",
-                after.field
+                "(void){}->{}({}, LUCET_NULL_, {answer});",
+                locals.exports, after.field, locals.guest
             ));
         }
-        text.line("return kind;");
+        text.line(&format!("return {kind};"));
         text.line("}");
     }
 
-    fn result_parameters(&self, function: &Function) -> Vec<String> {
+    fn result_parameters(&self, function: &Function, locals: &Locals) -> Vec<String> {
         let pointer = |kind: &Type, name: &str| match self.resolve(kind) {
             Type::String | Type::List(_) => format!("lucet_taken *{name}"),
             Type::Handle { .. } => format!("uint32_t *{name}"),
@@ -312,9 +354,9 @@ impl Bindings {
             return Vec::new();
         };
         match self.resolve(result) {
-            Type::Option(inner) => vec!["bool *some".to_owned(), pointer(inner, "ret")],
+            Type::Option(inner) => vec![format!("bool *{}", locals.some), pointer(inner, "ret")],
             Type::Result(ok, err) => {
-                let mut all = vec!["bool *ok".to_owned()];
+                let mut all = vec![format!("bool *{}", locals.ok)];
                 all.extend(ok.as_deref().map(|kind| pointer(kind, "ret")));
                 all.extend(err.as_deref().map(|kind| pointer(kind, "err")));
                 all
@@ -324,11 +366,14 @@ impl Bindings {
     }
 
     /// Passes a parameter: numbers as they are, lists through memory of the guest's.
-    fn pass(&self, parameter: &Parameter, body: &mut Body) {
-        self.pass_value(&parameter.parameter_type, &parameter.c_name, body);
-    }
-
-    fn pass_value(&self, kind: &Type, source: &str, body: &mut Body) {
+    fn pass(
+        &self,
+        kind: &Type,
+        source: &str,
+        locals: &Locals,
+        scope: &mut Scope<'_>,
+        body: &mut Body,
+    ) {
         if let Some(Definition::Record(fields)) = self.definition(kind) {
             for field in fields {
                 let arrow = if source.contains("->") || source.contains('.') {
@@ -336,11 +381,8 @@ impl Bindings {
                 } else {
                     "->"
                 };
-                self.pass_value(
-                    &field.field_type,
-                    &format!("{source}{arrow}{}", field.c_name),
-                    body,
-                );
+                let source = format!("{source}{arrow}{}", field.c_name);
+                self.pass(&field.field_type, &source, locals, scope, body);
             }
             return;
         }
@@ -355,80 +397,93 @@ impl Bindings {
                 let mut core = Vec::new();
                 self.flatten(resolved, &mut core);
                 let core = core.first().map_or("int32_t", |each| c_core(*each));
-                return body.arguments.push(format!("({core}){source}"));
+                return body
+                    .arguments
+                    .push(format!("LUCET_CAST_({core}, {source})"));
             }
         };
-        let number = body.declared.len();
+        let address = scope.fresh(&format!("address{}", body.declared.len()));
+        let Locals { guest, kind, .. } = locals;
         let layout = self.layout(element);
         let count = if self.is_byte(element) {
             "size"
         } else {
             "count"
         };
-        body.declared.push(format!("uint32_t address{number} = 0;"));
+        body.declared.push(format!("uint32_t {address} = 0;"));
         body.lines.push(format!(
-            "kind = lucet_pass(guest, {source}.data, {source}.{count}, {}, {}, &address{number});",
+            "{kind} = lucet_pass({guest}, {source}.data, {source}.{count}, {}, {}, &{address});",
             layout.size, layout.align
         ));
         body.lines
-            .push("if (kind != LUCET_RETURNED) return kind;".to_owned());
+            .push(format!("if ({kind} != LUCET_RETURNED) return {kind};"));
         body.arguments.extend([
-            format!("(int32_t)address{number}"),
-            format!("(int32_t){source}.{count}"),
+            format!("LUCET_CAST_(int32_t, {address})"),
+            format!("LUCET_CAST_(int32_t, {source}.{count})"),
         ]);
     }
 
-    fn take_result(&self, function: &Function, text: &mut Text) {
+    fn take_result(&self, function: &Function, locals: &Locals, text: &mut Text) {
         let Some(result) = &function.result else {
             return;
         };
         let Some(layout) = self.result_area(function) else {
-            return self.take_answer(result, text);
+            return self.take_answer(result, locals, text);
         };
-        text.line(&format!("if ((uint32_t)answer % {} || lucet_instance_read(guest, 0, (uint32_t)answer, area, {})) return lucet_bad_answer();", layout.align, layout.size));
+        let Locals {
+            guest,
+            area,
+            some,
+            ok: good,
+            ..
+        } = locals;
+        let number = format!("LUCET_CAST_(uint32_t, {})", locals.answer);
+        text.line(&format!("if ({number} % {} || lucet_instance_read({guest}, 0, {number}, {area}, {})) return lucet_bad_answer();", layout.align, layout.size));
         match self.resolve(result) {
             Type::Option(inner) => {
-                text.line("if (area[0] > 1) return lucet_bad_answer();");
-                text.line("*some = area[0] != 0;");
-                text.line("if (area[0]) {");
-                self.take(inner, self.payload_offset(&[Some(inner)]), "(*ret)", text);
+                text.line(&format!("if ({area}[0] > 1) return lucet_bad_answer();"));
+                text.line(&format!("*{some} = {area}[0] != 0;"));
+                text.line(&format!("if ({area}[0]) {{"));
+                let offset = self.payload_offset(&[Some(inner)]);
+                self.take(inner, offset, "(*ret)", locals, text);
                 text.line("}");
             }
             Type::Result(ok, err) => {
                 let offset = self.payload_offset(&[ok.as_deref(), err.as_deref()]);
-                text.line("if (area[0] > 1) return lucet_bad_answer();");
-                text.line("*ok = area[0] == 0;");
-                for (payload, condition, target) in
-                    [(ok, "!area[0]", "(*ret)"), (err, "area[0]", "(*err)")]
-                {
+                text.line(&format!("if ({area}[0] > 1) return lucet_bad_answer();"));
+                text.line(&format!("*{good} = {area}[0] == 0;"));
+                for (payload, condition, target) in [(ok, "!", "(*ret)"), (err, "", "(*err)")] {
                     if let Some(payload) = payload {
-                        text.line(&format!("if ({condition}) {{"));
-                        self.take(payload, offset, target, text);
+                        text.line(&format!("if ({condition}{area}[0]) {{"));
+                        self.take(payload, offset, target, locals, text);
                         text.line("}");
                     }
                 }
             }
-            _ => self.take(result, 0, "(*ret)", text),
+            _ => self.take(result, 0, "(*ret)", locals, text),
         }
     }
 
     /// A result that is one number.
-    fn take_answer(&self, result: &Type, text: &mut Text) {
+    fn take_answer(&self, result: &Type, locals: &Locals, text: &mut Text) {
+        let Locals { answer, ok, .. } = locals;
+        let number = format!("LUCET_CAST_(uint32_t, {answer})");
         let (target, result) = match self.definition(result) {
-            Some(Definition::Record(fields)) if fields.len() == 1 => {
-                (format!("ret->{}", fields[0].c_name), &fields[0].field_type)
-            }
+            Some(Definition::Record(_)) => self.only_field(result, "(*ret)".to_owned()),
             _ => ("*ret".to_owned(), result),
         };
         if let Type::Result(None, None) = self.resolve(result) {
-            text.line("if ((uint32_t)answer > 1) return lucet_bad_answer();");
-            return text.line("*ok = answer == 0;");
+            text.line(&format!("if ({number} > 1) return lucet_bad_answer();"));
+            return text.line(&format!("*{ok} = {answer} == 0;"));
         }
-        self.refuse(result, "(uint32_t)answer", text);
+        self.refuse(result, &number, text);
         match self.resolve(result) {
-            Type::Bool => text.line(&format!("{target} = answer != 0;")),
-            Type::Handle { .. } => text.line(&format!("{target} = (uint32_t)answer;")),
-            resolved => text.line(&format!("{target} = ({})answer;", self.c_element(resolved))),
+            Type::Bool => text.line(&format!("{target} = {answer} != 0;")),
+            Type::Handle { .. } => text.line(&format!("{target} = {number};")),
+            resolved => text.line(&format!(
+                "{target} = LUCET_CAST_({}, {answer});",
+                self.c_element(resolved)
+            )),
         }
     }
 
@@ -456,11 +511,12 @@ impl Bindings {
     }
 
     /// Takes a value at an offset of the area.
-    fn take(&self, kind: &Type, offset: u32, target: &str, text: &mut Text) {
+    fn take(&self, kind: &Type, offset: u32, target: &str, locals: &Locals, text: &mut Text) {
+        let Locals { guest, area, .. } = locals;
         let place = if offset == 0 {
-            "area".to_owned()
+            area.clone()
         } else {
-            format!("area + {offset}")
+            format!("{area} + {offset}")
         };
         let byte = Type::Integer {
             signed: false,
@@ -479,7 +535,7 @@ impl Bindings {
                 "false"
             };
             return text.line(&format!(
-                "if (!lucet_take_list(guest, {place}, {}, {}, {text_check}, &{target})) return LUCET_NOT_RUN;",
+                "if (!lucet_take_list({guest}, {place}, {}, {}, {text_check}, &{target})) return LUCET_NOT_RUN;",
                 layout.size, layout.align
             ));
         }
@@ -492,6 +548,7 @@ impl Bindings {
                     &field.field_type,
                     at,
                     &format!("{target}.{}", field.c_name),
+                    locals,
                     text,
                 );
                 at += layout.size;
@@ -503,11 +560,12 @@ impl Bindings {
         if *self.resolve(kind) != Type::Bool {
             self.refuse(kind, target, text);
         } else {
-            text.line(
-                &format!("if ({place}[0] > 1) return lucet_bad_answer();")
-                    .replace("area + ", "(area + ")
-                    .replace("[0]", if offset == 0 { "[0]" } else { ")[0]" }),
-            );
+            let first = if offset == 0 {
+                place
+            } else {
+                format!("({place})")
+            };
+            text.line(&format!("if ({first}[0] > 1) return lucet_bad_answer();"));
         }
     }
 }

@@ -43,20 +43,17 @@ pub fn guest_header(bindings: &Bindings, file: &str, source: &str) -> String {
     text.depth = 0;
     text.line("#endif");
     for (_, named, module, name) in bindings.resources() {
-        let c_name = &named.c_name;
+        let (c_name, drop) = (&named.c_name, &named.derived.drop);
+        let imported = bindings.internal("end", c_name);
         text.line("");
         let import = quoted(&format!("[resource-drop]{name}"));
         text.line(&format!(
             "__attribute__((import_module({}), import_name({import})))",
             quoted(module)
         ));
-        text.line(&format!(
-            "extern void import_{c_name}_drop(int32_t handle);"
-        ));
-        text.line(&format!(
-            "static inline void {c_name}_drop({c_name} {c_name}) {{"
-        ));
-        text.line(&format!("import_{c_name}_drop({c_name}.handle);"));
+        text.line(&format!("extern void {imported}(int32_t handle);"));
+        text.line(&format!("static inline void {drop}({c_name} {c_name}) {{"));
+        text.line(&format!("{imported}({c_name}.handle);"));
         text.line("}");
     }
     for interface in &bindings.interfaces {
@@ -78,7 +75,7 @@ impl Bindings {
     fn import_in_c(&self, interface: &Interface, function: &Function, text: &mut Text) {
         let wrapped = self.needs_wrapper(function);
         let name = if wrapped {
-            format!("import_{}", function.c_name)
+            self.internal("import", &function.c_name)
         } else {
             function.c_name.clone()
         };
@@ -157,7 +154,7 @@ impl Bindings {
                 let constant = if written { "" } else { "const " };
                 vec![
                     format!("{constant}{element} *{name}"),
-                    format!("size_t {name}_count"),
+                    format!("size_t {}", slot.count),
                 ]
             }
         }
@@ -167,8 +164,9 @@ impl Bindings {
     fn wrapper(&self, function: &Function, import: &str, text: &mut Text) {
         let mut parameters = Vec::new();
         let mut arguments = Vec::new();
+        let slots = self.slots(function);
         for parameter in &function.parameters {
-            self.wrapped_parameter(parameter, &mut parameters, &mut arguments);
+            self.wrapped_parameter(parameter, &slots, &mut parameters, &mut arguments);
         }
         let mut outs: Vec<(&Type, &str)> = Vec::new();
         let mut result = "void".to_owned();
@@ -206,6 +204,7 @@ impl Bindings {
     fn wrapped_parameter(
         &self,
         parameter: &Parameter,
+        slots: &[Slot],
         parameters: &mut Vec<String>,
         arguments: &mut Vec<String>,
     ) {
@@ -220,13 +219,9 @@ impl Bindings {
                 arguments.push(format!("{name}.handle"));
             }
             Type::String | Type::List(_) => {
-                let one = Function {
-                    parameters: vec![parameter.clone()],
-                    ..Function::unnamed()
-                };
-                for slot in self.slots(&one) {
-                    parameters.extend(self.core_parameters(&slot));
-                    arguments.extend([slot.name.clone(), format!("{}_count", slot.name)]);
+                for slot in slots.iter().filter(|slot| slot.name == *name) {
+                    parameters.extend(self.core_parameters(slot));
+                    arguments.extend([slot.name.clone(), slot.count.clone()]);
                 }
             }
             resolved => {
@@ -250,6 +245,7 @@ impl Bindings {
                     arguments.push(format!("({} *){place}.data", self.c_element(element)));
                     arguments.push(format!("{place}.count"));
                 }
+                Type::Handle { .. } => arguments.push(format!("{place}.handle")),
                 _ if matches!(
                     self.definition(&field.field_type),
                     Some(Definition::Record(_))
@@ -287,50 +283,56 @@ impl Bindings {
             return match self.resolve(kind) {
                 Type::Result(..) => text.line(&format!("return {call} == 0;")),
                 Type::Handle { resource, .. } => {
-                    text.line(&format!("{} made;", self.types[*resource].c_name));
-                    text.line(&format!("made.handle = {call};"));
-                    text.line("return made;");
+                    let made = self.slot_scope(function).fresh("made");
+                    text.line(&format!("{} {made};", self.types[*resource].c_name));
+                    text.line(&format!("{made}.handle = {call};"));
+                    text.line(&format!("return {made};"));
                 }
                 _ if matches!(self.definition(kind), Some(Definition::Record(_))) => {
-                    let path = self.only_field(kind, "(*ret)".to_owned());
-                    text.line(&format!("{path} = {call};"));
+                    let (path, only) = self.only_field(kind, "(*ret)".to_owned());
+                    text.line(&match only {
+                        Type::Handle { .. } => format!("{path}.handle = {call};"),
+                        Type::Bool => format!("{path} = {call} != 0;"),
+                        _ => format!("{path} = ({}){call};", self.c_type(only)),
+                    });
                 }
                 Type::Bool => text.line(&format!("return {call} != 0;")),
                 resolved => text.line(&format!("return ({}){call};", self.c_type(resolved))),
             };
         };
+        let area = self.slot_scope(function).fresh("area");
         text.line(&format!(
-            "uint8_t area[{}] __attribute__((aligned({})));",
+            "uint8_t {area}[{}] __attribute__((aligned({})));",
             layout.size, layout.align
         ));
-        arguments.push("area".to_owned());
+        arguments.push(area.clone());
         text.line(&format!("{import}({});", arguments.join(", ")));
         match self.resolve(kind) {
             Type::Option(inner) => {
                 let offset = self.payload_offset(&[Some(inner)]);
-                text.line("if (!area[0]) return false;");
-                self.get(inner, offset, "(*ret)", text);
+                text.line(&format!("if (!{area}[0]) return false;"));
+                self.get(inner, (&area, offset), "(*ret)", text);
                 text.line("return true;");
             }
             Type::Result(ok, err) => {
                 let offset = self.payload_offset(&[ok.as_deref(), err.as_deref()]);
-                text.line("if (area[0]) {");
+                text.line(&format!("if ({area}[0]) {{"));
                 if let Some(err) = err {
-                    self.get(err, offset, "(*err)", text);
+                    self.get(err, (&area, offset), "(*err)", text);
                 }
                 text.line("return false;");
                 text.line("}");
                 if let Some(ok) = ok {
-                    self.get(ok, offset, "(*ret)", text);
+                    self.get(ok, (&area, offset), "(*ret)", text);
                 }
                 text.line("return true;");
             }
-            _ => self.get(kind, 0, "(*ret)", text),
+            _ => self.get(kind, (&area, 0), "(*ret)", text),
         }
     }
 
     /// Reads a value at an offset of the area.
-    fn get(&self, kind: &Type, offset: u32, target: &str, text: &mut Text) {
+    fn get(&self, kind: &Type, (area, offset): (&str, u32), target: &str, text: &mut Text) {
         match self.resolve(kind) {
             Type::String | Type::List(_) => {
                 let data = if *self.resolve(kind) == Type::String {
@@ -339,16 +341,16 @@ impl Bindings {
                     "void"
                 };
                 text.line(&format!(
-                    "{target}.data = ({data} *)*(uintptr_t *)(area + {offset});"
+                    "{target}.data = ({data} *)*(uintptr_t *)({area} + {offset});"
                 ));
                 text.line(&format!(
-                    "{target}.count = *(size_t *)(area + {});",
+                    "{target}.count = *(size_t *)({area} + {});",
                     offset + 4
                 ));
             }
-            Type::Handle { .. } => {
-                text.line(&format!("{target}.handle = *(int32_t *)(area + {offset});"))
-            }
+            Type::Handle { .. } => text.line(&format!(
+                "{target}.handle = *(int32_t *)({area} + {offset});"
+            )),
             resolved => match self.definition(kind) {
                 Some(Definition::Record(fields)) => {
                     let mut at = offset;
@@ -357,7 +359,7 @@ impl Bindings {
                         at = at.next_multiple_of(layout.align);
                         self.get(
                             &field.field_type,
-                            at,
+                            (area, at),
                             &format!("{target}.{}", field.c_name),
                             text,
                         );
@@ -365,25 +367,10 @@ impl Bindings {
                     }
                 }
                 _ => text.line(&format!(
-                    "{target} = *({} *)(area + {offset});",
+                    "{target} = *({} *)({area} + {offset});",
                     self.c_element(resolved)
                 )),
             },
-        }
-    }
-}
-
-impl Function {
-    /// One of nothing, to be filled.
-    fn unnamed() -> Function {
-        Function {
-            name: String::new(),
-            c_name: String::new(),
-            docs: Vec::new(),
-            parameters: Vec::new(),
-            result: None,
-            answer: None,
-            leaf: false,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Text, guard, opening, quoted};
 use crate::bindings::lower::{Slot, SlotType};
-use crate::bindings::{Bindings, Definition, Function, Parameter, Type};
+use crate::bindings::names::stem;
+use crate::bindings::{Bindings, Definition, Derived, Function, Named, Parameter, Type};
 use lucet_format::checks::{access, kind};
 use lucet_format::value::ValueType;
 
@@ -31,8 +32,9 @@ pub fn host_header(bindings: &Bindings, file: &str, source: &str) -> String {
         text.line(&format!(
             "/* Ends a {name} that a guest has dropped, or not: its instance ends. */"
         ));
-        text.line(&format!("void {name}_drop({name} *{name});"));
-        text.line(&format!("extern const lucet_handle_kind {name}_kind;"));
+        let Derived { drop, kind, .. } = &named.derived;
+        text.line(&format!("void {drop}({name} *{name});"));
+        text.line(&format!("extern const lucet_handle_kind {kind};"));
     }
     for interface in &bindings.interfaces {
         text.line("");
@@ -48,8 +50,8 @@ pub fn host_header(bindings: &Bindings, file: &str, source: &str) -> String {
     text.line("");
     text.line("/* Defines all of these. `data` is what lucet_call_data answers in them. */");
     text.line(&format!(
-        "LUCET_MUST_USE lucet_status {}_define(lucet_linker *linker, void *data);",
-        bindings.name
+        "LUCET_MUST_USE lucet_status {}(lucet_linker *linker, void *data);",
+        bindings.define
     ));
     text.line("");
     text.line("#ifdef __cplusplus");
@@ -71,18 +73,21 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
     for (_, named, ..) in bindings.resources() {
         let name = &named.c_name;
         text.line("");
-        text.line(&format!("static void release_{name}(void *object) {{"));
-        text.line(&format!("{name}_drop(({name} *)object);"));
+        let Derived { drop, kind, .. } = &named.derived;
+        let release = bindings.internal("release", name);
+        text.line(&format!("static void {release}(void *object) {{"));
+        text.line(&format!("{drop}(LUCET_CAST_({name} *, object));"));
         text.line("}");
         text.line(&format!(
-            "const lucet_handle_kind {name}_kind = {{{}, release_{name}}};",
+            "const lucet_handle_kind {kind} = {{{}, {release}}};",
             quoted(name)
         ));
         text.line("");
         text.line(&format!(
-            "static void drop_{name}(lucet_call *call, uint32_t handle) {{"
+            "static void {}(lucet_call *call, uint32_t handle) {{",
+            bindings.internal("drop", name)
         ));
-        text.line(&format!("lucet_drop(call, &{name}_kind, handle);"));
+        text.line(&format!("lucet_drop(call, &{kind}, handle);"));
         text.line("}");
     }
     for function in bindings.interfaces.iter().flat_map(|each| &each.functions) {
@@ -91,7 +96,8 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
     for (number, interface) in bindings.interfaces.iter().enumerate() {
         text.line("");
         text.line(&format!(
-            "static lucet_status define_{number}(lucet_linker *linker, void *data) {{"
+            "static lucet_status {}(lucet_linker *linker, void *data) {{",
+            bindings.internal("define", &number.to_string())
         ));
         let module = quoted(&interface.module);
         if interface.functions.is_empty() {
@@ -107,8 +113,8 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
                 if module == interface.module {
                     let import = quoted(&format!("[resource-drop]{name}"));
                     text.line(&format!(
-                        "LUCET_HOST({import}, drop_{}, void, uint32_t),",
-                        named.c_name
+                        "LUCET_HOST({import}, {}, void, uint32_t),",
+                        bindings.internal("drop", &named.c_name)
                     ));
                 }
             }
@@ -121,18 +127,28 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
     }
     text.line("");
     text.line(&format!(
-        "lucet_status {}_define(lucet_linker *linker, void *data) {{",
-        bindings.name
+        "lucet_status {}(lucet_linker *linker, void *data) {{",
+        bindings.define
     ));
     text.line("lucet_status status = LUCET_OK;");
     for number in 0..bindings.interfaces.len() {
         text.line(&format!(
-            "if (!status) status = define_{number}(linker, data);"
+            "if (!status) status = {}(linker, data);",
+            bindings.internal("define", &number.to_string())
         ));
     }
     text.line("return status;");
     text.line("}");
     text.lines
+}
+
+/// The names in the function between a row and a prototype.
+struct Locals {
+    /// The parameters, in the order of [`Bindings::slots`].
+    slots: Vec<String>,
+    value: String,
+    error: String,
+    good: String,
 }
 
 /// How a result comes back in C.
@@ -225,12 +241,12 @@ impl Bindings {
     }
 
     /// The resource that is handed over, if this type is that.
-    fn owned(&self, kind: &Type) -> Option<&str> {
+    fn owned(&self, kind: &Type) -> Option<&Named> {
         match self.resolve(kind) {
             Type::Handle {
                 resource,
                 own: true,
-            } => Some(&self.types[*resource].c_name),
+            } => Some(&self.types[*resource]),
             _ => None,
         }
     }
@@ -263,7 +279,7 @@ impl Bindings {
 
     fn row(&self, function: &Function) -> String {
         let implementation = if self.needs_glue(function) {
-            format!("glue_{}", function.c_name)
+            self.internal("glue", &function.c_name)
         } else {
             function.c_name.clone()
         };
@@ -274,6 +290,7 @@ impl Bindings {
         let types = types.join(", ");
         match (function.answer, function.leaf) {
             (Some(answer), _) => {
+                let answer = c_integer(answer);
                 format!("LUCET_HOST_OR({answer}, {name}, {implementation}, {types})")
             }
             (None, true) => format!("LUCET_HOST_LEAF({name}, {implementation}, {types})"),
@@ -305,13 +322,21 @@ impl Bindings {
             kind::FLAGS => return format!("LUCET_FLAGS({c_type}, {}u)", check.limit),
             kind::HANDLE => {
                 let name = c_type.trim_end_matches(" *");
-                return format!("LUCET_HANDLE({name}, {name}_kind)");
+                let named = self.types.iter().find(|named| named.c_name == name);
+                let kind = named.map_or("", |named| &named.derived.kind);
+                return format!("LUCET_HANDLE({name}, {kind})");
             }
             kind::OBJECT => {
                 let area = format!("LUCET_OBJECT_OUT({})", c_type.trim_end_matches(" *"));
                 return format!("LUCET_WITH({area}, LUCET_ALIGN({}))", check.align);
             }
-            _ if c_type.starts_with("lucet_bytes") || c_type == "lucet_string" => c_type,
+            _ if matches!(
+                c_type.as_str(),
+                "lucet_bytes" | "lucet_bytes_out" | "lucet_bytes_inout" | "lucet_string"
+            ) =>
+            {
+                c_type
+            }
             _ => match (accessed & access::READ != 0, accessed & access::WRITE != 0) {
                 (true, false) => format!("LUCET_IN({c_type})"),
                 (false, _) => format!("LUCET_OUT({c_type})"),
@@ -341,7 +366,7 @@ impl Bindings {
         match &slot.slot_type {
             SlotType::Scalar(kind) if self.owned(kind).is_some() => "uint32_t".to_owned(),
             SlotType::Scalar(kind) => self.c_type(self.resolve(kind)),
-            SlotType::Result(_) => format!("area_{} *", function.c_name),
+            SlotType::Result(_) => format!("{} *", self.internal("area", &function.c_name)),
             SlotType::List { element, text } => {
                 let accessed = slot.check.map_or(0, |check| check.kind);
                 let options = crate::bindings::Options {
@@ -361,36 +386,46 @@ impl Bindings {
         }
         text.line("");
         if let Some(layout) = self.result_area(function) {
-            let name = &function.c_name;
+            let area = self.internal("area", &function.c_name);
             text.line("/* The result as it lies in the guest's memory. */");
-            text.line(&format!("typedef struct area_{name} {{"));
+            text.line(&format!("typedef struct {area} {{"));
             text.line(&format!("uint8_t bytes[{}];", layout.size));
-            text.line(&format!("}} area_{name};"));
+            text.line(&format!("}} {area};"));
             text.line("");
         }
+        // Users' names first: what is in the way of one gets another.
+        let mut scope = self.slot_scope(function);
         let mut parameters = vec!["lucet_call *call".to_owned()];
+        let mut slots = Vec::new();
         for slot in self.slots(function) {
             let owned =
                 matches!(&slot.slot_type, SlotType::Scalar(kind) if self.owned(kind).is_some());
-            let handle = if owned { "_handle" } else { "" };
-            let declared = format!(
-                "{} {}{handle}",
-                self.slot_c_type(function, &slot),
-                slot.name
-            );
+            let name = if owned {
+                scope.fresh(&format!("{}_handle", stem(&slot.name)))
+            } else {
+                slot.name.clone()
+            };
+            let declared = format!("{} {name}", self.slot_c_type(function, &slot));
             parameters.push(declared.replace("* ", "*"));
+            slots.push(name);
         }
+        let locals = Locals {
+            slots,
+            value: scope.fresh("value"),
+            error: scope.fresh("error"),
+            good: scope.fresh("good"),
+        };
         let result = self.row_result(function);
         text.line(&format!(
-            "static {result} glue_{}({}) {{",
-            function.c_name,
+            "static {result} {}({}) {{",
+            self.internal("glue", &function.c_name),
             parameters.join(", ")
         ));
         let mut arguments = vec!["call".to_owned()];
         for parameter in &function.parameters {
             arguments.push(self.argument(parameter, text));
         }
-        self.call_and_store(function, arguments, text);
+        self.call_and_store(function, &locals, arguments, text);
         text.line("}");
     }
 
@@ -398,7 +433,7 @@ impl Bindings {
     fn argument(&self, parameter: &Parameter, text: &mut Text) -> String {
         let name = &parameter.c_name;
         if let Some(owned) = self.owned(&parameter.parameter_type) {
-            text.line(&format!("{owned} *{name};"));
+            text.line(&format!("{} *{name};", owned.c_name));
             return name.clone();
         }
         let Some(Definition::Record(_)) = self.definition(&parameter.parameter_type) else {
@@ -411,29 +446,41 @@ impl Bindings {
         format!("&{name}")
     }
 
-    /// Assigns the slots of a record to its fields.
-    fn fill(&self, kind: &Type, target: &str, slot: &str, text: &mut Text) {
+    /// Assigns the slots of a record, which are the next, to its fields.
+    fn fill<'a>(
+        &self,
+        kind: &Type,
+        target: &str,
+        slots: &mut impl Iterator<Item = &'a String>,
+        text: &mut Text,
+    ) {
         if let Some(Definition::Record(fields)) = self.definition(kind) {
             for field in fields {
-                let (target, slot) = (
-                    format!("{target}.{}", field.c_name),
-                    format!("{slot}_{}", field.c_name),
-                );
-                self.fill(&field.field_type, &target, &slot, text);
+                let target = format!("{target}.{}", field.c_name);
+                self.fill(&field.field_type, &target, slots, text);
             }
-            return;
+        } else if let Some(slot) = slots.next() {
+            text.line(&format!("{target} = {slot};"));
         }
-        text.line(&format!("{target} = {slot};"));
     }
 
-    fn call_and_store(&self, function: &Function, mut arguments: Vec<String>, text: &mut Text) {
+    fn call_and_store(
+        &self,
+        function: &Function,
+        locals: &Locals,
+        mut arguments: Vec<String>,
+        text: &mut Text,
+    ) {
         let returned = self.returned(function);
+        let Locals {
+            value, error, good, ..
+        } = locals;
         let mut outs = Vec::new();
         match &returned {
-            Returned::Through(kind) | Returned::Option(kind) => outs.push((*kind, "value")),
+            Returned::Through(kind) | Returned::Option(kind) => outs.push((*kind, value)),
             Returned::Result(ok, err) => {
-                outs.extend(ok.map(|kind| (kind, "value")));
-                outs.extend(err.map(|kind| (kind, "error")));
+                outs.extend(ok.map(|kind| (kind, value)));
+                outs.extend(err.map(|kind| (kind, error)));
             }
             _ => {}
         }
@@ -442,19 +489,18 @@ impl Bindings {
             arguments.push(format!("&{name}"));
         }
         if matches!(returned, Returned::Option(_) | Returned::Result(..)) {
-            text.line("bool good;");
+            text.line(&format!("bool {good};"));
         }
+        let mut slots = locals.slots.iter();
         for parameter in &function.parameters {
             if let Some(Definition::Record(_)) = self.definition(&parameter.parameter_type) {
-                self.fill(
-                    &parameter.parameter_type,
-                    &parameter.c_name,
-                    &parameter.c_name,
-                    text,
-                );
+                let kind = &parameter.parameter_type;
+                self.fill(kind, &parameter.c_name, &mut slots, text);
+            } else {
+                slots.next();
             }
         }
-        self.take_handles(function, text);
+        self.take_handles(function, locals, text);
         for (_, name) in &outs {
             text.line(&format!("memset(&{name}, 0, sizeof {name});"));
         }
@@ -465,39 +511,47 @@ impl Bindings {
                 text.line(&format!("return {call} ? 1 : 0;"));
             }
             Returned::Scalar(kind) if self.owned(kind).is_some() => {
-                let kind = self.owned(kind).unwrap_or_default();
+                let kind = self.owned(kind).map_or("", |named| &named.derived.kind);
                 text.line(&format!(
-                    "return (int32_t)lucet_make(call, &{kind}_kind, {call});"
+                    "return LUCET_CAST_(int32_t, lucet_make(call, &{kind}, {call}));"
                 ));
             }
             Returned::Scalar(_) => {
-                text.line(&format!("return ({}){call};", self.row_result(function)));
+                let core = self.row_result(function);
+                text.line(&format!("return LUCET_CAST_({core}, {call});"));
             }
             Returned::Through(kind) => {
                 text.line(&format!("{call};"));
-                self.put_result(function, &[(kind, "value", 0)], text);
+                self.put_result(function, &[(kind, value, 0)], text);
             }
             Returned::Option(inner) => {
-                text.line(&format!("good = {call};"));
-                self.cases(function, [Some(inner), None], "good ? 1 : 0", text);
+                text.line(&format!("{good} = {call};"));
+                let number = format!("{good} ? 1 : 0");
+                self.cases(function, [Some(inner), None], &number, locals, text);
             }
             Returned::Result(ok, err) => {
-                text.line(&format!("good = {call};"));
-                self.cases(function, [ok, err], "good ? 0 : 1", text);
+                text.line(&format!("{good} = {call};"));
+                let number = format!("{good} ? 0 : 1");
+                self.cases(function, [ok, err], &number, locals, text);
             }
         }
     }
 
     /// Takes over what the guest hands over. What has been taken when one fails is dropped: the guest ends.
-    fn take_handles(&self, function: &Function, text: &mut Text) {
+    fn take_handles(&self, function: &Function, locals: &Locals, text: &mut Text) {
         let mut taken: Vec<String> = Vec::new();
+        let mut slots = self.slots(function).into_iter().zip(&locals.slots);
         for parameter in &function.parameters {
+            let name = &parameter.c_name;
             let Some(owned) = self.owned(&parameter.parameter_type) else {
                 continue;
             };
-            let name = &parameter.c_name;
+            let Some((_, handle)) = slots.find(|(slot, _)| slot.name == *name) else {
+                continue;
+            };
+            let (c_name, Derived { drop, kind, .. }) = (&owned.c_name, &owned.derived);
             text.line(&format!(
-                "{name} = ({owned} *)lucet_take(call, &{owned}_kind, {name}_handle);"
+                "{name} = LUCET_CAST_({c_name} *, lucet_take(call, &{kind}, {handle}));"
             ));
             text.line(&format!("if (!{name}) {{"));
             taken.iter().for_each(|drop| text.line(drop));
@@ -507,7 +561,7 @@ impl Bindings {
                 "return 0;"
             });
             text.line("}");
-            taken.push(format!("{owned}_drop({name});"));
+            taken.push(format!("{drop}({name});"));
         }
     }
 
@@ -517,6 +571,7 @@ impl Bindings {
         function: &Function,
         payloads: [Option<&Type>; 2],
         number: &str,
+        locals: &Locals,
         text: &mut Text,
     ) {
         if self.result_area(function).is_none() {
@@ -524,9 +579,10 @@ impl Bindings {
         }
         text.line(&format!("lucet_put_u8(ret->bytes, {number});"));
         let offset = self.payload_offset(&payloads);
+        let good = &locals.good;
         for (payload, condition, name) in [
-            (payloads[0], "good", "value"),
-            (payloads[1], "!good", "error"),
+            (payloads[0], good.clone(), &locals.value),
+            (payloads[1], format!("!{good}"), &locals.error),
         ] {
             if let Some(kind) = payload {
                 text.line(&format!("if ({condition}) {{"));
@@ -541,8 +597,18 @@ impl Bindings {
         let direct = self.result_area(function).is_none();
         for (kind, name, offset) in values {
             if direct {
-                let path = self.only_field(kind, (*name).to_owned());
-                text.line(&format!("return ({}){path};", self.row_result(function)));
+                let (path, only) = self.only_field(kind, (*name).to_owned());
+                let number = match only {
+                    Type::Handle { resource, .. } => {
+                        let kind = &self.types[*resource].derived.kind;
+                        format!("lucet_make(call, &{kind}, {path})")
+                    }
+                    _ => path,
+                };
+                text.line(&format!(
+                    "return LUCET_CAST_({}, {number});",
+                    self.row_result(function)
+                ));
             } else {
                 self.put(kind, *offset, name, text);
             }
@@ -561,9 +627,9 @@ impl Bindings {
             Type::F64 => text.line(&format!("lucet_put_f64({target}, {source});")),
             Type::String | Type::List(_) => self.put_list(kind, &target, source, text),
             Type::Handle { resource, .. } => {
-                let kind = &self.types[*resource].c_name;
+                let kind = &self.types[*resource].derived.kind;
                 text.line(&format!(
-                    "lucet_put_u32({target}, lucet_make(call, &{kind}_kind, {source}));"
+                    "lucet_put_u32({target}, lucet_make(call, &{kind}, {source}));"
                 ));
             }
             _ => match self.definition(kind) {
@@ -584,7 +650,7 @@ impl Bindings {
                 _ => {
                     let bits = 8 * self.layout(kind).size;
                     text.line(&format!(
-                        "lucet_put_u{bits}({target}, (uint{bits}_t){source});"
+                        "lucet_put_u{bits}({target}, LUCET_CAST_(uint{bits}_t, {source}));"
                     ));
                 }
             },
@@ -613,14 +679,26 @@ impl Bindings {
         });
     }
 
-    pub(super) fn only_field(&self, kind: &Type, path: String) -> String {
+    /// The number that a record of one is, and its type.
+    pub(super) fn only_field<'a>(&'a self, kind: &'a Type, path: String) -> (String, &'a Type) {
         match self.definition(kind) {
             Some(Definition::Record(fields)) if fields.len() == 1 => self.only_field(
                 &fields[0].field_type,
                 format!("{path}.{}", fields[0].c_name),
             ),
-            _ => path,
+            _ => (path, self.resolve(kind)),
         }
+    }
+}
+
+/// A constant: what has no literal of its own is composed.
+fn c_integer(number: i128) -> String {
+    if number == i128::from(i64::MIN) {
+        format!("{} - 1", number + 1)
+    } else if number > i128::from(i64::MAX) {
+        format!("{number}u")
+    } else {
+        number.to_string()
     }
 }
 

@@ -75,7 +75,7 @@ fn opening(text: &mut Text, what: &str, source: &str) {
     ));
 }
 
-/// A name as an include guard.
+/// A name as an include guard, which is none of Lucet's own.
 fn guard(file: &str) -> String {
     let part = |c: char| {
         if c.is_ascii_alphanumeric() {
@@ -84,7 +84,7 @@ fn guard(file: &str) -> String {
             '_'
         }
     };
-    format!("LUCET_{}", file.chars().map(part).collect::<String>())
+    format!("LUCET_MADE_{}", file.chars().map(part).collect::<String>())
 }
 
 /// A string literal.

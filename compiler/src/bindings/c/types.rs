@@ -1,7 +1,7 @@
 //! The types of bindings in C.
 
 use super::Text;
-use crate::bindings::{Bindings, Definition, Named, Options, Type};
+use crate::bindings::{Bindings, Definition, Derived, Named, Options, Type};
 
 impl Bindings {
     /// A value's type, where it is one word: numbers, handles, what has a name.
@@ -33,7 +33,14 @@ impl Bindings {
     pub(super) fn c_slice(&self, element: &Type, written: bool) -> String {
         let resolved = self.resolve(element);
         let stem = match resolved {
-            Type::Named(_) => format!("{}_list", self.c_type(resolved)),
+            Type::Named(index) => {
+                let derived = &self.types[*index].derived;
+                return if written {
+                    derived.list_out.clone()
+                } else {
+                    derived.list.clone()
+                };
+            }
             Type::Bool => "lucet_u8s".to_owned(),
             Type::Char => "lucet_u32s".to_owned(),
             Type::Integer { signed, bits } => {
@@ -96,6 +103,9 @@ impl Bindings {
                             self.c_buffer(element, false, &Options::default())
                         }
                         Type::List(_) => "lucet_guest_list".to_owned(),
+                        Type::Handle { resource, .. } if !host => {
+                            self.types[*resource].c_name.clone()
+                        }
                         _ => self.c_element(&field.field_type),
                     };
                     text.line(&format!("{kind} {};", field.c_name).replace("* ", "*"));
@@ -107,7 +117,8 @@ impl Bindings {
                 text.line(&format!("typedef uint{bits}_t {name};"));
                 for (number, case) in cases.iter().enumerate() {
                     text.comment(&case.docs);
-                    text.line(&format!("#define {} (({name}){number})", case.c_name));
+                    let value = constant(name, &number.to_string(), host);
+                    text.line(&format!("#define {} {value}", case.c_name));
                 }
             }
             Definition::Flags(flags) => {
@@ -115,10 +126,8 @@ impl Bindings {
                 text.line(&format!("typedef uint{bits}_t {name};"));
                 for (number, flag) in flags.iter().enumerate() {
                     text.comment(&flag.docs);
-                    text.line(&format!(
-                        "#define {} (({name})(1u << {number}))",
-                        flag.c_name
-                    ));
+                    let value = constant(name, &format!("1u << {number}"), host);
+                    text.line(&format!("#define {} {value}", flag.c_name));
                 }
             }
             Definition::Resource { .. } if host => {
@@ -140,13 +149,25 @@ impl Bindings {
             Definition::Alias(_) | Definition::Resource { .. }
         );
         if host && has_slices && self.is_plain(&index) {
-            text.line(&format!("LUCET_SLICE({name}_list, const {name});"));
-            text.line(&format!("LUCET_SLICE({name}_list_out, {name});"));
+            let Derived { list, list_out, .. } = &named.derived;
+            text.line(&format!("LUCET_SLICE({list}, const {name});"));
+            text.line(&format!("LUCET_SLICE({list_out}, {name});"));
         }
     }
 
     fn index_of(&self, named: &Named) -> usize {
         let same = |other: &Named| std::ptr::eq(other, named);
         self.types.iter().position(same).unwrap_or_default()
+    }
+}
+
+/// A constant of a type. The host's C++ has no casts in C's way.
+fn constant(name: &str, value: &str, host: bool) -> String {
+    if host {
+        format!("LUCET_CAST_({name}, {value})")
+    } else if value.contains(' ') {
+        format!("(({name})({value}))")
+    } else {
+        format!("(({name}){value})")
     }
 }
