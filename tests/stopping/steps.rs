@@ -114,6 +114,42 @@ fn a_slice_may_end_at_every_instruction() {
     assert!(slices > if soaking { 1_000_000 } else { 2_500 }, "{slices}");
 }
 
+/// A host function suspends its guest, and the slice ends somewhere on the way there and back: neither is forgotten.
+#[test]
+fn a_slice_may_end_at_every_instruction_of_a_suspension() {
+    let _one = alone();
+    for text in [GUEST, GUEST_OF_WORDS] {
+        let guest = prepared(text);
+        let wanted = values(&guest.run("word", &[i32(5)]));
+        guest.desk.suspending.store(true, Ordering::Relaxed);
+        let mut slices = 0;
+        for at in 0.. {
+            guest.reset();
+            aim(&guest);
+            begin(Stepping::Preempt, at);
+            let outcome = instance::run(guest.handle, b"word", &[i32(5)]);
+            let reached = stepper::end();
+            let mut outcome = outcome.expect("a run");
+            let mut suspensions = 0;
+            while outcome.kind != LUCET_RETURNED {
+                let suspended = outcome.kind == LUCET_SUSPENDED;
+                slices += u32::from(!suspended);
+                suspensions += u32::from(suspended);
+                outcome = resume(guest.handle, &[i32(15)][..usize::from(suspended)]);
+            }
+            assert_eq!(
+                (suspensions, values(&outcome)),
+                (1, wanted.clone()),
+                "step {at}"
+            );
+            if !reached {
+                break;
+            }
+        }
+        assert!(slices > 20, "{slices}");
+    }
+}
+
 /// Kills at each step of what `act` does, after `prepare`; or, without LUCET_SOAK, at one in `stride`. Answers how many came too late
 /// for the run.
 fn kill_at_each_step(
