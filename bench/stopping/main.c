@@ -6,8 +6,9 @@
  *   slice      a slice's end and the resume after it, less an interruption at the same rate by a timer whose handler does nothing but
  *              read what is measured. What an interruption costs is the thread's time since the one before, less what the guest's
  *              steps in between take, which it counts in its memory and which are timed alone in each round: a slower processor makes
- *              both alike dearer. Medians of rounds of a few interruptions in turns, since the kernel's ticks and other programs
- *              hit some.
+ *              both alike dearer. Medians of rounds of a few interruptions in turns, since the kernel's ticks hit some. Left out
+ *              are those since whose predecessor another program has had the processor: with cold caches the library's way,
+ *              which is the longer one, costs some microseconds more.
  *
  * The handler's timer repeats by itself, so that it costs no system call; the library sets its timer for each slice.
  *
@@ -23,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -196,6 +198,7 @@ static void deadlines(void) {
 struct account {
   uint64_t at[SLICES + 1];
   int64_t steps[SLICES + 1];
+  long switches[SLICES + 1]; /* of the thread, for the sake of other programs */
 };
 
 static struct {
@@ -206,6 +209,9 @@ static struct {
 } watched;
 
 static void interrupted(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_THREAD, &usage);
+  watched.account->switches[watched.count] = usage.ru_nivcsw;
   watched.account->at[watched.count] = now_of_thread();
   watched.account->steps[watched.count++] = *watched.steps;
 }
@@ -275,18 +281,22 @@ static double median(double *values, int count) {
   return values[count / 2];
 }
 
-/* Microseconds of an interruption: what was no time for the guest's own steps, of all the time since the one before. */
-static double cost(const struct account *account, double ns_a_step) {
+/* Microseconds of an interruption: what was no time for the guest's own steps, of all the time since the one before. `count`: of so many,
+ * 0 if another program has come in between in all of them. */
+static double cost(const struct account *account, double ns_a_step, int *count) {
   double costs[SLICES];
+  *count = 0;
   for (int i = 0; i < SLICES; i++) {
     double steps = (double)(account->steps[i + 1] - account->steps[i]);
-    costs[i] = ((double)(account->at[i + 1] - account->at[i]) - steps * ns_a_step) / 1e3;
+    if (account->switches[i + 1] != account->switches[i]) continue;
+    costs[(*count)++] = ((double)(account->at[i + 1] - account->at[i]) - steps * ns_a_step) / 1e3;
   }
-  return median(costs, SLICES);
+  return *count ? median(costs, *count) : 0;
 }
 
 static void slices(uint64_t slice, const char *name) {
   static double hosts[SLICE_ROUNDS], librarys[SLICE_ROUNDS], above[SLICE_ROUNDS];
+  int rounds = 0, all = 0;
   lucet_instance *guest;
   struct sigaction action;
   struct sigevent event;
@@ -303,20 +313,28 @@ static void slices(uint64_t slice, const char *name) {
   watched.steps = (const volatile int64_t *)lucet_instance_memory(guest, 0).data;
   for (int i = 0; i < SLICE_ROUNDS; i++) {
     struct account library, host;
+    int of_library, of_host;
     double step;
     by_library(guest, slice, &library);
     /* Longer than a slice: the library's timer, which is set for one that does not come, fires here. */
     step = ns_a_step(guest);
-    librarys[i] = cost(&library, step);
+    librarys[rounds] = cost(&library, step, &of_library);
     /* A slice begins when its resume ends, a period when the one before does. */
-    by_host(guest, timer, slice + (uint64_t)(1e3 * (librarys[i] > 0 ? librarys[i] : 0)), &host);
-    hosts[i] = cost(&host, step);
-    above[i] = librarys[i] - hosts[i];
+    by_host(guest, timer, slice + (uint64_t)(1e3 * (librarys[rounds] > 0 ? librarys[rounds] : 0)), &host);
+    hosts[rounds] = cost(&host, step, &of_host);
+    above[rounds] = librarys[rounds] - hosts[rounds];
+    if (!of_library || !of_host) continue;
+    rounds++;
+    all += of_library;
+  }
+  if (!rounds) {
+    fprintf(stderr, "no slice of %s without other programs\n", name);
+    exit(1);
   }
   timer_delete(timer);
   need(lucet_instance_release(guest), "release");
   printf("  \"%s\": {\"slices\": %d, \"slice_us\": %.2f, \"empty_handler_us\": %.2f, \"above_us\": %.2f},\n", name,
-         SLICE_ROUNDS * SLICES, median(librarys, SLICE_ROUNDS), median(hosts, SLICE_ROUNDS), median(above, SLICE_ROUNDS));
+         all, median(librarys, rounds), median(hosts, rounds), median(above, rounds));
 }
 
 int main(int count, char **arguments) {

@@ -200,7 +200,6 @@ pub fn resume(handle: Handle, results: &[lucet_value]) -> Result<lucet_outcome> 
 }
 
 fn go_on(block: &ControlBlock, inner: &Inner, waiting: &Waiting) -> Record {
-    let result = inner.image().results(&waiting.function_type).next();
     let mut bits = 0;
     block.trap.set(Trap::NONE);
     // SAFETY: the guest was left so that it can go on in this way, see `wait`; this thread is prepared and owns it.
@@ -212,7 +211,7 @@ fn go_on(block: &ControlBlock, inner: &Inner, waiting: &Waiting) -> Record {
     }
     let values = inner.region.values_of(block);
     if waiting.way == Way::Registers
-        && let Some(result) = result
+        && let Some(result) = inner.image().results(&function_type).next()
     {
         // SAFETY: the array has room for every result.
         unsafe { values.write(lucet_value::from_bits(result.number(), u128::from(bits))) };
