@@ -11,6 +11,7 @@ ngx_int_t content_fail(struct run *run, ngx_int_t status) {
   if (status == NGX_ERROR) return NGX_ERROR;
   output_drop(&run->output);
   ngx_http_clean_header(r);
+  if (run->partial) return status; /* see body.c */
   if ((run->ending == END_TRAP || run->ending == END_RETURNED) && run->conf->trap_location.len)
     return ngx_http_named_location(r, &run->conf->trap_location);
   return status;
@@ -27,7 +28,10 @@ static ngx_int_t finish(struct run *run) {
   /* What the guest did not read must not be taken for the next request. */
   if (!run->r->request_body && !run->r->discard_body) {
     rc = ngx_http_discard_request_body(run->r);
-    if (rc != NGX_OK) return rc;
+    if (rc != NGX_OK) {
+      run->r->error_page = 1; /* a part of it is gone */
+      return content_fail(run, rc);
+    }
   }
   return response_end(run);
 }

@@ -74,6 +74,7 @@ struct run {
   unsigned guarded : 1, reading_body : 1, body_read : 1, header_sent : 1, committed : 1, suspended : 1,
       sliced : 1, trusted : 1;
   unsigned access_known : 1;
+  unsigned partial : 1, had_error_page : 1, had_keepalive : 1; /* see body.c */
   ngx_int_t access_rc;
 
   /* The response. */

@@ -1,5 +1,6 @@
 """Guests that wait: for time, bodies, clients that do not read, and other servers; and clients that go away meanwhile."""
 
+import re
 import socket
 import threading
 import time
@@ -235,6 +236,88 @@ def timeouts():
         equal(script("rest=1&trap", s).status, 500, "a trap after a wait")
         equal(script("say=x&flush&trap", s).complete, False, "a trap after the header")
         matches(s.log(), "waited beyond lucet_timeout")
+        s.nothing_is_left()
+
+
+class Origin:
+    """A server that keeps its connections, answers a request when it has its head, and takes a body of the length that the head says."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.socket.getsockname()[1]
+        self.got = []  # heads
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection:
+            data, skip = b"", 0
+            while True:
+                while len(data) < skip or b"\r\n\r\n" not in data[skip:]:
+                    more = connection.recv(4096)
+                    if not more:
+                        return
+                    data += more
+                head, _, data = data[skip:].partition(b"\r\n\r\n")
+                self.got.append(head.decode())
+                length = re.search(rb"(?i)content-length: (\d+)", head)
+                skip = int(length[1]) if length else 0
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\norigin")
+
+
+@test
+def part_of_a_body():
+    """a request that ends while its body is read goes to no other location, and its connection is closed"""
+    proxy = "proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection '';"
+    pages = "error_page 400 408 413 504 = @origin; lucet_on_trap @origin;"
+    server = (f"client_body_timeout 1s; client_max_body_size 1k; location @origin {{ lucet_access off; {proxy} }} location /origin {{ {proxy} }} "
+              f"location /gate {{ lucet_access gate; lucet_content hello; lucet_timeout 300ms; {pages} }} "
+              f"location /patient {{ lucet_content script; lucet_timeout 10s; {pages} }}")
+    with Origin() as origin, script_server(f"lucet_timeout 300ms; {pages}", server=server, guests=["gate", "hello"],
+                                           http="upstream origin { server 127.0.0.1:%d; keepalive 4; }" % origin.port) as s:
+        chunked = "POST /patient?echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+        for target, status in (("/script?echo", 504), ("/gate", 504), ("/patient?echo", None)):
+            with s.client() as c:
+                c.request(target, headers=[("X-Gate", "body")], method="POST", length=400)
+                c.send("half")
+                if status:
+                    r = c.response()
+                    equal((r.status, r.header("Connection")), (status, "close"), target)
+                check(not c.more() and not c.buffer, f"{target}: closed")
+        for rest, status in (("1000\r\nxxxx", 413), ("nonsense\r\n", 400)):
+            for first, then in ((chunked, rest), (chunked + rest, "")):
+                with s.client() as c:
+                    c.send(first)
+                    if then:
+                        until(lambda: s.region()["waiting"] == 1, "waits for a body")
+                        c.send(then)
+                    r = c.response()
+                    equal((r.status, r.header("Connection")), (status, "close"), rest)
+        equal(origin.got, [], "nothing is proxied")
+        equal(s.get("/origin").text, "origin")
+        equal(script("rest=2000", s, method="POST", body=b"12345").text, "origin", "a body that was not asked for is proxied in full")
+        equal(script("body&rest=2000", s, method="POST", body=b"12345").text, "origin", "and one that was read")
+        equal(script("body&trap", s, method="POST", body=b"12345").text, "origin")
+        with s.client() as c:
+            c.request("/patient?echo", method="POST", length=10)
+            c.send("12345")
+            until(lambda: s.region()["waiting"] == 1, "waits for a body")
+            c.send("67890")
+            r = c.response()
+            equal((r.text, r.header("Connection")), ("1234567890", "keep-alive"), "a body that came late")
+            equal(c.ask("/script?say=again").text, "again")
+        equal([head.split(" ")[0] for head in origin.got], ["GET", "POST", "POST", "POST"])
         s.nothing_is_left()
 
 
