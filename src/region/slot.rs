@@ -172,11 +172,11 @@ pub unsafe fn clean(
 unsafe fn discard_stack(region: &Region, block: &ControlBlock) -> Result<()> {
     let page = PAGE_SIZE as usize;
     let (low, high) = (block.stack_low.get(), block.stack_high.get());
-    // What shares a page with tables and state.
+    // Not what shares a page with tables and state: it stays as it does after a return, and valgrind takes writes to it, from another
+    // stack, for mistakes.
     let whole = high / page * page;
     // SAFETY: the caller's promise; the stack is accessible since `prepare`.
     unsafe {
-        std::ptr::write_bytes(whole as *mut u8, 0, high - whole);
         region
             .slots()
             .discard(low - region.slots().base(), whole - low)
