@@ -254,6 +254,8 @@ pub struct ControlBlock {
     pub outer: Cell<*const ControlBlock>,
     /// The reason of the latest kill.
     pub kill_reason: AtomicU64,
+    /// The incarnation whose guest a kill has signalled, plus 1; 0: a kill signals.
+    pub kill_sent: AtomicU64,
     /// The process that made the instance.
     pub process: AtomicU64,
     /// Stops that had to wait for a host function, since the region was made.
@@ -360,6 +362,7 @@ impl ControlBlock {
             deadline_alone: Cell::new(0),
             outer: Cell::new(std::ptr::null()),
             kill_reason: AtomicU64::new(0),
+            kill_sent: AtomicU64::new(0),
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
             outermost_sp: Cell::new(0),

@@ -61,6 +61,16 @@ pub fn runner() -> Option<&'static Runner> {
 
 #[cold]
 fn attach() -> Result<&'static Runner> {
+    // SAFETY: always a valid location for the calling thread.
+    let errno = unsafe { *libc::__errno_location() };
+    let attached = attach_thread();
+    // The host's, also where the kernel does not know what it is asked.
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    attached
+}
+
+fn attach_thread() -> Result<&'static Runner> {
     refuse_shadow_stacks()?;
     if ATTACHING.replace(true) {
         return Err(error!(

@@ -79,7 +79,7 @@ fn kill_marked(handle: KillHandle, reason: u64) -> Answer {
     }
     let certain = running::barrier();
     match block.state() {
-        state::GUEST if signal::stop::send(block, number) => Answer::Stopping,
+        state::GUEST if send_once(block, number, handle) => Answer::Stopping,
         // It has had another instance called, which is to be left first.
         state::HOST if is_in_bridge(block) && signal::stop::send(block, number) => Answer::Stopping,
         state::ENTERING => {
@@ -101,6 +101,20 @@ fn kill_marked(handle: KillHandle, reason: u64) -> Answer {
         state::STOPPED => Answer::Stopping,
         _ => Answer::Finished,
     }
+}
+
+/// Signals a guest in its own code, unless that has been done. One signal is enough: whoever becomes `GUEST` later looks at the word.
+/// More would wait in the user's queue, and the guest's thread would do nothing but handle them. False: it could not be sent.
+fn send_once(block: &ControlBlock, number: u32, handle: KillHandle) -> bool {
+    let mine = handle.incarnation.wrapping_add(1);
+    if block.kill_sent.swap(mine, Ordering::AcqRel) == mine {
+        return true;
+    }
+    let sent = signal::stop::send(block, number);
+    if !sent {
+        block.kill_sent.store(0, Ordering::Release);
+    }
+    sent
 }
 
 fn is_in_bridge(block: &ControlBlock) -> bool {

@@ -294,6 +294,7 @@ pub(crate) fn forgive(block: &ControlBlock, inner: &Inner) -> bool {
     if block.state() == state::STOPPED {
         block.trap.set(Trap::NONE);
         block.lower(stop::FINAL);
+        block.kill_sent.store(0, Ordering::Release);
         inner.forget_waiting(block);
         forget_thrown(inner);
         block.set_state(state::READY);

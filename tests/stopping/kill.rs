@@ -9,7 +9,7 @@ use lucet::error::Status;
 use lucet::instance::{self, Answer, Handle, KillHandle, kill, kill_handle};
 use lucet::timing::{Allowance, now};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn handle_of(handle: Handle) -> KillHandle {
     kill_handle(handle).expect("a kill handle")
@@ -53,6 +53,33 @@ fn a_spinning_guest_is_stopped_again_and_again() {
         guest.reset();
         assert_eq!(guest.run_i32("plain", &[]), 42);
     }
+}
+
+/// Kills that are repeated until the guest is gone, by several threads: they must not keep its thread from leaving it.
+#[test]
+fn a_guest_that_is_killed_all_the_time_ends() {
+    let guest = setting();
+    for round in 0..20 {
+        let victim = handle_of(guest.handle);
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        kill(victim, 8);
+                    }
+                });
+            }
+            let begun = Instant::now();
+            let outcome = guest.run("spin", &[]);
+            let took = begun.elapsed();
+            over.store(true, Ordering::Relaxed);
+            killed(&outcome, 8);
+            assert!(took < Duration::from_secs(5), "round {round}: {took:?}");
+        });
+        guest.reset();
+    }
+    assert_eq!(guest.run_i32("plain", &[]), 42);
 }
 
 #[test]
