@@ -291,7 +291,9 @@ static void take_all(lucet_linker *linker, const char *name, bool computes) {
   module = fixture_module(name, linker);
   guest = fixture_instance(region, module, NULL);
   /* The first run prepares the thread: its alternate stack stays. */
+  errno = 4711;
   EQUAL(RUN0(guest, "value"), 42);
+  EQUAL(errno, 4711);
   if (computes) floats();
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     take(&ways[i], 0x1f80);
