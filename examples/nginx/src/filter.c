@@ -1,4 +1,5 @@
-/* filter.c: see filter.h. The same two filters catch the responses to fetches.
+/* filter.c: see filter.h. The same two filters catch the responses to fetches, and see
+ * that nginx itself answers a request whose guest waits.
  *
  * A header filter has an instance for its one call; a body filter one for the whole response, made before the
  * header goes out, so that a client gets a 500 or 503 and not half a response when there is none. Pieces are
@@ -60,7 +61,9 @@ static ngx_int_t prepare_body(ngx_http_request_t *r, struct loc_conf *conf, stru
 static ngx_int_t header_filter(ngx_http_request_t *r) {
   struct loc_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_lucet_module);
   struct filter_context *context = ngx_http_get_module_ctx(r, ngx_http_lucet_filter_module);
+  struct run *run = ngx_http_get_module_ctx(r, ngx_http_lucet_module);
   ngx_int_t rc = NGX_OK;
+  if (run) run_lost_request(run);
   if (fetch_of_request(r)) return fetch_take_header(r);
   if (context || (!conf->header_filter.guest && !conf->body_filter.guest)) return next_header_filter(r);
   context = ngx_pcalloc(r->pool, sizeof *context);

@@ -191,6 +191,10 @@ ngx_int_t run_go(struct run *run) {
 void run_wake(struct run *run) {
   ngx_connection_t *c = run->r->connection;
   ngx_http_set_log_request(c->log, run->r);
+  if (!run_has_request(run)) {
+    run_end(run, END_ABORTED);
+    return;
+  }
   if (run_go(run) != NGX_AGAIN) run->kind == RUN_CONTENT ? content_settle(run) : access_settle(run);
   ngx_http_run_posted_requests(c);
 }
@@ -223,6 +227,17 @@ void run_end(struct run *run, enum ending ending) {
   if (!cleanup) return;
   cleanup->handler = remember;
   cleanup->data = run;
+}
+
+ngx_flag_t run_has_request(const struct run *run) {
+  return ngx_http_get_module_ctx(run->r, ngx_http_lucet_module) == run &&
+         (run->header_sent || !run->r->header_sent);
+}
+
+void run_lost_request(struct run *run) {
+  ngx_flag_t waits =
+      run->state == RUN_FOR_SLOT || run->state == RUN_QUEUED || run->state == RUN_WAITING;
+  if (waits && run_may_wait(run) && !run->header_sent) run_end(run, END_ABORTED);
 }
 
 struct run *run_of_request(ngx_http_request_t *r) {

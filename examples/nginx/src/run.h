@@ -113,6 +113,11 @@ void run_wake(struct run *run);
 /* Frees what the run holds; for a run that is not over, its guest is killed. Ends in DONE. */
 void run_end(struct run *run, enum ending ending);
 
+/* Whether the request is still this run's to settle: nobody has answered or redirected it meanwhile. */
+ngx_flag_t run_has_request(const struct run *run);
+/* Somebody else answers the request: nginx, for a body that is bad or too long. Ends a run that waits. */
+void run_lost_request(struct run *run);
+
 /* In a host function: suspends the guest until `kind` has happened; `answer` then makes its result.
  * NGX_ERROR: it cannot wait here. */
 ngx_int_t run_wait(lucet_call *call, struct run *run, enum wait_kind kind, answer_function answer);

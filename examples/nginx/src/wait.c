@@ -41,6 +41,10 @@ static void on_timer(ngx_event_t *event) {
   ngx_connection_t *c = run->r->connection;
   ngx_flag_t late = run->conf->timeout && ngx_current_msec >= run->deadline;
   ngx_flag_t sleeps = run->state == RUN_WAITING && run->wait.kind == WAIT_SLEEP;
+  if (!run_has_request(run)) {
+    run_end(run, END_ABORTED);
+    return;
+  }
   if (!late && !sleeps && run->state != RUN_FOR_SLOT) { /* it is something else that wakes this one */
     set_timer(run, NO_END);
     return;

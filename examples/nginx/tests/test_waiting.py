@@ -322,6 +322,28 @@ def part_of_a_body():
 
 
 @test
+def bodies_that_fail_late():
+    """nginx answers when a body turns out bad while a guest waits for it: that is the end of the guest, and of nothing else"""
+    server = "client_max_body_size 1k; location /gate { lucet_access gate; lucet_content hello; %s }"
+    for timeout in ("lucet_timeout 20s;", "lucet_timeout 150ms;"):
+        with script_server(timeout, server=server % timeout, guests=["gate", "hello"]) as s:
+            workers = s.workers()
+            for target in ("/script?echo", "/gate"):
+                with s.client() as c:
+                    c.send(f"POST {target} HTTP/1.1\r\nHost: x\r\nX-Gate: body\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+                    until(lambda: s.region()["waiting"] == 1, "waits for a body")
+                    c.send("1000\r\n" + "x" * 100)
+                    equal(c.response().status, 413, target)
+                    equal(s.region()["live"], 0, f"{target}: live when nginx has answered")
+                    time.sleep(0.2)  # while nginx takes what the client still sends
+                    check(not c.buffer, f"{target}: one answer")
+            equal((s.count("script", "aborted"), s.count("gate", "aborted")), (1, 1), "aborted")
+            check("[alert]" not in s.log(), f"alerts: {s.log()[-1000:]}")
+            equal(s.workers(), workers, "the workers")
+            s.nothing_is_left()
+
+
+@test
 def full_pool():
     """no free instance: 503, or a wait in line"""
     server = "location /second { lucet_content script; lucet_pool_full wait=200ms; lucet_timeout 20s; }"
