@@ -1,5 +1,6 @@
 /* fetch.c: see fetch.h. Subrequests run in the background: they do not hold the order of the parent's output,
- * so several can be on their way, and the parent can write meanwhile. */
+ * so several can be on their way, and the parent can write meanwhile. nginx has no way to end one of a request's
+ * subrequests, so end() does what its parts do when the whole request ends. */
 #include "fetch.h"
 
 #include "lucet_http_errors.h"
@@ -50,6 +51,7 @@ static struct fetch *take_free(struct run *run, int32_t *number) {
   for (ngx_uint_t i = 0; i < most; i++) {
     if (run->fetches[i] && run->fetches[i]->open) continue;
     run->fetches[i] = ngx_pcalloc(run->r->pool, sizeof(struct fetch));
+    if (run->fetches[i]) run->fetches[i]->done = 1; /* until there is a subrequest */
     *number = (int32_t)i;
     return run->fetches[i];
   }
@@ -72,6 +74,7 @@ int32_t fetch_begin(struct run *run, const char *target, size_t length) {
       clean(fetch->subrequest) != NGX_OK)
     return LUCET_HTTP_TOO_LARGE; /* nginx allows 50 in all, one below the other */
   fetch->open = 1;
+  fetch->done = 0;
   run->fetched++;
   return number;
 }
@@ -87,7 +90,41 @@ ngx_flag_t fetch_is_done(const struct run *run, int32_t number) {
   return !fetch || fetch->done;
 }
 
+/* In the place of a subrequest's beginning. */
+static void never_begin(ngx_http_request_t *sr) { ngx_http_finalize_request(sr, NGX_DONE); }
+
+/* Ends a subrequest: one that has not begun, waits for an upstream, or has a guest of its own. Others, that
+ * wait for the lock of a cache or for a delay, go on until a response to them begins. NGX_DONE takes
+ * back the subrequest's reference to the request and calls nothing. */
+static void end(struct fetch *fetch) {
+  ngx_http_request_t *sr = fetch->subrequest;
+  struct run *inner;
+  if (fetch->done || sr->main->blocked) return;
+  if (sr->write_event_handler == ngx_http_handler) { /* is posted */
+    fetch->done = 1;
+    sr->write_event_handler = never_begin;
+    return;
+  }
+  inner = ngx_http_get_module_ctx(sr, ngx_http_lucet_module);
+  if (inner && run_is_waiting(inner)) {
+    fetch->done = 1;
+    run_end(inner, END_ABORTED);
+    sr->write_event_handler = ngx_http_request_empty_handler;
+    ngx_http_finalize_request(sr, NGX_DONE);
+  } else if (sr->upstream && sr->upstream->cleanup) {
+    fetch->done = 1;
+    sr->write_event_handler = ngx_http_request_empty_handler;
+    (*sr->upstream->cleanup)(sr);
+  }
+}
+
+void fetch_end_all(struct run *run) {
+  for (ngx_uint_t i = 0; run->fetches && i < run->conf->fetch.parallel; i++)
+    if (run->fetches[i]) end(run->fetches[i]);
+}
+
 void fetch_close(struct fetch *fetch) {
+  end(fetch);
   fetch->open = 0;
   if (fetch->body) ngx_pfree(fetch->run->r->pool, fetch->body);
   fetch->body = NULL;
@@ -100,6 +137,7 @@ struct fetch *fetch_of_request(ngx_http_request_t *r) {
 }
 
 ngx_int_t fetch_take_header(ngx_http_request_t *r) {
+  if (fetch_of_request(r)->run->state == RUN_DONE) return NGX_ERROR; /* nobody waits for it: see end() */
   r->filter_need_in_memory = 1;
   r->header_sent = 1;
   return NGX_OK;

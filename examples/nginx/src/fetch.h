@@ -22,7 +22,11 @@ int32_t fetch_begin(struct run *run, const char *target, size_t length);
 /* NULL: there is none of this number. */
 struct fetch *fetch_find(const struct run *run, int32_t number);
 ngx_flag_t fetch_is_done(const struct run *run, int32_t number);
+/* Gives it up: also its subrequest, if it is still on its way. */
 void fetch_close(struct fetch *fetch);
+/* With the run: nothing of its fetches goes on, or keeps the client's connection, the worker or an upstream
+ * busy. */
+void fetch_end_all(struct run *run);
 
 /* For the filters: the fetch whose response this is, or NULL. */
 struct fetch *fetch_of_request(ngx_http_request_t *r);

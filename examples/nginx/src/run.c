@@ -4,6 +4,7 @@
 #include "access.h"
 #include "content.h"
 #include "counters.h"
+#include "fetch.h"
 #include "limits.h"
 #include "queue.h"
 #include "wait.h"
@@ -212,6 +213,7 @@ void run_end(struct run *run, enum ending ending) {
   run->state = RUN_DONE;
   run->ending = ending;
   count(run->use->guest, counters[ending]);
+  fetch_end_all(run);
   if (run->instance) {
     run->used = lucet_instance_stats_default();
     if (lucet_instance_get_stats(run->instance, &run->used) != LUCET_OK) run->used.struct_size = 0;
@@ -235,9 +237,7 @@ ngx_flag_t run_has_request(const struct run *run) {
 }
 
 void run_lost_request(struct run *run) {
-  ngx_flag_t waits =
-      run->state == RUN_FOR_SLOT || run->state == RUN_QUEUED || run->state == RUN_WAITING;
-  if (waits && run_may_wait(run) && !run->header_sent) run_end(run, END_ABORTED);
+  if (run_is_waiting(run) && run_may_wait(run) && !run->header_sent) run_end(run, END_ABORTED);
 }
 
 struct run *run_of_request(ngx_http_request_t *r) {

@@ -95,6 +95,11 @@ struct run {
 /* Whether it can be suspended and cut into slices: not inside of nginx's filters. */
 static inline ngx_flag_t run_may_wait(const struct run *run) { return run->kind <= RUN_ACCESS; }
 
+/* Whether it goes on at some event. */
+static inline ngx_flag_t run_is_waiting(const struct run *run) {
+  return run->state == RUN_FOR_SLOT || run->state == RUN_QUEUED || run->state == RUN_WAITING;
+}
+
 /* NULL: no memory. */
 struct run *run_make(ngx_http_request_t *r, const struct use *use, enum run_kind kind);
 

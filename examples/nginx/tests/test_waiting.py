@@ -67,6 +67,33 @@ class Upstream:
                 pass
 
 
+class Endless(Upstream):
+    """A server whose answers do not end, or for /mute do not begin. `open`: how many it is giving now; `most`: at a time."""
+
+    open = most = 0
+
+    def serve(self, connection):
+        self.open += 1
+        self.most = max(self.most, self.open)
+        with connection:
+            try:
+                head = connection.recv(4096)
+                self.seen.append(head.decode())
+                if not head.startswith(b"GET /mute"):
+                    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+                connection.settimeout(0.05)
+                while True:
+                    try:
+                        if not connection.recv(100):
+                            break
+                    except TimeoutError:
+                        if not head.startswith(b"GET /mute"):
+                            connection.sendall(b"tick")
+            except OSError:
+                pass
+        self.open -= 1
+
+
 def fetching(upstream, more="", **options):
     return script_server("lucet_fetch /_fetch max=8 parallel=4;" + more, server=UPSTREAM % upstream.port,
                          **options)
@@ -341,6 +368,37 @@ def bodies_that_fail_late():
             check("[alert]" not in s.log(), f"alerts: {s.log()[-1000:]}")
             equal(s.workers(), workers, "the workers")
             s.nothing_is_left()
+
+
+@test
+def fetches_end_with_their_run():
+    """whichever way it ends: upstream connections, guests of fetches, the client's connection and the worker are free"""
+    with Endless() as up, fetching(up, "lucet_timeout 1s;") as s:
+        workers = s.active_workers()
+        for steps, status in (("fetch=/e&fetch=/mute&fetch=/again?rest=20000&rest=200&say=x", 200), ("fetch=/e&fetch=/mute&rest=200&trap", 500),
+                              ("fetch=/e&fetch=/mute&fetch=/again?fetch=/mute&rest=200&spin", 504), ("fetch=/mute&status=0", 504),
+                              ("fetch=/e&fetch=/again?fetch=/mute%26status=0&content=0", 504), ("fetch=/e&fetch=/again?rest=20000&say=at+once", 200)):
+            with s.client() as c:
+                before = len(up.seen)
+                r = c.ask(f"/script?{steps}")
+                equal(r.status, status, steps)
+                check("at+once" in steps or len(up.seen) > before, f"{steps}: has begun")
+                until(lambda: up.open == 0, f"{steps}: upstream connections are closed", 5)
+                equal(s.region()["live"], 0, f"{steps}: live")
+                if r.header("Connection") == "keep-alive":
+                    equal(c.ask("/script?say=next").text, "next", f"{steps}: the connection goes on")
+                else:
+                    check(not c.more(), f"{steps}: closed")
+        with s.client() as c:
+            c.request("/script?fetch=/e&fetch=/mute&fetch=/again?rest=20000&rest=20000")
+            until(lambda: up.open == 2, "fetches")
+        until(lambda: up.open == 0 and s.region()["live"] == 0, "gone with the client")
+        with s.client() as c:
+            equal(c.ask("/script?fetch=/e&fetch=/mute&rest=100&say=x&flush").complete, True)
+            s.reload()
+            until(lambda: not set(workers) & set(s.workers()), "the old worker ends")
+        check("[alert]" not in s.log(), f"alerts: {s.log()[-1000:]}")
+        s.nothing_is_left()
 
 
 @test
