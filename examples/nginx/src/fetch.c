@@ -49,7 +49,7 @@ static struct fetch *take_free(struct run *run, int32_t *number) {
   if (!run->fetches) run->fetches = ngx_pcalloc(run->r->pool, most * sizeof(struct fetch *));
   if (!run->fetches) return NULL;
   for (ngx_uint_t i = 0; i < most; i++) {
-    if (run->fetches[i] && run->fetches[i]->open) continue;
+    if (run->fetches[i] && (run->fetches[i]->open || !run->fetches[i]->done)) continue;
     run->fetches[i] = ngx_pcalloc(run->r->pool, sizeof(struct fetch));
     if (run->fetches[i]) run->fetches[i]->done = 1; /* until there is a subrequest */
     *number = (int32_t)i;

@@ -402,6 +402,23 @@ def fetches_end_with_their_run():
 
 
 @test
+def parallel_fetches():
+    """no more than lucet_fetch says are on their way, however many were closed"""
+    server = UPSTREAM + "location /_fetch/later/ { internal; limit_req zone=later burst=20; proxy_pass http://127.0.0.1:%d/; }"
+    with Endless() as up, script_server("lucet_fetch /_fetch max=40 parallel=2;", server=server % (up.port, up.port),
+                                        http="limit_req_zone $server_port zone=later:1m rate=1r/s;") as s:
+        equal(script("&".join(["fetch=/e&rest=20&close=0"] * 10) + "&say=x", s).text, "fetch: 0\nclose: 0\n" * 10 + "x", "a closed one has ended")
+        equal((len(up.seen), up.most <= 3), (10, True), "upstream")  # it may learn late of the one before
+        # One that limit_req delays cannot be ended: it is left in its request.
+        until(lambda: up.open == 0, "upstream connections are closed", 5)
+        with s.client() as c:
+            c.ask("/script?fetch=/later/1&rest=20")
+            r = c.ask("/script?fetch=/later/2&rest=20&close=0&fetch=/mute&fetch=/e&close=1&say=x")
+            equal(r.text, "fetch: 0\nclose: 0\nfetch: 1\nfetch: -4\nclose: 0\nx", "a closed one that goes on counts")
+        until(lambda: s.region()["live"] == 0, "the run is over")
+
+
+@test
 def full_pool():
     """no free instance: 503, or a wait in line"""
     server = "location /second { lucet_content script; lucet_pool_full wait=200ms; lucet_timeout 20s; }"
