@@ -1,6 +1,7 @@
 /* worker.c: see worker.h. nginx gives up a site whose workers fail to start, so nothing here does: what is
  * missing makes the requests fail that need it, with a 503 and a line in the log. Regions belong to the
- * process that makes them, so the master makes none. */
+ * process that makes them, so the master makes none; nor do the manager and the loader of caches, which serve
+ * nobody. */
 #include "worker.h"
 
 #include "counters.h"
@@ -25,7 +26,7 @@ lucet_region *worker_region(struct main_conf *main) {
 
 ngx_int_t worker_init(ngx_cycle_t *cycle) {
   struct main_conf *main = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_lucet_module);
-  if (!main || !main->used) return NGX_OK;
+  if (!main || !main->used || ngx_process == NGX_PROCESS_HELPER) return NGX_OK;
   queue_init();
   counters_join(main);
   /* nginx's own handlers have no SA_ONSTACK: without it they would need room on the guests' stacks, and a

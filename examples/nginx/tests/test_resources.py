@@ -124,6 +124,24 @@ def no_address_space():
 
 
 @test
+def helpers():
+    """nginx's cache manager and loader have no region, and are no workers in lucet_status"""
+    s = hostile_server()
+    s.parts["http"] += f" proxy_cache_path {s.directory}/cache keys_zone=z:1m;"
+    with s:
+        def helper(number):
+            with open(f"/proc/{number}/cmdline", "rb") as file:
+                return file.read().startswith(b"nginx: cache")
+        found = until(lambda: [number for number in s.everybody() if helper(number)], "the cache manager")
+        equal(s.get("/hello").status, 200)
+        equal([w["pid"] for w in s.status()["workers"]], s.workers(), "workers")
+        for number in found:
+            with open(f"/proc/{number}/status") as file:
+                kib = next(int(line.split()[1]) for line in file if line.startswith("VmSize:"))
+            check(kib < 1 << 20, f"{kib} KiB of addresses")
+
+
+@test
 def exhaustion():
     """more requests than instances: 503 for the rest at once, and all is well afterwards"""
     with script_server("lucet_timeout 20s;", pool="lucet_pool 8;") as s:
