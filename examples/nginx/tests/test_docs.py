@@ -7,6 +7,7 @@ import subprocess
 
 import harness
 from harness import Server, check, equal, test
+from test_functions import script, script_server
 
 TOP = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../../..")
 
@@ -73,3 +74,13 @@ def every_directive_is_described():
         real = set(re.findall(r'ngx_string\("(lucet_[a-z_]+)"\)', file.read()))
     equal(variables - real, set(), "variables")
     check(all(name.encode() in binary for name in real), "they are in the module")
+
+
+@test
+def fetch_location():
+    """the location for fetches wins over one by a regular expression"""
+    (block,) = [b for b in blocks("nginx") if "lucet_fetch" in b]
+    (inner,) = [line for line in block.splitlines() if line.startswith("location") and "internal" in line]
+    inner = re.sub(r"proxy_pass [^;]*;", "return 200 inside;", inner)
+    with script_server("lucet_fetch /_fetch;", server=inner + " location ~ \\.php$ { return 200 outside; }") as s:
+        equal(script("fetch=/a.php&content=0", s).text, "fetch: 0\ninside")
