@@ -281,7 +281,9 @@ pub unsafe extern "C" fn lucet_instance_keep(instance: *mut lucet_instance) -> l
 }
 
 /// Says that a run is over which the host has left by longjmp, from within a host function past the call that began the run. The
-/// instance is then as after a termination: reset or release it. A host that leaves several runs at once abandons the innermost first.
+/// instance is then as after a termination: reset or release it. A host that leaves runs of several instances at once abandons the innermost
+/// first. Only whole entries can be left: not a callback alone, into the host function that made it; nor guest code, by siglongjmp
+/// from a signal handler.
 /// Errors: BAD_STATE: the instance is in no host function, or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
 /// thread that entered the instance. Since 0.1.
 #[unsafe(no_mangle)]
