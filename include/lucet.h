@@ -592,7 +592,7 @@ typedef struct lucet_limits {
   // LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
   uint64_t deadline_ns;
   // CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
-  // before; budgets below a millisecond may be exceeded by a tenth of one. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
+  // before; those of less than a millisecond may be exceeded by more. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
   uint64_t cpu_ns;
   // Not in this release: 0.
   uint64_t fuel;

@@ -31,7 +31,7 @@ pub struct lucet_limits {
     /// LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
     pub deadline_ns: u64,
     /// CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
-    /// before; budgets below a millisecond may be exceeded by a tenth of one. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
+    /// before; those of less than a millisecond may be exceeded by more. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
     pub cpu_ns: u64,
     /// Not in this release: 0.
     pub fuel: u64,

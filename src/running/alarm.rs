@@ -96,6 +96,11 @@ impl Alarm {
         self.own.exists()
     }
 
+    /// Whether there is a timer of the wall clock. Makes none; fit for signal handlers.
+    pub fn is_made(&self) -> bool {
+        self.wall.exists()
+    }
+
     /// Takes both away.
     pub fn delete(&self, created_here: bool) {
         self.wall.delete(created_here);

@@ -82,6 +82,10 @@ fn asked(block: &'static ControlBlock, context: &mut ucontext_t) {
     };
     if stop_guest(block, context) == Done::NotYet {
         try_again(runner, block);
+        if !runner.alarm.is_made() {
+            // Nothing will look again: another kill may signal.
+            block.kill_sent.store(0, Ordering::Release);
+        }
         runner.alarm.by(timing::now() + timing::RETRY_NS);
     }
 }
