@@ -266,26 +266,8 @@ def timeouts():
         s.nothing_is_left()
 
 
-class Origin:
+class Origin(Upstream):
     """A server that keeps its connections, answers a request when it has its head, and takes a body of the length that the head says."""
-
-    def __enter__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.socket.getsockname()[1]
-        self.got = []  # heads
-        threading.Thread(target=self.accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
         with connection:
@@ -297,7 +279,7 @@ class Origin:
                         return
                     data += more
                 head, _, data = data[skip:].partition(b"\r\n\r\n")
-                self.got.append(head.decode())
+                self.seen.append(head.decode())
                 length = re.search(rb"(?i)content-length: (\d+)", head)
                 skip = int(length[1]) if length else 0
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\norigin")
@@ -331,7 +313,7 @@ def part_of_a_body():
                         c.send(then)
                     r = c.response()
                     equal((r.status, r.header("Connection")), (status, "close"), rest)
-        equal(origin.got, [], "nothing is proxied")
+        equal(origin.seen, [], "nothing is proxied")
         equal(s.get("/origin").text, "origin")
         equal(script("rest=2000", s, method="POST", body=b"12345").text, "origin", "a body that was not asked for is proxied in full")
         equal(script("body&rest=2000", s, method="POST", body=b"12345").text, "origin", "and one that was read")
@@ -344,7 +326,7 @@ def part_of_a_body():
             r = c.response()
             equal((r.text, r.header("Connection")), ("1234567890", "keep-alive"), "a body that came late")
             equal(c.ask("/script?say=again").text, "again")
-        equal([head.split(" ")[0] for head in origin.got], ["GET", "POST", "POST", "POST"])
+        equal([head.split(" ")[0] for head in origin.seen], ["GET", "POST", "POST", "POST"])
         s.nothing_is_left()
 
 

@@ -1,14 +1,3 @@
 /* An alignment that a check cannot say.
  * expect: LUCET_ALIGN is a power of two up to 128 */
-#include <lucet.h>
-#ifdef RIGHT
-#define OPTION LUCET_ALIGN(128)
-#else
-#define OPTION LUCET_ALIGN(256)
-#endif
-static void host(lucet_call *call, lucet_bytes some) {
-  (void)call;
-  (void)some;
-}
-extern const lucet_host_function rows[];
-const lucet_host_function rows[] = {LUCET_HOST("f", host, void, LUCET_WITH(lucet_bytes, OPTION))};
+#include "arguments_align256.c"

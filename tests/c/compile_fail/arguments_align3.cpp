@@ -1,14 +1,3 @@
 /* An alignment that is none.
  * expect: LUCET_ALIGN is a power of two up to 128 */
-#include <lucet.h>
-#ifdef RIGHT
-#define OPTION LUCET_ALIGN(4)
-#else
-#define OPTION LUCET_ALIGN(3)
-#endif
-static void host(lucet_call *call, lucet_bytes some) {
-  (void)call;
-  (void)some;
-}
-extern const lucet_host_function rows[];
-const lucet_host_function rows[] = {LUCET_HOST("f", host, void, LUCET_WITH(lucet_bytes, OPTION))};
+#include "arguments_align3.c"

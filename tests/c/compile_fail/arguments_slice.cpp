@@ -1,17 +1,3 @@
 /* A struct in which the count comes first.
  * expect: a slice is a struct made by LUCET_SLICE */
-#include <lucet.h>
-#ifdef RIGHT
-LUCET_SLICE(numbers, const uint32_t);
-#else
-typedef struct numbers {
-  size_t count;
-  const uint32_t *data;
-} numbers;
-#endif
-static void host(lucet_call *call, numbers some) {
-  (void)call;
-  (void)some;
-}
-extern const lucet_host_function rows[];
-const lucet_host_function rows[] = {LUCET_HOST("f", host, void, LUCET_IN(numbers))};
+#include "arguments_slice.c"
