@@ -185,8 +185,9 @@ impl lucet_region_config {
     }
 }
 
-/// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules.
-/// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough. Any thread. Since 0.1.
+/// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules. Says whether the sizes
+/// are possible, too, before there are signal handlers: a server can do so where it reads its configuration.
+/// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough; LIMIT: lucet_region_new would say so. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_region_config_fit(
     config: *mut lucet_region_config,
@@ -198,6 +199,7 @@ pub unsafe extern "C" fn lucet_region_config_fit(
         let before = given.to_config()?;
         let mut after = before;
         after.fit(&get(module)?.code)?;
+        after.possible()?;
         let raised =
             |before: u64, after: u64, given: u64| if after > before { after } else { given };
         (*config).memory_bytes =

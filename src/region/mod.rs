@@ -84,8 +84,9 @@ impl Region {
                 "guests need the signal handlers: call lucet_signals_install before making a region"
             ));
         }
-        let layout = Layout::new(&config.sizes())?;
+        config.possible()?;
         config.check()?;
+        let layout = Layout::new(&config.sizes())?;
         let process = process::token()?;
         running::register_barrier();
         let slots = Mapping::reserve(layout.total as usize, 2 << 20)?;
