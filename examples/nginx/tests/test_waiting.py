@@ -505,3 +505,48 @@ def access():
             c.request("/file", headers=[("X-Gate", "body")], method="POST", length=10)
             until(lambda: s.region()["waiting"] == 1, "waits for a body")
         s.nothing_is_left()
+
+
+@test
+def any_access():
+    """satisfy any: a guest that denies is overruled by others without a trace of its answer, or has its say when all deny"""
+    server = """
+      location / { satisfy any; deny all; lucet_access gate; lucet_content hello; add_header X-Late 1; }
+      location /allowed { satisfy any; allow 127.0.0.1; deny all; lucet_access gate; lucet_content hello; }
+      location /basic { satisfy any; auth_basic realm; auth_basic_user_file ROOT/users; lucet_access gate; lucet_content hello; }
+      location /named { satisfy any; deny all; lucet_access gate; error_page 403 = /sorry; lucet_content hello; }
+      location /sorry { return 200 sorry; }
+      location /late { satisfy any; auth_request /_slow; lucet_access gate; lucet_content hello; }
+      location /_slow { internal; lucet_content script; }"""
+    s = script_server(guests=["gate", "hello"], server=server)
+    s.parts["server"] = s.parts["server"].replace("ROOT", s.directory)
+    with open(f"{s.directory}/users", "w") as file:
+        file.write("me:{PLAIN}secret\n")
+    with s:
+        def gate(word, target):
+            r = s.get(target, headers=[("X-Gate", word)])
+            return r.status, r.text
+
+        for word in ("page", "deny", "login"):
+            r = s.get("/allowed", headers=[("X-Gate", word)])
+            equal((r.status, r.text, r.header("WWW-Authenticate")), (200, "hello, world\n", None), word)
+        equal(gate("page", "/"), (403, "not you\n"))
+        equal(s.get("/", headers=[("X-Gate", "page")]).header("Content-Type"), "text/plain")
+        equal(gate("deny", "/")[0], 403)
+        check("not you" not in gate("deny", "/")[1], "nginx's own page")
+        r = s.get("/", headers=[("X-Gate", "login")])
+        equal((r.status, r.header("WWW-Authenticate")), (401, "Basic realm=gate"))
+        equal(gate("allow", "/"), (200, "hello, world\n"))
+        r = s.get("/basic", headers=[("X-Gate", "page")])
+        equal((r.status, r.header("WWW-Authenticate")), (401, 'Basic realm="realm"'), "the one that can be answered wins")
+        check("not you" not in r.text, "and not the guest's page")
+        r = s.get("/basic", headers=[("X-Gate", "login")])
+        equal((r.status, r.header("WWW-Authenticate")), (401, "Basic realm=gate"))
+        r = s.get("/basic", headers=[("X-Gate", "page"), ("Authorization", "Basic bWU6c2VjcmV0")])
+        equal((r.status, r.text, r.header("Content-Type")), (200, "hello, world\n", s.get("/allowed").header("Content-Type")))
+        equal(gate("page", "/named"), (403, "not you\n"), "a guest's page is not nginx's")
+        equal(gate("deny", "/named"), (200, "sorry"))
+        equal(gate("page", "/late"), (200, "hello, world\n"))
+        for word in ("trap", "nonsense"):
+            equal(gate(word, "/allowed")[0], 500, "a failure is no vote")
+        s.nothing_is_left()
