@@ -992,7 +992,7 @@ lucet_status lucet_region_config_fit(struct lucet_region_config *config, const s
 // until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
 // process has 128 TiB.
 // Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
-// SYSTEM. Any thread. Since 0.1.
+// SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
 lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
 
 // Whether instances of `module` can be made in `region`: what lucet_instance_new would check first.

@@ -225,7 +225,7 @@ pub unsafe extern "C" fn lucet_region_config_fit(
 /// until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
 /// process has 128 TiB.
 /// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
-/// SYSTEM. Any thread. Since 0.1.
+/// SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_region_new(
     config: *const lucet_region_config,
