@@ -58,6 +58,7 @@ pub fn compile_module(
         frugal: &*target.frugal,
         listing: options.listing,
         stack_check: options.checks_stack(),
+        grow: options.opt_level == OptLevel::Speed,
     };
     let jobs = jobs(module);
     let pool = rayon::ThreadPoolBuilder::new()
@@ -111,6 +112,8 @@ struct Compiler<'a> {
     frugal: &'a dyn TargetIsa,
     listing: Emit,
     stack_check: bool,
+    /// Whether code may become longer to be faster.
+    grow: bool,
 }
 
 /// The defined functions in order, then import wrappers, then adapters by type.
@@ -315,7 +318,7 @@ impl Compiler<'_> {
         context
             .optimize(isa, &mut ControlPlane::default())
             .map_err(|error| self.refusal(job, &error))?;
-        optimize::improve(context, guarded_memory(self.source.module));
+        optimize::improve(context, guarded_memory(self.source.module), self.grow);
         Ok(())
     }
 

@@ -84,7 +84,7 @@ fn asked(block: &'static ControlBlock, context: &mut ucontext_t) {
         try_again(runner, block);
         if !runner.alarm.is_made() {
             // Nothing will look again: another kill may signal.
-            block.word.not_sent();
+            block.kill_sent.store(0, Ordering::Release);
         }
         runner.alarm.by(timing::now() + timing::RETRY_NS);
     }

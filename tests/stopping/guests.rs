@@ -88,6 +88,27 @@ pub const GUEST: &str = r#"(module
     (i64.xor (i64.add (local.get $d) (local.get $e)) (i64.xor
       (i64x2.extract_lane 0 (v128.xor (local.get $a) (local.get $b)))
       (i64.rotl (i64x2.extract_lane 1 (v128.xor (local.get $a) (local.get $b))) (i64.const 7)))))
+  ;; loops over rows, up and down, that take several numbers at a time: a fill, a copy onto itself and a sum
+  (func (export "rows") (param i32) (result i64)
+    (local $i i32) (local $n i32) (local $d i64) (local $f f64)
+    (local.set $n (i32.mul (local.get 0) (i32.const 16)))
+    (loop $fill
+      (i32.store8 (i32.add (local.get $i) (i32.const 512)) (i32.const 0x3f))
+      (br_if $fill (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    (i64.store offset=512 (local.get $n) (i64.const 0x3fe0112233445566))
+    (loop $move
+      (i32.store8 (i32.add (local.get $i) (i32.const 520)) (i32.load8_u (i32.add (local.get $i) (i32.const 519))))
+      (br_if $move (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+    (local.set $f (f64.load (i32.const 512)))
+    (loop $sum
+      (f64.store (i32.add (local.get $i) (i32.const 512))
+        (f64.add (f64.load (i32.add (local.get $i) (i32.const 512)))
+          (f64.mul (local.get $f) (f64.load (i32.add (local.get $i) (i32.const 4096))))))
+      (br_if $sum (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 8))) (local.get $n))))
+    (loop $digest
+      (local.set $d (i64.add (i64.mul (local.get $d) (i64.const 31)) (i64.load offset=512 (local.get $n))))
+      (br_if $digest (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $d))
   ;; traps after a few rounds
   (func (export "trap") (param i32) (result i32)
     (loop $l

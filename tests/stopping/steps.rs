@@ -62,6 +62,7 @@ fn a_slice_may_end_at_every_instruction() {
             &[
                 ("work", 40 * more),
                 ("vectors", 30 * more),
+                ("rows", 8 + more),
                 ("talk", 6),
                 ("pair", 3),
                 ("throw", 3),

@@ -7,6 +7,7 @@
 //! * [`parameters`]: parameters of blocks that always have the value of another one go, before Cranelift optimises;
 //! * [`latches`]: loops end with one comparison of the value that goes round;
 //! * [`hoisting`]: what Cranelift recomputes in loops is computed in front of them;
+//! * [`vectors`]: loops over rows of numbers take several at a time;
 //! * [`addresses`]: constants in addresses become offsets of accesses;
 //! * [`bases`]: what a loop leaves alone in an address is added up in front of it;
 //! * [`extensions`]: indices are kept with 64 bits.
@@ -16,8 +17,8 @@
 //! [`values`] the rest.
 //!
 //! Invariants. The function is valid before and after each pass, which `Options::verify` has Cranelift check. A pass
-//! changes neither what a function computes nor which accesses to memory it makes, in which order; it adds no
-//! access and no address that the memory contract does not cover. Every pass terminates in time linear in the
+//! changes neither what a function computes nor what can be seen of its accesses to memory; it adds no address that the memory
+//! contract does not cover. But for [`vectors`], it leaves accesses as they are and in their order. Every pass terminates in time linear in the
 //! function, apart from the lookups it names.
 //!
 //! It does not decide when to run (`compile`).
@@ -37,9 +38,11 @@ mod shape;
 mod trips;
 mod uses;
 mod values;
+mod vectors;
 mod widths;
 
 use cranelift_codegen::Context;
+use cranelift_codegen::ir::Function;
 use shape::Shape;
 
 /// Runs the passes over a translated function that make more of Cranelift's optimisations.
@@ -49,29 +52,33 @@ pub fn prepare(context: &mut Context) {
 }
 
 /// Runs the other passes over an optimised function. `memory` is how many bytes memory 0 can ever have, if guard pages keep
-/// indices inside of it.
-pub fn improve(context: &mut Context, memory: Option<u64>) {
+/// indices inside of it; `grow`: whether code may become longer.
+pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
     context.func.dfg.resolve_all_aliases();
     latches::compare_next_values(context);
     context.compute_loop_analysis();
-    let Context {
-        func,
-        cfg,
-        domtree,
-        loop_analysis,
-        ..
-    } = context;
-    let shape = Shape {
-        edges: cfg,
-        dominators: domtree,
-        loops: loop_analysis,
-    };
+    let (func, shape) = parts(context);
     hoisting::hoist(func, shape);
-    if let (Some(vmctx), Some(most_bytes)) = (accesses::vmctx(func), memory) {
+    let memory = accesses::vmctx(func).zip(memory);
+    if let Some((vmctx, _)) = memory.filter(|_| grow) {
+        vectors::widen_loops(context, vmctx);
+    }
+    let (func, shape) = parts(context);
+    if let Some((vmctx, most_bytes)) = memory {
         addresses::fold_constants(func, shape, vmctx, most_bytes);
         bases::split_sums(func, shape, vmctx);
     }
     extensions::widen_indices(func, shape);
+}
+
+/// A function and what has been found out about its shape.
+fn parts(context: &mut Context) -> (&mut Function, Shape<'_>) {
+    let shape = Shape {
+        edges: &context.cfg,
+        dominators: &context.domtree,
+        loops: &context.loop_analysis,
+    };
+    (&mut context.func, shape)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Uses {
 }
 
 /// Whether an instruction does nothing but make its results.
-fn is_arithmetic(opcode: Opcode) -> bool {
+pub fn is_arithmetic(opcode: Opcode) -> bool {
     !opcode.can_trap()
         && !opcode.can_load()
         && !opcode.can_store()

@@ -43,3 +43,4 @@ pub use function::{Source, guest_function, trap_code};
 pub use glue::{adapter, check_stack, import_wrapper};
 pub use inline::Growth;
 pub use linking::bridge;
+pub use variable::below;

@@ -121,6 +121,6 @@ impl<'a> Translator<'a> {
 }
 
 /// The offset from vmctx of what lies at this distance below it: at most `MAX_STATE_BYTES`.
-pub(super) fn below(distance: u32) -> i32 {
+pub fn below(distance: u32) -> i32 {
     -(distance as i32)
 }

@@ -1,0 +1,433 @@
+//! Writes a vector loop in front of a loop.
+//!
+//! ```text
+//!   guard(i, ...):      enough rounds?                     else header(i, ...)
+//!   checks:             all conditions of the plan hold?   else header(i, ...)
+//!   ready:              addresses and vectors that stay the same
+//!   vectors(done):      loads, operations, stores          again until all full chunks are done
+//!   rest:               header(i + rounds done * step, ...)
+//! ```
+//!
+//! The number of chunks leaves at least one round to the loop. Where the loop goes downwards, `done` is negative and the lowest
+//! address of a chunk is `chunk - bytes` below the one of its first round.
+//!
+//! Speculation. Upwards, addresses start from an index of 32 bits above the memory's base, and go on by a chunk for each
+//! round that the processor has in flight: they stay in the reservation or the guard behind it. Downwards, each address is made of
+//! an index of 32 bits, since below the base lies what guests must not see.
+
+use super::super::values::{argument, constant, destinations};
+use super::linear::Linear;
+use super::packs::Node;
+use super::plan::Plan;
+use crate::translate::{below, trap_code};
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{
+    Block, BlockArg, ConstantData, Endianness, Function, InstBuilder, MemFlagsData, Opcode, Type,
+    Value,
+};
+use lucet_format::trap::TrapCode;
+use lucet_format::vmctx::MEMORY_BYTES;
+use std::collections::HashMap;
+
+/// Bytes of a vector register.
+const VECTOR_BYTES: u32 = 16;
+
+pub fn emit(function: &mut Function, vmctx: Value, plan: &Plan) {
+    let blocks: [Block; 5] = std::array::from_fn(|_| function.dfg.make_block());
+    for block in blocks {
+        function.layout.insert_block(block, plan.header);
+    }
+    let [guard, checks, ready, vectors, rest] = blocks;
+    let first = enter_through(function, plan, guard);
+    let mut cursor = FuncCursor::new(function);
+    cursor.set_srcloc(plan.location);
+    let mut emitter = Emitter {
+        cursor,
+        plan,
+        vmctx,
+        first,
+    };
+    let way = emitter.guard(guard, checks);
+    let (bytes, starts) = emitter.checks(checks, ready, way);
+    let done = emitter.ready(ready, vectors, bytes, &starts);
+    emitter.vectors(vectors, rest, &done);
+    emitter.rest(rest, done.bytes);
+}
+
+/// Leads the ways into the loop to `guard`. Answers what each of the header's parameters is in the first round: what the only
+/// way hands on, or a parameter of `guard`.
+fn enter_through(function: &mut Function, plan: &Plan, guard: Block) -> HashMap<Value, Value> {
+    let dfg = &mut function.dfg;
+    let mut first = HashMap::new();
+    for (position, parameter) in dfg.block_params(plan.header).to_vec().iter().enumerate() {
+        let handed_on = match plan.ways[..] {
+            [way] => argument(dfg, destinations(dfg, way.branch)[way.position], position),
+            _ => None,
+        };
+        if let Some(handed_on) = handed_on {
+            first.insert(*parameter, handed_on);
+        }
+    }
+    let known = first.len() == dfg.num_block_params(plan.header);
+    if !known {
+        for parameter in dfg.block_params(plan.header).to_vec() {
+            let kind = dfg.value_type(parameter);
+            first.insert(parameter, dfg.append_block_param(guard, kind));
+        }
+    }
+    for way in &plan.ways {
+        let calls = dfg.insts[way.branch]
+            .branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
+        if let Some(call) = calls.get_mut(way.position) {
+            call.set_block(guard, &mut dfg.value_lists);
+            if known {
+                call.clear(&mut dfg.value_lists);
+            }
+        }
+    }
+    first
+}
+
+struct Emitter<'a> {
+    cursor: FuncCursor<'a>,
+    plan: &'a Plan,
+    vmctx: Value,
+    /// What the header's parameters are in the first round.
+    first: HashMap<Value, Value>,
+}
+
+/// What the vector loop uses.
+struct Ready {
+    /// Bytes of a row that the vector loop handles, and what `done` is at its end.
+    bytes: Value,
+    end: Value,
+    /// For each group: upwards, the address of its first byte; downwards, the index of the first chunk.
+    bases: Vec<Value>,
+    /// The vectors that are always the same, by node.
+    splats: HashMap<usize, Value>,
+}
+
+impl Emitter<'_> {
+    /// The header with what it is entered with.
+    fn give_up(&self) -> (Block, Vec<BlockArg>) {
+        let header = self.plan.header;
+        let parameters = self.cursor.func.dfg.block_params(header);
+        let first = parameters.iter().map(|it| BlockArg::Value(self.first[it]));
+        (header, first.collect())
+    }
+
+    fn iconst(&mut self, kind: Type, number: i64) -> Value {
+        self.cursor.ins().iconst(kind, number)
+    }
+
+    fn add(&mut self, value: Value, number: i64) -> Value {
+        if number == 0 {
+            return value;
+        }
+        let kind = self.cursor.func.dfg.value_type(value);
+        let number = self.iconst(kind, number);
+        self.cursor.ins().iadd(value, number)
+    }
+
+    fn shift_left(&mut self, value: Value, bits: u32) -> Value {
+        let bits = self.iconst(I32, bits.into());
+        self.cursor.ins().ishl(value, bits)
+    }
+
+    fn shift_right(&mut self, value: Value, bits: u32) -> Value {
+        let bits = self.iconst(I32, bits.into());
+        self.cursor.ins().ushr(value, bits)
+    }
+
+    fn compare(&mut self, condition: IntCC, value: Value, number: u64) -> Value {
+        let kind = self.cursor.func.dfg.value_type(value);
+        let number = self.iconst(kind, number.cast_signed());
+        self.cursor.ins().icmp(condition, value, number)
+    }
+
+    /// A sum in the first round.
+    fn linear(&mut self, sum: &Linear, kind: Type) -> Value {
+        let unused = 64 - kind.bits();
+        let (mut total, mut fixed) = (None, sum.constant);
+        for (value, times) in &sum.terms {
+            let value = self.first.get(value).copied().unwrap_or(*value);
+            if let Some(number) = constant(&self.cursor.func.dfg, value) {
+                fixed = fixed.wrapping_add(number.wrapping_mul(*times));
+                continue;
+            }
+            let times = ((times << unused).cast_signed()) >> unused;
+            total = Some(match (total, times) {
+                (None, 1) => value,
+                (Some(total), 1) => self.cursor.ins().iadd(total, value),
+                (Some(total), -1) => self.cursor.ins().isub(total, value),
+                (None, -1) => self.cursor.ins().ineg(value),
+                _ => {
+                    let times = self.iconst(kind, times);
+                    let product = self.cursor.ins().imul(value, times);
+                    match total {
+                        Some(total) => self.cursor.ins().iadd(total, product),
+                        None => product,
+                    }
+                }
+            });
+        }
+        let fixed = ((fixed << unused).cast_signed()) >> unused;
+        match total {
+            Some(total) => self.add(total, fixed),
+            None => self.iconst(kind, fixed),
+        }
+    }
+
+    /// Goes on to `checks` if there are enough rounds. Answers what the loop's counter has to go, with 64 bits.
+    fn guard(&mut self, guard: Block, checks: Block) -> Value {
+        self.cursor.goto_bottom(guard);
+        let rounds = &self.plan.rounds;
+        let way = self.linear(&rounds.way, I32);
+        let way = self.cursor.ins().uextend(I64, way);
+        let least = u64::from(2 * self.plan.chunk / self.plan.bytes);
+        let enough = least.saturating_mul(rounds.step);
+        let enough = self.compare(IntCC::UnsignedGreaterThanOrEqual, way, enough);
+        let (header, arguments) = self.give_up();
+        let instruction = self.cursor.ins();
+        instruction.brif(enough, checks, &[], header, &arguments);
+        way
+    }
+
+    /// Goes on to `ready` if everything holds. Answers how many bytes of each row the loop handles, and the first address of each
+    /// group, from the memory's base.
+    fn checks(&mut self, checks: Block, ready: Block, way: Value) -> (Value, Vec<Value>) {
+        self.cursor.goto_bottom(checks);
+        let rounds = &self.plan.rounds;
+        let mut holds = Vec::new();
+        let times_back = self.shift_right(way, rounds.step.trailing_zeros());
+        let beyond_first = self.shift_left(times_back, self.plan.bytes.trailing_zeros());
+        let flags = MemFlagsData::trusted().with_endianness(Endianness::Little);
+        let length = self
+            .cursor
+            .ins()
+            .load(I64, flags, self.vmctx, below(MEMORY_BYTES));
+        let mut starts = Vec::new();
+        for group in &self.plan.groups {
+            let index = self.linear(&group.first, I32);
+            let start = self.cursor.ins().uextend(I64, index);
+            starts.push(start);
+            let mut end = self.add(start, group.end);
+            if self.plan.upwards {
+                end = self.cursor.ins().iadd(end, beyond_first);
+            } else {
+                let condition = IntCC::UnsignedGreaterThanOrEqual;
+                holds.push(self.cursor.ins().icmp(condition, start, beyond_first));
+            }
+            let condition = IntCC::UnsignedLessThanOrEqual;
+            holds.push(self.cursor.ins().icmp(condition, end, length));
+        }
+        self.overlaps(&starts, &mut holds);
+        let all = holds
+            .into_iter()
+            .reduce(|x, y| self.cursor.ins().band(x, y));
+        let (header, arguments) = self.give_up();
+        match all {
+            Some(all) => self.cursor.ins().brif(all, ready, &[], header, &arguments),
+            None => self.cursor.ins().jump(ready, &[]),
+        };
+        let bytes = self.plan.bytes.into();
+        (self.add_in(ready, beyond_first, bytes), starts)
+    }
+
+    /// A sum at the start of a block.
+    fn add_in(&mut self, block: Block, value: Value, number: i64) -> Value {
+        self.cursor.goto_bottom(block);
+        self.add(value, number)
+    }
+
+    fn overlaps(&mut self, starts: &[Value], holds: &mut Vec<Value>) {
+        for check in &self.plan.checks {
+            let ((store, store_offset), (other, other_offset)) = (check.store, check.other);
+            let mut offset = store_offset - other_offset;
+            let (mut ahead, mut behind) = (starts[store], starts[other]);
+            if !self.plan.upwards {
+                (ahead, behind) = (behind, ahead);
+                offset = -offset;
+            }
+            let distance = self.cursor.ins().isub(ahead, behind);
+            let shifted = self.add(distance, offset + check.rule.shift);
+            let condition = IntCC::UnsignedGreaterThanOrEqual;
+            holds.push(self.compare(condition, shifted, check.rule.least));
+        }
+    }
+
+    /// Computes what the vector loop needs and enters it. `bytes`: what the loop handles of each row.
+    fn ready(&mut self, ready: Block, vectors: Block, bytes: Value, starts: &[Value]) -> Ready {
+        self.cursor.goto_bottom(ready);
+        let chunk = i64::from(self.plan.chunk);
+        let but_last = self.add(bytes, -1);
+        let chunks = self.iconst(I64, -chunk);
+        let bytes = self.cursor.ins().band(but_last, chunks);
+        let mut bases = Vec::new();
+        for start in starts {
+            bases.push(if self.plan.upwards {
+                self.cursor.ins().iadd(self.vmctx, *start)
+            } else {
+                let index = self.cursor.ins().ireduce(I32, *start);
+                self.add(index, i64::from(self.plan.bytes) - chunk)
+            });
+        }
+        let mut splats = HashMap::new();
+        for (number, (node, lane)) in self.plan.nodes.iter().enumerate() {
+            if let Node::Splat(value) = node {
+                splats.insert(number, self.splat(*value, *lane));
+            }
+        }
+        let (kind, end) = if self.plan.upwards {
+            (I64, bytes)
+        } else {
+            let bytes = self.cursor.ins().ireduce(I32, bytes);
+            (I32, self.cursor.ins().ineg(bytes))
+        };
+        let none = self.iconst(kind, 0);
+        self.cursor.ins().jump(vectors, &[BlockArg::Value(none)]);
+        Ready {
+            bytes,
+            end,
+            bases,
+            splats,
+        }
+    }
+
+    fn splat(&mut self, value: Value, lane: Type) -> Value {
+        let kind = self.cursor.func.dfg.value_type(value);
+        let value = if kind == lane {
+            value
+        } else {
+            self.cursor.ins().ireduce(lane, value)
+        };
+        self.cursor.ins().splat(vector(lane), value)
+    }
+
+    fn vectors(&mut self, vectors: Block, rest: Block, ready: &Ready) {
+        let chunk = i64::from(self.plan.chunk);
+        let kind = if self.plan.upwards { I64 } else { I32 };
+        let done = self.cursor.func.dfg.append_block_param(vectors, kind);
+        self.cursor.goto_bottom(vectors);
+        let mut addresses = Vec::new();
+        for base in &ready.bases {
+            let sum = self.cursor.ins().iadd(*base, done);
+            addresses.push(if self.plan.upwards {
+                sum
+            } else {
+                let index = self.cursor.ins().uextend(I64, sum);
+                self.cursor.ins().iadd(self.vmctx, index)
+            });
+        }
+        let parts = self.plan.chunk / VECTOR_BYTES;
+        let computed: Vec<Vec<Value>> = (0..parts)
+            .map(|part| self.compute(part, &addresses, ready))
+            .collect();
+        let flags = memory_flags();
+        for row in &self.plan.rows {
+            let address = addresses[row.pack.group()];
+            for (part, nodes) in (0u32..).zip(&computed) {
+                let offset = displacement(row.pack.offset(), part);
+                self.cursor
+                    .ins()
+                    .store(flags, nodes[row.node], address, offset);
+            }
+        }
+        let step = if self.plan.upwards { chunk } else { -chunk };
+        let next = self.add(done, step);
+        let more = self.cursor.ins().icmp(IntCC::NotEqual, next, ready.end);
+        let next = [BlockArg::Value(next)];
+        self.cursor.ins().brif(more, vectors, &next, rest, &[]);
+    }
+
+    /// The vectors of all nodes for a part of the chunk.
+    fn compute(&mut self, part: u32, addresses: &[Value], ready: &Ready) -> Vec<Value> {
+        let mut made: Vec<Value> = Vec::with_capacity(self.plan.nodes.len());
+        for (number, (node, lane)) in self.plan.nodes.iter().enumerate() {
+            let kind = vector(*lane);
+            made.push(match node {
+                Node::Constants(numbers) => self.constants(numbers, *lane, part),
+                Node::Splat(_) => ready.splats[&number],
+                Node::Load(pack) => {
+                    let offset = displacement(pack.offset(), part);
+                    let address = addresses[pack.group()];
+                    let ins = self.cursor.ins();
+                    ins.load(kind, memory_flags(), address, offset)
+                }
+                Node::Unary(opcode, operand) => {
+                    let ins = self.cursor.ins();
+                    let (inst, dfg) = ins.Unary(*opcode, kind, made[*operand]);
+                    dfg.first_result(inst)
+                }
+                Node::Binary(opcode, left, right) => {
+                    let ins = self.cursor.ins();
+                    let (inst, dfg) = ins.Binary(*opcode, kind, made[*left], made[*right]);
+                    dfg.first_result(inst)
+                }
+                Node::Shift(opcode, operand, bits) => {
+                    let bits = self.iconst(I32, bits.cast_signed());
+                    let operand = made[*operand];
+                    match opcode {
+                        Opcode::Ishl => self.cursor.ins().ishl(operand, bits),
+                        Opcode::Ushr => self.cursor.ins().ushr(operand, bits),
+                        _ => self.cursor.ins().sshr(operand, bits),
+                    }
+                }
+            });
+        }
+        made
+    }
+
+    /// A part of a vector of constants that come again and again.
+    fn constants(&mut self, numbers: &[u64], lane: Type, part: u32) -> Value {
+        let lanes = VECTOR_BYTES / lane.bytes();
+        let mut bytes = Vec::with_capacity(VECTOR_BYTES as usize);
+        for number in part * lanes..(part + 1) * lanes {
+            let number = numbers[number as usize % numbers.len()];
+            bytes.extend_from_slice(&number.to_le_bytes()[..lane.bytes() as usize]);
+        }
+        let constants = &mut self.cursor.func.dfg.constants;
+        let constant = constants.insert(ConstantData::from(bytes));
+        self.cursor.ins().vconst(vector(lane), constant)
+    }
+
+    /// Enters the loop for the rest, with what its parameters would be by then.
+    fn rest(&mut self, rest: Block, bytes: Value) {
+        self.cursor.goto_bottom(rest);
+        let rounds = self.shift_right(bytes, self.plan.bytes.trailing_zeros());
+        let parameters = self.cursor.func.dfg.block_params(self.plan.header).to_vec();
+        let mut arguments = Vec::new();
+        for (parameter, step) in parameters.iter().zip(&self.plan.steps) {
+            let kind = self.cursor.func.dfg.value_type(*parameter);
+            let first = self.first[parameter];
+            let unused = 64 - kind.bits();
+            let step = ((step << unused).cast_signed()) >> unused;
+            let times = match kind {
+                I64 => rounds,
+                _ => self.cursor.ins().ireduce(kind, rounds),
+            };
+            let step = self.iconst(kind, step);
+            let way = self.cursor.ins().imul(times, step);
+            arguments.push(BlockArg::Value(self.cursor.ins().iadd(first, way)));
+        }
+        self.cursor.ins().jump(self.plan.header, &arguments);
+    }
+}
+
+/// The type of vectors with such lanes.
+fn vector(lane: Type) -> Type {
+    lane.by(VECTOR_BYTES / lane.bytes()).unwrap_or(lane)
+}
+
+fn displacement(offset: i64, part: u32) -> i32 {
+    // Groups reach over less than 2^30 bytes, chunks over 128.
+    (offset as i32) + (part * VECTOR_BYTES) as i32
+}
+
+fn memory_flags() -> MemFlagsData {
+    MemFlagsData::new()
+        .with_endianness(Endianness::Little)
+        .with_trap_code(Some(trap_code(TrapCode::Memory)))
+}

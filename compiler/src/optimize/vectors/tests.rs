@@ -1,0 +1,112 @@
+//! Which loops take vectors.
+
+use super::super::testing::optimised;
+
+/// A loop over $i up to $n with this body, in a function with rows at $to and $from.
+fn looping(body: &str) -> String {
+    optimised(&format!(
+        "(module (memory 1) (func (param $to i32) (param $from i32) (param $n i32) (param $x i32) (param $f f64)
+            (local $i i32) (local $sum i32)
+            (loop $more {body}
+                (br_if $more (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 8))) (local.get $n))))))"
+    ))
+}
+
+fn at(row: &str) -> String {
+    format!("(i32.add (local.get {row}) (local.get $i))")
+}
+
+/// Eight stores of bytes next to each other.
+fn bytes(value: impl Fn(u32) -> String) -> String {
+    let store = |lane| format!("(i32.store8 offset={lane} {} {})", at("$to"), value(lane));
+    (0..8).map(store).collect()
+}
+
+fn load(lane: u32) -> String {
+    format!("(i32.load8_u offset={lane} {})", at("$from"))
+}
+
+#[test]
+fn copies_take_vectors() {
+    let listing = looping(&bytes(load));
+    assert!(listing.contains("load.i8x16"), "{listing}");
+}
+
+#[test]
+fn fills_take_vectors() {
+    let listing = looping(&bytes(|_| "(local.get $x)".to_owned()));
+    assert!(listing.contains("splat.i8x16"), "{listing}");
+}
+
+#[test]
+fn sums_of_rows_take_vectors() {
+    let body = format!(
+        "(f64.store {0} (f64.add (f64.load {0}) (f64.mul (local.get $f) (f64.load {1}))))",
+        at("$to"),
+        at("$from")
+    );
+    let listing = looping(&body);
+    assert!(listing.contains("fmul"), "{listing}");
+    assert!(listing.contains("load.f64x2"), "{listing}");
+}
+
+#[test]
+fn rows_with_gaps_do_not() {
+    let listing = looping(&format!(
+        "(i32.store {} (i32.load {}))",
+        at("$to"),
+        at("$from")
+    ));
+    assert!(!listing.contains("x4"), "{listing}");
+}
+
+#[test]
+fn loads_that_nothing_is_made_of_do_not() {
+    let body = bytes(load) + &format!("(drop (i32.load {}))", at("$x"));
+    assert!(!looping(&body).contains("i8x16"));
+}
+
+#[test]
+fn numbers_that_go_from_round_to_round_do_not() {
+    let body = bytes(|_| {
+        "(local.tee $sum (i32.mul (i32.add (local.get $sum) (local.get $x)) (i32.const 3)))"
+            .to_owned()
+    });
+    assert!(!looping(&body).contains("i8x16"));
+}
+
+#[test]
+fn shifts_that_bring_down_other_bits_do_not() {
+    let body = bytes(|lane| {
+        format!(
+            "(i32.shr_u (i32.mul {} (local.get $x)) (i32.const 4))",
+            load(lane)
+        )
+    });
+    assert!(!looping(&body).contains("i8x16"));
+}
+
+#[test]
+fn rows_that_overlap_for_certain_do_not() {
+    let body = bytes(|lane| {
+        format!(
+            "(i32.load8_u {})",
+            format_args!("(i32.sub {} (i32.const {}))", at("$to"), 3 + 8 - lane)
+        )
+    });
+    assert!(!looping(&body).contains("i8x16"));
+}
+
+#[test]
+fn loops_of_few_rounds_do_not() {
+    let listing = optimised(
+        "(module (memory 1) (func (param $to i32) (param $n i32) (param $x i32)
+            (local.set $n (i32.and (local.get $n) (i32.const 31)))
+            (if (local.get $n) (then
+                (loop $more
+                    (i32.store8 (local.get $to) (local.get $x))
+                    (local.set $to (i32.add (local.get $to) (i32.const 1)))
+                    (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))))",
+    );
+    assert!(!listing.contains("i8x16"), "{listing}");
+}
