@@ -983,15 +983,16 @@ lucet_status lucet_module_export(const struct lucet_module *module, size_t index
 // Errors: NULL_ARGUMENT, BAD_STRUCT. Any thread. Since 0.1.
 lucet_status lucet_module_requirements(const struct lucet_module *module, struct lucet_requirements *out_requirements);
 
-// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules.
-// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough. Any thread. Since 0.1.
+// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules. Says whether the sizes
+// are possible, too, before there are signal handlers: a server can do so where it reads its configuration.
+// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough; LIMIT: lucet_region_new would say so. Any thread. Since 0.1.
 lucet_status lucet_region_config_fit(struct lucet_region_config *config, const struct lucet_module *module);
 
 // Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
 // until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
 // process has 128 TiB.
 // Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
-// SYSTEM. Any thread. Since 0.1.
+// SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
 lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
 
 // Whether instances of `module` can be made in `region`: what lucet_instance_new would check first.

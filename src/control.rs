@@ -7,10 +7,11 @@
 //! Invariants:
 //! * `state` says who may touch the rest: in `READY`, `STOPPED`, `SUSPENDED`, `PREEMPTED` and `FREE` the thread that owns the
 //!   instance; in `ENTERING`, `GUEST`, `HOST` and `LEAF` the thread that runs it, and its signal handlers.
-//! * `word` is how others stop a guest: they set a bit there and change nothing else.
+//! * `word` is how others stop a guest: they set a bit there, and the reason beside it, and change nothing else.
 //! * the `text`, `traps` and stack fields are written before a run and do not change during one.
 //! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
 
+mod pair;
 mod stopping;
 mod word;
 
@@ -19,6 +20,7 @@ pub use word::Word;
 
 use crate::hot::{HotSet, Sampling};
 use lucet_format::runtime::IMPORT_ROW_BYTES;
+use pair::Pair;
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -194,10 +196,10 @@ pub struct ControlBlock {
     pub token: Cell<u64>,
     /// Who runs or ran the guest: `*const crate::running::Runner`. Read by killers.
     pub runner: AtomicUsize,
-    /// Entries from outside since the instance is new, the one that goes on included.
-    pub entries: Cell<u64>,
     /// See [`Word`]: the low byte says why the guest is to be left, 0 for not at all.
     pub word: Word,
+    /// Entries from outside since the instance is new, the one that goes on included.
+    pub entries: Cell<u64>,
     /// Calls of host functions since the instance is new, but for leaves.
     pub host_calls: Cell<u64>,
     /// Where the import that is being called is in the import table, in bytes; `u32::MAX` for helpers.
@@ -252,10 +254,6 @@ pub struct ControlBlock {
     pub deadline_alone: Cell<u64>,
     /// The run that this thread was in when it entered this guest, if any: in a host function of another instance.
     pub outer: Cell<*const ControlBlock>,
-    /// The reason of the latest kill.
-    pub kill_reason: AtomicU64,
-    /// The incarnation whose guest a kill has signalled, plus 1; 0: a kill signals.
-    pub kill_sent: AtomicU64,
     /// The process that made the instance.
     pub process: AtomicU64,
     /// Stops that had to wait for a host function, since the region was made.
@@ -335,8 +333,8 @@ impl ControlBlock {
             handle: AtomicU64::new(0),
             token: Cell::new(NO_SHORT_WAY),
             runner: AtomicUsize::new(0),
+            word: Word(Pair::new(0, 0)),
             entries: Cell::new(0),
-            word: Word(AtomicU64::new(0)),
             host_calls: Cell::new(0),
             call_row: Cell::new(u32::MAX),
             nested: Cell::new(0),
@@ -361,8 +359,6 @@ impl ControlBlock {
             timed: Cell::new(false),
             deadline_alone: Cell::new(0),
             outer: Cell::new(std::ptr::null()),
-            kill_reason: AtomicU64::new(0),
-            kill_sent: AtomicU64::new(0),
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
             outermost_sp: Cell::new(0),

@@ -185,8 +185,9 @@ impl lucet_region_config {
     }
 }
 
-/// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules.
-/// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough. Any thread. Since 0.1.
+/// Raises what is too small in `config` for instances of `module`, linked or not. Can be called for several modules. Says whether the sizes
+/// are possible, too, before there are signal handlers: a server can do so where it reads its configuration.
+/// Errors: NULL_ARGUMENT; BAD_STRUCT; INCOMPATIBLE: no region can be large enough; LIMIT: lucet_region_new would say so. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_region_config_fit(
     config: *mut lucet_region_config,
@@ -198,6 +199,7 @@ pub unsafe extern "C" fn lucet_region_config_fit(
         let before = given.to_config()?;
         let mut after = before;
         after.fit(&get(module)?.code)?;
+        after.possible()?;
         let raised =
             |before: u64, after: u64, given: u64| if after > before { after } else { given };
         (*config).memory_bytes =
@@ -223,7 +225,7 @@ pub unsafe extern "C" fn lucet_region_config_fit(
 /// until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
 /// process has 128 TiB.
 /// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
-/// SYSTEM. Any thread. Since 0.1.
+/// SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_region_new(
     config: *const lucet_region_config,

@@ -30,8 +30,10 @@ pub mod stop {
     pub const TIMES: u64 = DEADLINE | CPU | NESTED | SLICE | LINKED;
     /// All bits.
     pub const MASK: u64 = 0xff;
+    /// Above them, where trampolines do not look: a killer has sent the signal, or is about to.
+    pub const SENT: u64 = 0x100;
     /// The incarnation is above this many bits.
-    pub const INCARNATION: u32 = 8;
+    pub const INCARNATION: u32 = 9;
 }
 
 /// Flags of the processor that are always set in user code: bit 1, and interrupts enabled.

@@ -1,8 +1,8 @@
 //! Killing a guest from anywhere.
 //!
 //! A [`KillHandle`] names one *incarnation* of a slot: what is between a create or reset and the next reset or release. It is a
-//! value, good in any thread and in signal handlers, and harmless when its guest is gone, because the bit that stops a guest and the
-//! number of the incarnation are one word, changed together.
+//! value, good in any thread and in signal handlers, and harmless when its guest is gone, because the bit that stops a guest, the
+//! number of the incarnation and the reason are changed together.
 //!
 //! ```text
 //!   guest's thread                       killer
@@ -103,16 +103,15 @@ fn kill_marked(handle: KillHandle, reason: u64) -> Answer {
     }
 }
 
-/// Signals a guest in its own code, unless that has been done. One signal is enough: whoever becomes `GUEST` later looks at the word.
+/// Signals a guest in its own code, unless another kill has. One signal is enough: whoever becomes `GUEST` later looks at the word.
 /// More would wait in the user's queue, and the guest's thread would do nothing but handle them. False: it could not be sent.
 fn send_once(block: &ControlBlock, number: u32, handle: KillHandle) -> bool {
-    let mine = handle.incarnation.wrapping_add(1);
-    if block.kill_sent.swap(mine, Ordering::AcqRel) == mine {
+    if !block.word.take_sending(handle.incarnation) {
         return true;
     }
     let sent = signal::stop::send(block, number);
     if !sent {
-        block.kill_sent.store(0, Ordering::Release);
+        block.word.not_sent();
     }
     sent
 }
@@ -121,11 +120,9 @@ fn is_in_bridge(block: &ControlBlock) -> bool {
     !block.bridge.load(Ordering::Acquire).is_null()
 }
 
-/// Sets the bit of the incarnation that is meant. False: it is over.
+/// Sets the bit of the incarnation that is meant, with the reason. False: it is over.
 fn mark(block: &ControlBlock, handle: KillHandle, reason: u64) -> bool {
-    block.word.mark(
-        handle.incarnation,
-        || matches!(block.state(), state::STOPPED | state::FREE),
-        || block.kill_reason.store(reason, Ordering::Relaxed),
-    )
+    block.word.mark(handle.incarnation, reason, || {
+        matches!(block.state(), state::STOPPED | state::FREE)
+    })
 }

@@ -13,7 +13,6 @@ use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
 use lucet_format::image::records::FunctionType;
 use lucet_format::trap::TrapCode;
-use std::sync::atomic::Ordering;
 
 /// What is remembered of an outcome; the values are in the slot's array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +159,7 @@ fn waiting(kind: u32, token: u64) -> Record {
 /// What the stop word says has ended the guest for good.
 fn over(block: &ControlBlock, stops: u64) -> Record {
     if stops & stop::KILL != 0 {
-        return terminated(LUCET_STOP_KILL, block.kill_reason.load(Ordering::Relaxed));
+        return terminated(LUCET_STOP_KILL, block.word.reason());
     }
     let detail = if stops & stop::DEADLINE != 0 {
         LUCET_STOP_DEADLINE
@@ -294,7 +293,6 @@ pub(crate) fn forgive(block: &ControlBlock, inner: &Inner) -> bool {
     if block.state() == state::STOPPED {
         block.trap.set(Trap::NONE);
         block.lower(stop::FINAL);
-        block.kill_sent.store(0, Ordering::Release);
         inner.forget_waiting(block);
         forget_thrown(inner);
         block.set_state(state::READY);

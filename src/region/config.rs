@@ -1,6 +1,6 @@
 //! What a region is made with.
 
-use super::layout::{MOST_MEMORY, Sizes};
+use super::layout::{Layout, MOST_MEMORY, Sizes};
 use crate::error::{Result, Status, error};
 use crate::module::CodeImage;
 use crate::signal;
@@ -96,8 +96,13 @@ impl RegionConfig {
         }
     }
 
-    /// That the rest makes sense.
-    pub fn check(&self) -> Result<()> {
+    /// That a region can be made, as far as sizes tell. Looks at nothing else of the process.
+    ///
+    /// # Errors
+    ///
+    /// `Limit`, naming what is too large or too small.
+    pub fn possible(&self) -> Result<()> {
+        Layout::new(&self.sizes())?;
         if self.values == 0 || self.values > 4096 {
             return Err(error!(
                 Status::Limit,
@@ -112,6 +117,11 @@ impl RegionConfig {
                 self.stack_bytes
             ));
         }
+        Ok(())
+    }
+
+    /// That the rest makes sense: what is not about sizes.
+    pub fn check(&self) -> Result<()> {
         if self.compact {
             return self.check_compact();
         }

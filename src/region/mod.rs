@@ -84,8 +84,15 @@ impl Region {
                 "guests need the signal handlers: call lucet_signals_install before making a region"
             ));
         }
-        let layout = Layout::new(&config.sizes())?;
+        config.possible()?;
         config.check()?;
+        let layout = Layout::new(&config.sizes())?;
+        if !std::arch::is_x86_feature_detected!("cmpxchg16b") {
+            return Err(error!(
+                Status::Unsupported,
+                "this processor has no CMPXCHG16B, by which guests are stopped"
+            ));
+        }
         let process = process::token()?;
         running::register_barrier();
         let slots = Mapping::reserve(layout.total as usize, 2 << 20)?;

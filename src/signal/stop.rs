@@ -84,7 +84,7 @@ fn asked(block: &'static ControlBlock, context: &mut ucontext_t) {
         try_again(runner, block);
         if !runner.alarm.is_made() {
             // Nothing will look again: another kill may signal.
-            block.kill_sent.store(0, Ordering::Release);
+            block.word.not_sent();
         }
         runner.alarm.by(timing::now() + timing::RETRY_NS);
     }

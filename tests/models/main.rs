@@ -9,7 +9,7 @@
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::sync::atomic::{Ordering, fence};
+use loom::sync::atomic::{AtomicU64, Ordering, fence};
 use loom::thread;
 use lucet::control::{state, stop};
 
@@ -18,27 +18,60 @@ mod word;
 
 use word::Word;
 
-/// Loom's, but for plain stores. A compare-and-exchange that came before a store may come after it in loom's order of modifications, although
-/// it has not read what was stored; exchanges have their place there, and say nothing more.
+/// `control::Pair` for loom, which knows nothing wider than 64 bits: the first word in the low half of one, the second in the high half. So
+/// both are of one moment more often than in the library, which reads one after the other and finds out by the exchange.
+///
+/// Plain stores are exchanges. A compare-and-exchange that came before a store may come after it in loom's order of modifications,
+/// although it has not read what was stored; exchanges have their place there, and say nothing more.
 #[derive(Debug)]
-struct AtomicU64(loom::sync::atomic::AtomicU64);
+pub(crate) struct Pair(AtomicU64);
 
-impl AtomicU64 {
-    fn new(value: u64) -> AtomicU64 {
-        AtomicU64(loom::sync::atomic::AtomicU64::new(value))
+impl Pair {
+    fn new(first: u64, second: u64) -> Pair {
+        Pair(AtomicU64::new(joined([first, second])))
     }
 
-    fn store(&self, value: u64, order: Ordering) {
-        self.0.swap(value, order);
+    fn first(&self) -> u64 {
+        split(self.0.load(Ordering::Acquire))[0]
+    }
+
+    /// Not a load: loom remembers of each location the last access, so that a thread which loads and then exchanges hides what others have
+    /// loaded before, and orders are not tried.
+    fn both(&self) -> [u64; 2] {
+        split(self.0.fetch_or(0, Ordering::Acquire))
+    }
+
+    fn set_bits(&self, bits: u64) {
+        self.0.fetch_or(bits, Ordering::AcqRel);
+    }
+
+    fn clear_bits(&self, bits: u64) {
+        self.0.fetch_and(!bits, Ordering::AcqRel);
+    }
+
+    fn set_first(&self, first: u64) {
+        let with = |both| Some(joined([first, split(both)[1]]));
+        let set = self
+            .0
+            .fetch_update(Ordering::Release, Ordering::Relaxed, with);
+        assert!(set.is_ok(), "never refused");
+    }
+
+    fn exchange(&self, expected: [u64; 2], new: [u64; 2]) -> Result<(), [u64; 2]> {
+        let (expected, new) = (joined(expected), joined(new));
+        self.0
+            .compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire)
+            .map_or_else(|now| Err(split(now)), |_| Ok(()))
     }
 }
 
-impl std::ops::Deref for AtomicU64 {
-    type Target = loom::sync::atomic::AtomicU64;
+fn joined([first, second]: [u64; 2]) -> u64 {
+    assert!(first >> 32 == 0 && second >> 32 == 0, "more than a half");
+    second << 32 | first
+}
 
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
+fn split(both: u64) -> [u64; 2] {
+    [both & 0xffff_ffff, both >> 32]
 }
 
 const GUEST: u64 = state::GUEST as u64;
@@ -47,28 +80,23 @@ const STOPPED: u64 = state::STOPPED as u64;
 const SUSPENDED: u64 = state::SUSPENDED as u64;
 const ENTERING: u64 = state::ENTERING as u64;
 
-/// With loom's own stores for what is only stored and loaded.
 struct Slot {
     word: Word,
-    state: loom::sync::atomic::AtomicU64,
-    reason: loom::sync::atomic::AtomicU64,
+    state: AtomicU64,
 }
 
 /// A slot in incarnation 1.
 fn slot(state: u64) -> Arc<Slot> {
     Arc::new(Slot {
-        word: Word(AtomicU64::new(1 << stop::INCARNATION)),
-        state: loom::sync::atomic::AtomicU64::new(state),
-        reason: loom::sync::atomic::AtomicU64::new(0),
+        word: Word(Pair::new(1 << stop::INCARNATION, 0)),
+        state: AtomicU64::new(state),
     })
 }
 
 fn mark(slot: &Slot, incarnation: u64, reason: u64) -> bool {
-    slot.word.mark(
-        incarnation,
-        || slot.state.load(Ordering::Acquire) == STOPPED,
-        || slot.reason.store(reason, Ordering::Relaxed),
-    )
+    slot.word.mark(incarnation, reason, || {
+        slot.state.load(Ordering::Acquire) == STOPPED
+    })
 }
 
 /// A host function returns while a kill comes: the guest sees the mark, or the killer sees the guest, and signals its thread.
@@ -108,7 +136,7 @@ fn without_a_barrier_they_do() {
 }
 
 /// Renewal by reset and release: a kill on its way to the incarnation before does not arrive at this one, and one that was meant for this one
-/// does, whatever the other does meanwhile.
+/// does, with its own reason, whatever the other does meanwhile.
 #[test]
 fn kills_meet_the_incarnation_that_was_meant() {
     loom::model(|| {
@@ -125,7 +153,7 @@ fn kills_meet_the_incarnation_that_was_meant() {
         assert!(present.join().expect("a killer"), "refused");
         late.join().expect("a killer");
         assert_eq!(slot.word.stops(), stop::KILL);
-        assert_eq!(slot.word.incarnation(), 2);
+        assert_eq!((slot.word.incarnation(), slot.word.reason()), (2, 8));
         slot.word.reincarnate();
         assert_eq!(slot.word.stops(), 0);
     });
@@ -173,12 +201,87 @@ fn a_kill_comes_with_a_reason() {
             thread::spawn(move || mark(&slot, 1, reason))
         });
         if slot.word.stops() & stop::KILL != 0 {
-            assert_ne!(slot.reason.load(Ordering::Relaxed), 0);
+            assert_ne!(slot.word.reason(), 0);
         }
         for killer in killers {
             assert!(killer.join().expect("a killer"));
         }
-        assert!([7, 8].contains(&slot.reason.load(Ordering::Relaxed)));
+        assert!([7, 8].contains(&slot.word.reason()));
+    });
+}
+
+/// The reason of the kill by which the guest is to end, if any.
+fn ends_by(slot: &Slot) -> Option<u64> {
+    (slot.word.stops() & stop::KILL != 0).then(|| slot.word.reason())
+}
+
+/// As `instance::kill` does it. What the handler of the signal sees, which runs now at the earliest: `None`: no signal was sent, or the handler
+/// found nothing to do.
+fn kill(slot: &Slot, reason: u64) -> Option<u64> {
+    let marked = mark(slot, 1, reason);
+    fence(Ordering::SeqCst);
+    let signals =
+        marked && slot.state.load(Ordering::Acquire) == GUEST && slot.word.take_sending(1);
+    signals.then(|| ends_by(slot)).flatten()
+}
+
+/// A guest is killed, leaves and is kept by its host, runs again and is killed again, while the first killer is slow: the second kill is not taken
+/// for one that has been signalled.
+#[test]
+fn a_kill_after_keep_is_signalled() {
+    loom::model(|| {
+        let slot = slot(GUEST);
+        let first = thread::spawn({
+            let slot = Arc::clone(&slot);
+            move || kill(&slot, 7)
+        });
+        if ends_by(&slot).is_some() {
+            slot.state.store(STOPPED, Ordering::Release);
+            slot.word.lower(stop::FINAL);
+            slot.state.store(GUEST, Ordering::Release);
+            fence(Ordering::SeqCst);
+        }
+        let seen = ends_by(&slot);
+        let handled = [kill(&slot, 8), first.join().expect("a killer")];
+        let wanted = ends_by(&slot);
+        assert!(wanted.is_some(), "the kill is lost");
+        assert!(
+            seen == wanted || handled.contains(&wanted),
+            "{wanted:?} is not signalled: {seen:?}, {handled:?}"
+        );
+    });
+}
+
+/// Of several who find the guest in its own code one signals.
+#[test]
+fn one_kill_signals() {
+    loom::model(|| {
+        let slot = slot(GUEST);
+        let kills = [7, 8].map(|reason| {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || kill(&slot, reason))
+        });
+        let handled = kills.map(|kill| kill.join().expect("a killer"));
+        assert_eq!(handled.iter().flatten().count(), 1, "{handled:?}");
+    });
+}
+
+/// The signal could not be sent: the kill after that sends one, whatever others found meanwhile.
+#[test]
+fn after_a_signal_that_was_not_sent_there_is_another() {
+    loom::model(|| {
+        let slot = slot(GUEST);
+        let unlucky = thread::spawn({
+            let slot = Arc::clone(&slot);
+            move || {
+                if mark(&slot, 1, 7) && slot.word.take_sending(1) {
+                    slot.word.not_sent();
+                }
+            }
+        });
+        let handled = kill(&slot, 8);
+        unlucky.join().expect("a killer");
+        assert!(handled.is_some() || kill(&slot, 9).is_some(), "lost");
     });
 }
 

@@ -18,11 +18,31 @@ static ngx_int_t answer(struct run *run) {
   return NGX_DONE;
 }
 
+/* With `satisfy any` a denial is a vote: others may still let the request in, and then nothing of the guest's
+ * answer may be in theirs. So it is put aside until all have been asked. */
+static ngx_int_t vote(struct run *run) {
+  ngx_http_request_t *r = run->r;
+  run->denial = ngx_palloc(r->pool, sizeof *run->denial);
+  if (!run->denial) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  *run->denial = r->headers_out;
+  ngx_http_clean_header(r);
+  if (ngx_list_init(&r->headers_out.headers, r->pool, 4, sizeof(ngx_table_elt_t)) != NGX_OK)
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  return run->result;
+}
+
+static ngx_flag_t is_vote(const struct run *run) {
+  const ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(run->r, ngx_http_core_module);
+  return core->satisfy == NGX_HTTP_SATISFY_ANY && !run->header_sent &&
+         (run->result == NGX_HTTP_FORBIDDEN || run->result == NGX_HTTP_UNAUTHORIZED);
+}
+
 static ngx_int_t finish(struct run *run) {
   ngx_int_t rc = run_verdict(run);
   run->access_known = 1;
   if (rc == NGX_OK && run->result == GOES_ON) return NGX_OK;
   if (rc == NGX_OK && run->result == NO_OPINION) return NGX_DECLINED;
+  if (rc == NGX_OK && is_vote(run)) return vote(run);
   if (rc == NGX_OK && run->result >= FIRST_STATUS && run->result <= LAST_STATUS)
     return run->output.size > 0 ? answer(run) : run->result;
   if (rc == NGX_OK) {
@@ -62,6 +82,19 @@ ngx_int_t access_handler(ngx_http_request_t *r) {
   rc = finish(run);
   if (rc != NGX_DONE) run->access_rc = rc; /* else the request may be gone, and the run with it */
   return rc;
+}
+
+/* Nobody has let the request in. If nginx is going to say what the guest said, it is said in the guest's
+ * words; how to log in may be another's. */
+ngx_int_t access_last_handler(ngx_http_request_t *r) {
+  struct run *run = find(r);
+  ngx_table_elt_t *login = r->headers_out.www_authenticate;
+  if (!run || !run->denial || r->access_code != (ngx_uint_t)run->result) return NGX_DECLINED;
+  r->headers_out = *run->denial;
+  run->denial = NULL;
+  if (login && !r->headers_out.www_authenticate && response_add_header(r, login->key, login->value) != NGX_OK)
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  return run->output.size > 0 ? answer(run) : NGX_DECLINED;
 }
 
 /* The handler sees that the run is over. */

@@ -5,6 +5,8 @@
 #include "run.h"
 
 ngx_int_t access_handler(ngx_http_request_t *r);
+/* Behind all others' handlers of the phase. */
+ngx_int_t access_last_handler(ngx_http_request_t *r);
 /* A run that had to wait has ended: its request goes on. */
 void access_settle(struct run *run);
 

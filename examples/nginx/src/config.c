@@ -6,7 +6,9 @@
 #include "counters.h"
 #include "lucet_http_host.h"
 #include "status.h"
+#include "targets.h"
 #include "variables.h"
+#include "worker.h"
 
 enum { SLICE_MIN_NS = 500000 };
 #define UNSET_NS ((uint64_t)-1)
@@ -81,6 +83,7 @@ static char *set_pool(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   (void)command;
   if (main->pool.struct_size) return "is duplicate";
   main->pool = lucet_region_config_default();
+  main->pool_place = place_here(cf);
   if (instances < 1 || instances > 100000) return "expects a number of instances from 1 to 100000";
   main->pool.instances = (uint32_t)instances;
   for (ngx_uint_t i = 2; i < cf->args->nelts; i++) {
@@ -104,7 +107,7 @@ static char *set_fetch(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   ngx_str_t *words = cf->args->elts;
   (void)command;
   if (fetch->prefix.data) return "is duplicate";
-  *fetch = (struct fetch_conf){words[1], 8, 4, 1 << 20};
+  *fetch = (struct fetch_conf){words[1], 8, 4, 1 << 20, place_here(cf)};
   if (ngx_strcmp(words[1].data, "off") == 0) {
     fetch->prefix.len = 0;
     return NGX_CONF_OK;
@@ -112,6 +115,7 @@ static char *set_fetch(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   if (words[1].data[0] != '/') return "expects the path of internal locations, or off";
   while (fetch->prefix.len > 0 && fetch->prefix.data[fetch->prefix.len - 1] == '/')
     fetch->prefix.len--; /* what is fetched begins with one */
+  if (fetch->prefix.len == 0) return "expects a path below /";
   for (ngx_uint_t i = 2; i < cf->args->nelts; i++) {
     ngx_str_t *word = &words[i], text;
     ngx_int_t number = NGX_ERROR;
@@ -139,6 +143,7 @@ static char *set_on_trap(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   location->trap_status = NGX_HTTP_INTERNAL_SERVER_ERROR;
   if (words[1].len > 1 && words[1].data[0] == '@') {
     location->trap_location = words[1];
+    location->trap_place = place_here(cf);
     return NGX_CONF_OK;
   }
   ngx_int_t status = ngx_atoi(words[1].data, words[1].len);
@@ -324,7 +329,10 @@ static void merge_values(const struct main_conf *main, struct loc_conf *conf, co
   ngx_conf_merge_size_value(conf->response_max, outer->response_max, 8 << 20);
   ngx_conf_merge_uint_value(conf->log_lines, outer->log_lines, 100);
   ngx_conf_merge_bitmask_value(conf->allow, outer->allow, ALLOW_LOG | ALLOW_RANDOM | ALLOW_SLEEP);
-  if (conf->trap_status == NGX_CONF_UNSET_UINT) conf->trap_location = outer->trap_location;
+  if (conf->trap_status == NGX_CONF_UNSET_UINT) {
+    conf->trap_location = outer->trap_location;
+    conf->trap_place = outer->trap_place;
+  }
   ngx_conf_merge_uint_value(conf->trap_status, outer->trap_status, NGX_HTTP_INTERNAL_SERVER_ERROR);
   ngx_conf_merge_uint_value(conf->trap_log, outer->trap_log, NGX_LOG_ERR);
   ngx_conf_merge_value(conf->check_abort, outer->check_abort, 1);
@@ -366,7 +374,7 @@ char *config_merge_location(ngx_conf_t *cf, void *parent, void *child) {
       merge_use(cf, main, conf, &conf->header_filter, &outer->header_filter) != NGX_OK ||
       merge_use(cf, main, conf, &conf->body_filter, &outer->body_filter) != NGX_OK)
     return NGX_CONF_ERROR;
-  return NGX_CONF_OK;
+  return targets_check(cf, conf) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 ngx_int_t config_check(ngx_conf_t *cf) {
@@ -374,9 +382,14 @@ ngx_int_t config_check(ngx_conf_t *cf) {
   struct guest **all = main->guests.elts;
   for (ngx_uint_t i = 0; i < main->guests.nelts; i++)
     if (lucet_region_config_fit(&main->pool, all[i]->module) != LUCET_OK) {
-      complain(cf, all[i]->place, "lucet_module \"%V\": %s", &all[i]->name, lucet_last_error());
+      struct place place = main->pool_place.file ? main->pool_place : all[i]->place;
+      complain(cf, place, "lucet_pool for guest \"%V\": %s", &all[i]->name, lucet_last_error());
       return NGX_ERROR;
     }
+  if (main->pool_place.file && !worker_has_room(&main->pool)) {
+    complain(cf, main->pool_place, "lucet_pool: a process has no address space for %uD instances", main->pool.instances);
+    return NGX_ERROR;
+  }
   if (main->guests.nelts > COUNTED_GUESTS) {
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "lucet: there are more than %d lucet_module", COUNTED_GUESTS);
     return NGX_ERROR;

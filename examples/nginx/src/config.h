@@ -9,6 +9,7 @@ struct main_conf {
   ngx_array_t variables; /* struct set_variable *, of lucet_set */
   lucet_linker *linker;
   lucet_region_config pool;
+  struct place pool_place; /* of lucet_pool; no file: it is not there */
   ngx_uint_t stop_signal;
   ngx_flag_t used; /* some location runs a guest */
   ngx_shm_zone_t *zone;
@@ -23,6 +24,7 @@ struct fetch_conf {
   ngx_str_t prefix; /* empty: nothing may be fetched */
   ngx_uint_t max, parallel;
   size_t size;
+  struct place place;
 };
 
 struct loc_conf {
@@ -32,6 +34,7 @@ struct loc_conf {
   size_t memory, buffer, response_max;
   ngx_uint_t log_lines, allow, trap_log, trap_status;
   ngx_str_t trap_location; /* @named; empty: trap_status */
+  struct place trap_place;
   ngx_flag_t check_abort;
   ngx_array_t *variables; /* struct shown_variable, of lucet_variables */
   struct fetch_conf fetch;

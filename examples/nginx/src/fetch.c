@@ -5,13 +5,25 @@
 
 #include "lucet_http_errors.h"
 
+/* Whether the answer is all there. nginx ends a subrequest whose upstream goes away in the middle as it ends others; only that the last
+ * piece is missing tells. Answers without a body have no pieces at all. */
+static ngx_flag_t is_whole(const struct fetch *fetch) {
+  return (fetch->promised < 0 || fetch->came >= fetch->promised) && (!fetch->begun || fetch->last);
+}
+
+static void fail(struct fetch *fetch) {
+  fetch->failed = 1;
+  fetch->status = NGX_HTTP_BAD_GATEWAY;
+  fetch->length = 0;
+}
+
 /* The subrequest has come to its end, well or badly; also called again for the page of an error. */
 static ngx_int_t on_done(ngx_http_request_t *r, void *data, ngx_int_t rc) {
   struct fetch *fetch = data;
   if (fetch->done) return NGX_OK;
   fetch->done = 1;
   fetch->status = rc >= NGX_HTTP_SPECIAL_RESPONSE ? (ngx_uint_t)rc : r->headers_out.status;
-  if (rc == NGX_ERROR || fetch->status == 0) fetch->status = NGX_HTTP_BAD_GATEWAY;
+  if (rc == NGX_ERROR || fetch->status == 0 || (fetch->has_header && !is_whole(fetch))) fail(fetch);
   if (fetch->status == NGX_HTTP_CLIENT_CLOSED_REQUEST) return rc; /* the client of all of it */
   /* The run goes on from its own events, not from within this one's. */
   if (ngx_http_post_request(fetch->run->r, NULL) != NGX_OK) return NGX_ERROR;
@@ -137,7 +149,12 @@ struct fetch *fetch_of_request(ngx_http_request_t *r) {
 }
 
 ngx_int_t fetch_take_header(ngx_http_request_t *r) {
-  if (fetch_of_request(r)->run->state == RUN_DONE) return NGX_ERROR; /* nobody waits for it: see end() */
+  struct fetch *fetch = fetch_of_request(r);
+  if (fetch->run->state == RUN_DONE) return NGX_ERROR; /* nobody waits for it: see end() */
+  ngx_flag_t empty = r->header_only || r->headers_out.status == NGX_HTTP_NO_CONTENT ||
+                     r->headers_out.status == NGX_HTTP_NOT_MODIFIED;
+  fetch->has_header = 1;
+  fetch->promised = empty ? 0 : r->headers_out.content_length_n;
   r->filter_need_in_memory = 1;
   r->header_sent = 1;
   return NGX_OK;
@@ -145,7 +162,7 @@ ngx_int_t fetch_take_header(ngx_http_request_t *r) {
 
 static ngx_int_t keep(struct fetch *fetch, ngx_http_request_t *r, const u_char *bytes, size_t length) {
   size_t limit = fetch->run->conf->fetch.size, needed = fetch->length + length;
-  if (!fetch->open || fetch->too_large) return NGX_OK;
+  if (!fetch->open || fetch->too_large || fetch->failed) return NGX_OK;
   if (needed > limit) {
     fetch->too_large = 1;
     fetch->length = 0;
@@ -171,6 +188,9 @@ static ngx_int_t keep(struct fetch *fetch, ngx_http_request_t *r, const u_char *
 ngx_int_t fetch_take_body(struct fetch *fetch, ngx_http_request_t *r, ngx_chain_t *chain) {
   for (; chain; chain = chain->next) {
     ngx_buf_t *b = chain->buf;
+    fetch->begun = 1;
+    fetch->came += ngx_buf_size(b);
+    if (b->last_buf || b->last_in_chain) fetch->last = 1;
     if (ngx_buf_in_memory(b) && keep(fetch, r, b->pos, (size_t)(b->last - b->pos)) != NGX_OK)
       return NGX_ERROR;
     b->pos = b->last;

@@ -12,7 +12,10 @@ struct fetch {
   ngx_http_request_t *subrequest;
   ngx_http_post_subrequest_t post;
   unsigned open : 1, done : 1, too_large : 1;
+  unsigned failed : 1;                          /* status and nothing else: what came is not all of it */
+  unsigned has_header : 1, begun : 1, last : 1; /* what has come: header, a piece of the body, its end */
   ngx_uint_t status;
+  off_t promised, came; /* bytes of the body; -1: nobody has said */
   u_char *body;
   size_t length, capacity;
 };

@@ -83,6 +83,7 @@ int32_t lucet_http_fetch_body_read(lucet_call *call, int32_t number, uint64_t of
 /* ---- headers ---- */
 
 static int32_t fill_header(const struct fetch *fetch, lucet_bytes name, lucet_bytes_out out) {
+  if (fetch->failed) return LUCET_HTTP_NOT_FOUND;
   ngx_str_t value = response_find_header(fetch->subrequest, text_of(name));
   return value.data ? fill(out, value) : LUCET_HTTP_NOT_FOUND;
 }

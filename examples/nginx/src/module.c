@@ -15,9 +15,12 @@ static ngx_int_t postconfiguration(ngx_conf_t *cf) {
   struct main_conf *main = ngx_http_conf_get_module_main_conf(cf, ngx_http_lucet_module);
   if (config_check(cf) != NGX_OK) return NGX_ERROR;
   if (!main->used) return NGX_OK;
-  ngx_http_handler_pt *handler = ngx_array_push(&core->phases[NGX_HTTP_ACCESS_PHASE].handlers);
-  if (!handler) return NGX_ERROR;
-  *handler = access_handler;
+  ngx_array_t *handlers = &core->phases[NGX_HTTP_ACCESS_PHASE].handlers; /* nginx begins with the last one */
+  ngx_http_handler_pt *added = ngx_array_push_n(handlers, 2), *first = handlers->elts;
+  if (!added) return NGX_ERROR;
+  ngx_memmove(first + 1, first, (handlers->nelts - 2) * sizeof *first);
+  *first = access_last_handler;
+  added[1] = access_handler;
   return counters_zone(cf, main);
 }
 

@@ -76,6 +76,7 @@ struct run {
   unsigned access_known : 1;
   unsigned partial : 1, had_error_page : 1, had_keepalive : 1; /* see body.c */
   ngx_int_t access_rc;
+  ngx_http_headers_out_t *denial; /* of an access guest that others may overrule: its headers */
 
   /* The response. */
   int32_t status;

@@ -24,6 +24,17 @@ lucet_region *worker_region(struct main_conf *main) {
   return NULL;
 }
 
+ngx_flag_t worker_has_room(const lucet_region_config *pool) {
+  const uint64_t least = UINT64_C(6) << 30; /* of an instance, guard and all: see lucet_region_new */
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) return 1;
+  uint64_t each = pool->memory_bytes > least ? pool->memory_bytes : least;
+  void *room = mmap(NULL, pool->instances * each, PROT_NONE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) return 0;
+  munmap(room, pool->instances * each);
+  return 1;
+}
+
 ngx_int_t worker_init(ngx_cycle_t *cycle) {
   struct main_conf *main = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_lucet_module);
   if (!main || !main->used || ngx_process == NGX_PROCESS_HELPER) return NGX_OK;

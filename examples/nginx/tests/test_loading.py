@@ -79,13 +79,44 @@ def configurations_that_are_refused():
     refused('lucet_access: guest "hello": .*lucet_http_access', "location / { lucet_access hello; return 200; }")
     refused("lucet_memory is more than lucet_pool", "location / { lucet_memory 1024m; lucet_content hello; }")
     refused("starts with \\d+ bytes of memory, and lucet_memory allows 1024", "location / { lucet_memory 1k; lucet_content hello; }")
+    refused("lucet_pool for guest \"hello\": 99999 instances of \\d+ KiB address space each are more than a process has", pool="lucet_pool 99999;")
+    refused("lucet_pool for guest \"hello\": .*stack of an instance is 4096", pool="lucet_pool 8 stack=4k;")
+    refused("lucet_pool for guest \"hello\": .*", pool="lucet_pool 8 memory=2000000m;")
+    refused("lucet_pool: a process has no address space for 21000 instances", pool="lucet_pool 21000;")
     for line in ("lucet_slice 100us", "lucet_slice 2", "lucet_cpu soon", "lucet_timeout -1", "lucet_on_trap 200", "lucet_on_trap x",
-                 "lucet_allow everything", "lucet_fetch nowhere", "lucet_fetch /x parallel=99", "lucet_pool_full later",
+                 "lucet_allow everything", "lucet_fetch nowhere", "lucet_fetch /", "lucet_fetch /x parallel=99", "lucet_pool_full later",
                  "lucet_trap_log loud", "lucet_cpu 1ms; lucet_cpu 2ms", "lucet_variables", "lucet_status xml", "lucet_log_limit x"):
         refused(".", f"location / {{ {line}; lucet_content hello; }}")
     for line in ("lucet_pool 0", "lucet_pool 64 memory=lots", "lucet_pool 64 size=1m", "lucet_stop_signal 11", "lucet_set x hello"):
         refused(".", pool=f"{line};")
     refused('lucet_set: guest "hello": .*lucet_http_variable', http="lucet_set $x hello;")
+
+
+@test
+def targets_that_do_not_exist():
+    """a @location for traps, and locations for fetches, that the server does not have"""
+    missing = "lucet_on_trap: there is no location @sorry in this server"
+    trap = "location / { lucet_on_trap @sorry; lucet_content hello; }"
+    refused(missing, trap)
+    refused(missing, "location / { lucet_content hello; }", http="lucet_on_trap @sorry;")
+    refused(missing, trap + " location @sory { return 200; }")
+    # In another server it is of no use.
+    refused(missing, trap, http="server { listen 127.0.0.1:1; location @sorry { return 200; } }")
+    good = ["location / { lucet_on_trap @sorry; lucet_content hello; } location @sorry { return 200; }",
+            "location / { lucet_on_trap @sorry; return 200; } location /hello { lucet_on_trap 502; lucet_content hello; }"]
+    nowhere = "lucet_fetch: there is no internal location for /_fetch/ in this server"
+    app = "lucet_allow log random sleep fetch variables; location / { lucet_content script; lucet_fetch /_fetch; }"
+    for inner in ("", "location = /_fetch { return 200; }", "location /_fetched/ { internal; return 200; }", "location @_fetch { return 200; }",
+                  "location /_ { return 200; }", "location ~ ^/other { return 200; }"):
+        refused(nowhere, app + inner, guests=["script"])
+    for inner in ("location /_fetch/ { internal; return 200; }", "location /_fetch { return 200; }", "location = /_fetch/a { internal; return 200; }",
+                  "location ^~ /_ { internal; return 200; }", "location ~ ^/_fetch/ { return 200; }", "location ~ x { internal; return 200; }",
+                  "location /a { location /a/b { return 200; } } location /_fet { internal; location /_fetch/x { return 200; } }"):
+        good.append(app + inner)
+    good.append("location / { lucet_content hello; lucet_fetch /_fetch; }")  # a guest that does not fetch
+    for server in good:
+        status, output = Server(server, guests=["hello", "script"]).test()
+        check(status == 0, f"{server}: {output}")
 
 
 def build(name, source="", tables=True, commands="0", init_process="0"):

@@ -18,7 +18,7 @@ UPSTREAM = """
 
 
 class Upstream:
-    """A server that answers GET /NAME: slow (after 300 ms), large (300 kB), cut (promises more than it sends), silent (nothing), headers
+    """A server that answers GET /NAME: slow (after 300 ms), large (300 kB), cut (promises more than it sends; cut-empty: sends none; cut-chunks: in chunks, without the last), silent (nothing), headers
     (what it was sent)."""
 
     def __enter__(self):
@@ -57,6 +57,20 @@ class Upstream:
                 body = b"l" * 300000
             elif name == "/cut":
                 body, length = b"part", 100
+            elif name == "/cut-empty":
+                body, length = b"", 100
+            elif name == "/cut-chunks":
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Name: cut\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n")
+                return
+            elif name == "/chunks":
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n")
+                return
+            elif name == "/none":
+                connection.sendall(b"HTTP/1.0 204 No Content\r\n\r\n")
+                return
+            elif name == "/open":
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nuntil the end")
+                return
             elif name == "/silent":
                 time.sleep(30)
                 return
@@ -152,6 +166,33 @@ def fetches():
         equal(script("fetch=/static&fetch=/static&close=0&fetch=/static&status=0", s).text,
               "fetch: 0\nfetch: 1\nclose: 0\nfetch: 0\nstatus: 200\n")
         s.nothing_is_left()
+
+
+@test
+def fetches_that_are_cut():
+    """an answer of which a part is missing is a 502 without headers and body, also from a guest that traps; whole ones are whole"""
+    inner = ("location /_fetch/unbuffered/ { internal; proxy_buffering off; proxy_pass http://127.0.0.1:%d/; }\n"
+             "location = /_fetch/empty { internal; return 200; }\n"
+             "location = /_fetch/none { internal; return 204; }\n"
+             "location /_fetch/file/ { internal; alias ROOT/; }\n"
+             "location /_fetch/zip/ { internal; gzip on; gzip_types *; alias ROOT/; }\n"
+             "location = /_fetch/redirect { internal; rewrite ^ /_fetch/static last; }\n"
+             "location /_fetch/trap { internal; lucet_content oob; lucet_buffer 1; }\n")
+    with Upstream() as up:
+        s = script_server("lucet_fetch /_fetch max=8;", server=(UPSTREAM + inner) % (up.port, up.port), guests=["oob"])
+        s.parts["server"] = s.parts["server"].replace("ROOT", s.directory)
+        for name, text in (("file", "x" * 50000), ("nothing", "")):
+            with open(f"{s.directory}/{name}", "w") as file:
+                file.write(text)
+        with s:
+            for target in ("cut", "cut-empty", "cut-chunks", "unbuffered/cut", "unbuffered/cut-chunks", "trap"):
+                equal(script(f"fetch=/{target}&status=0&length=0&content=0&fetched=0:X-Name", s).text,
+                      "fetch: 0\nstatus: 502\nlength: 0\nfetched: -1\n", target)
+            for target, status, length in (("chunks", 200, 5), ("unbuffered/chunks", 200, 5), ("open", 200, 13), ("none", 204, 0), ("empty", 200, 0),
+                                           ("file/file", 200, 50000), ("zip/file", 200, 50000), ("file/nothing", 200, 0),
+                                           ("redirect", 200, 6), ("large", 200, 300000), ("unbuffered/large", 200, 300000), ("slow", 200, 4)):
+                equal(script(f"fetch=/{target}&status=0&length=0", s).text, f"fetch: 0\nstatus: {status}\nlength: {length}\n", target)
+            s.nothing_is_left()
 
 
 @test
@@ -463,4 +504,49 @@ def access():
         with s.client() as c:
             c.request("/file", headers=[("X-Gate", "body")], method="POST", length=10)
             until(lambda: s.region()["waiting"] == 1, "waits for a body")
+        s.nothing_is_left()
+
+
+@test
+def any_access():
+    """satisfy any: a guest that denies is overruled by others without a trace of its answer, or has its say when all deny"""
+    server = """
+      location / { satisfy any; deny all; lucet_access gate; lucet_content hello; add_header X-Late 1; }
+      location /allowed { satisfy any; allow 127.0.0.1; deny all; lucet_access gate; lucet_content hello; }
+      location /basic { satisfy any; auth_basic realm; auth_basic_user_file ROOT/users; lucet_access gate; lucet_content hello; }
+      location /named { satisfy any; deny all; lucet_access gate; error_page 403 = /sorry; lucet_content hello; }
+      location /sorry { return 200 sorry; }
+      location /late { satisfy any; auth_request /_slow; lucet_access gate; lucet_content hello; }
+      location /_slow { internal; lucet_content script; }"""
+    s = script_server(guests=["gate", "hello"], server=server)
+    s.parts["server"] = s.parts["server"].replace("ROOT", s.directory)
+    with open(f"{s.directory}/users", "w") as file:
+        file.write("me:{PLAIN}secret\n")
+    with s:
+        def gate(word, target):
+            r = s.get(target, headers=[("X-Gate", word)])
+            return r.status, r.text
+
+        for word in ("page", "deny", "login"):
+            r = s.get("/allowed", headers=[("X-Gate", word)])
+            equal((r.status, r.text, r.header("WWW-Authenticate")), (200, "hello, world\n", None), word)
+        equal(gate("page", "/"), (403, "not you\n"))
+        equal(s.get("/", headers=[("X-Gate", "page")]).header("Content-Type"), "text/plain")
+        equal(gate("deny", "/")[0], 403)
+        check("not you" not in gate("deny", "/")[1], "nginx's own page")
+        r = s.get("/", headers=[("X-Gate", "login")])
+        equal((r.status, r.header("WWW-Authenticate")), (401, "Basic realm=gate"))
+        equal(gate("allow", "/"), (200, "hello, world\n"))
+        r = s.get("/basic", headers=[("X-Gate", "page")])
+        equal((r.status, r.header("WWW-Authenticate")), (401, 'Basic realm="realm"'), "the one that can be answered wins")
+        check("not you" not in r.text, "and not the guest's page")
+        r = s.get("/basic", headers=[("X-Gate", "login")])
+        equal((r.status, r.header("WWW-Authenticate")), (401, "Basic realm=gate"))
+        r = s.get("/basic", headers=[("X-Gate", "page"), ("Authorization", "Basic bWU6c2VjcmV0")])
+        equal((r.status, r.text, r.header("Content-Type")), (200, "hello, world\n", s.get("/allowed").header("Content-Type")))
+        equal(gate("page", "/named"), (403, "not you\n"), "a guest's page is not nginx's")
+        equal(gate("deny", "/named"), (200, "sorry"))
+        equal(gate("page", "/late"), (200, "hello, world\n"))
+        for word in ("trap", "nonsense"):
+            equal(gate(word, "/allowed")[0], 500, "a failure is no vote")
         s.nothing_is_left()

@@ -107,6 +107,15 @@ static void fitting(void) {
   OK(lucet_instance_release(guest));
   STATUS(LUCET_NULL_ARGUMENT, lucet_region_config_fit(NULL, large));
   STATUS(LUCET_NULL_ARGUMENT, lucet_region_config_fit(&config, NULL));
+  const lucet_region_config possible = config;
+  config.instances = 100000;
+  FAILS(LUCET_LIMIT, "100000 instances", lucet_region_config_fit(&config, large));
+  config = possible;
+  config.stack_bytes = 4096;
+  FAILS(LUCET_LIMIT, "stack of an instance is 4096", lucet_region_config_fit(&config, large));
+  config = possible;
+  config.memory_bytes = UINT64_MAX;
+  STATUS(LUCET_LIMIT, lucet_region_config_fit(&config, large));
   config.struct_size = 1;
   STATUS(LUCET_BAD_STRUCT, lucet_region_config_fit(&config, large));
   lucet_region_release(region);
