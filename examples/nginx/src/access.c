@@ -73,6 +73,8 @@ ngx_int_t access_handler(ngx_http_request_t *r) {
     rc = run_start(run);
   } else if (run->state == RUN_DONE) {
     rc = NGX_OK;
+  } else if (response_is_too_slow(run)) {
+    return NGX_HTTP_REQUEST_TIME_OUT;
   } else if (run->state == RUN_WAITING && wait_is_over(run)) {
     rc = run_go(run);
   } else {

@@ -38,6 +38,10 @@ static ngx_int_t finish(struct run *run) {
 
 void content_on_write(ngx_http_request_t *r) {
   struct run *run = run_of_request(r);
+  if (run && response_is_too_slow(run)) {
+    ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+    return;
+  }
   if (run && run->state == RUN_WAITING && wait_is_over(run) && run_go(run) != NGX_AGAIN) content_settle(run);
 }
 

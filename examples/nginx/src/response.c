@@ -111,16 +111,32 @@ ngx_int_t response_push(struct run *run) {
   return pass(run, OUTPUT_FLUSH) == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
 
+static ngx_flag_t is_buffered(const ngx_http_request_t *r) { return r->buffered || r->connection->buffered; }
+
+/* The timer of the connection's write event is a delay of limit_rate, or else send_timeout. */
 ngx_flag_t response_is_taken(struct run *run) {
   ngx_http_request_t *r = run->r;
   ngx_connection_t *c = r->connection;
-  if (!(r->buffered || c->buffered)) return 1;
-  ngx_http_output_filter(r, NULL);
-  ngx_chain_t *none = NULL;
-  output_passed(r->pool, &run->output, &none);
-  if (!(r->buffered || c->buffered) || c->error) return 1;
-  ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-  return ngx_handle_write_event(c->write, core->send_lowat) != NGX_OK;
+  if (is_buffered(r)) {
+    ngx_http_output_filter(r, NULL);
+    ngx_chain_t *none = NULL;
+    output_passed(r->pool, &run->output, &none);
+  }
+  if (is_buffered(r) && !c->error) {
+    ngx_http_core_loc_conf_t *core = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    if (!c->write->delayed) ngx_add_timer(c->write, core->send_timeout);
+    return ngx_handle_write_event(c->write, core->send_lowat) != NGX_OK;
+  }
+  if (c->write->timer_set && !c->write->delayed) ngx_del_timer(c->write);
+  return 1;
+}
+
+ngx_flag_t response_is_too_slow(struct run *run) {
+  ngx_connection_t *c = run->r->connection;
+  if (run->state != RUN_WAITING || run->wait.kind != WAIT_OUTPUT || !c->write->timedout) return 0;
+  ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
+  c->timedout = 1;
+  return 1;
 }
 
 ngx_int_t response_end(struct run *run) {

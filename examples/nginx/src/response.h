@@ -15,8 +15,11 @@ ngx_str_t response_find_header(ngx_http_request_t *r, ngx_str_t name);
 
 /* Sends what there is. NGX_ERROR: the client is gone. */
 ngx_int_t response_push(struct run *run);
-/* Whether the client has taken what was sent. */
+/* Whether the client has taken what was sent; if not, send_timeout begins anew. */
 ngx_flag_t response_is_taken(struct run *run);
+/* At a write event: whether the client has taken nothing for longer than send_timeout. Has been logged; the
+ * request is to end. */
+ngx_flag_t response_is_too_slow(struct run *run);
 /* Sends the rest. Answers what the request is to be finalized with. */
 ngx_int_t response_end(struct run *run);
 

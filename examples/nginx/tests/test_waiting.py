@@ -6,6 +6,7 @@ import threading
 import time
 
 from harness import Client, Server, check, equal, matches, test, until
+from http2 import Connection as Http2
 from test_functions import script, script_server
 
 UPSTREAM = """
@@ -243,6 +244,36 @@ def back_pressure():
             equal((len(r.body), r.body[-3:]), (20000003, b"end"))
             equal(r.complete, True)
         check(s.count("script", "suspensions") > 10, "it was suspended")
+        s.nothing_is_left()
+
+
+@test
+def clients_that_do_not_read():
+    """send_timeout ends a guest whose client takes nothing, and not one whose client takes a little now and then, or slowly by limit_rate"""
+    limits = "lucet_response_max 64m; lucet_buffer 64k; lucet_timeout 60s; send_timeout 1s;"
+    with script_server(limits, listen="http2") as s:
+        with Http2(s.port, window=20000) as c:
+            number = c.request("/script?write=3000000")
+            started = time.monotonic()
+            until(lambda: s.region()["waiting"] == 1, "waits for its client's window")
+            c.response(number)
+            check(c.streams[number].reset and 0.9 < time.monotonic() - started < 20, "its stream ends")
+            s.nothing_is_left()
+    # With a small buffer of the kernel's, which else takes megabytes before it says that there is room.
+    with script_server(limits, listen="sndbuf=64k", server="location /rate { lucet_content script; limit_rate 200k; %s }" % limits) as s:
+        with Client(s.port, receive_buffer=4096) as silent, Client(s.port, receive_buffer=4096) as slow:
+            silent.request("/script?write=20000000")
+            slow.request("/script?write=20000000&say=end")
+            started = time.monotonic()
+            until(lambda: s.region()["waiting"] == 2, "the guests wait for their clients")
+            while time.monotonic() - started < 4:
+                slow.take(len(slow.buffer) + 200000)
+                time.sleep(0.2)
+            check("client timed out" in s.log(), "the silent one is ended")
+            until(lambda: s.region()["live"] == 1, "the other goes on")
+            equal(s.count("script", "aborted"), 1)
+        r = s.get("/rate?write=500000&say=end")
+        equal((r.complete, r.body[-3:]), (True, b"end"), "limit_rate is no silence")
         s.nothing_is_left()
 
 
