@@ -3,6 +3,7 @@
 #include "access.h"
 
 #include "content.h"
+#include "fetch.h"
 #include "response.h"
 #include "wait.h"
 
@@ -65,6 +66,7 @@ ngx_int_t access_handler(ngx_http_request_t *r) {
   struct run *run = find(r);
   ngx_int_t rc;
   if (!conf->access.guest) return NGX_DECLINED;
+  if (run) fetch_wake(run);
   if (run && run->access_known) return run->access_rc;
   if (!run) {
     run = run_make(r, &conf->access, RUN_ACCESS);

@@ -2,6 +2,7 @@
  * gives back. */
 #include "content.h"
 
+#include "fetch.h"
 #include "response.h"
 #include "wait.h"
 
@@ -42,6 +43,7 @@ void content_on_write(ngx_http_request_t *r) {
     ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
     return;
   }
+  if (run) fetch_wake(run);
   if (run && run->state == RUN_WAITING && wait_is_over(run) && run_go(run) != NGX_AGAIN) content_settle(run);
 }
 

@@ -1,12 +1,12 @@
 /* fetch.c: see fetch.h. Subrequests run in the background: they do not hold the order of the parent's output,
- * so several can be on their way, and the parent can write meanwhile. nginx has no way to end one of a request's
- * subrequests, so end() does what its parts do when the whole request ends. */
+ * so several can be on their way, and the parent can write meanwhile. nginx has no way to end one of a
+ * request's subrequests, so end() does what its parts do when the whole request ends. */
 #include "fetch.h"
 
 #include "lucet_http_errors.h"
 
-/* Whether the answer is all there. nginx ends a subrequest whose upstream goes away in the middle as it ends others; only that the last
- * piece is missing tells. Answers without a body have no pieces at all. */
+/* Whether the answer is all there. nginx ends a subrequest whose upstream goes away in the middle as it ends
+ * others; only that the last piece is missing tells. Answers without a body have no pieces at all. */
 static ngx_flag_t is_whole(const struct fetch *fetch) {
   return (fetch->promised < 0 || fetch->came >= fetch->promised) && (!fetch->begun || fetch->last);
 }
@@ -102,16 +102,64 @@ ngx_flag_t fetch_is_done(const struct run *run, int32_t number) {
   return !fetch || fetch->done;
 }
 
+/* Whether a subrequest waits for its turn in limit_req. That uses the timer of the connection's write event,
+ * which is then not for sending; what follows it is the module's own and not known here. */
+static ngx_flag_t is_delayed(const ngx_http_request_t *sr) {
+  const ngx_http_core_main_conf_t *core = ngx_http_get_module_main_conf(sr, ngx_http_core_module);
+  return !sr->upstream && sr->read_event_handler == ngx_http_test_reading &&
+         core->phase_engine.handlers[sr->phase_handler].checker == ngx_http_core_generic_phase;
+}
+
+void fetch_wake(struct run *run) {
+  if (!run->fetches || run->r->connection->write->delayed) return;
+  for (ngx_uint_t i = 0; i < run->conf->fetch.parallel; i++) {
+    struct fetch *fetch = run->fetches[i];
+    if (fetch && !fetch->done && is_delayed(fetch->subrequest))
+      ngx_http_post_request(fetch->subrequest, NULL);
+  }
+}
+
 /* In the place of a subrequest's beginning. */
 static void never_begin(ngx_http_request_t *sr) { ngx_http_finalize_request(sr, NGX_DONE); }
 
-/* Ends a subrequest: one that has not begun, waits for an upstream, or has a guest of its own. Others, that
- * wait for the lock of a cache or for a delay, go on until a response to them begins. NGX_DONE takes
- * back the subrequest's reference to the request and calls nothing. */
+/* Takes back the subrequest's reference to the request; nothing of it is called any more. */
+static void let_go(struct fetch *fetch) {
+  fetch->done = 1;
+  fetch->subrequest->write_event_handler = ngx_http_request_empty_handler;
+  ngx_http_finalize_request(fetch->subrequest, NGX_DONE);
+}
+
+/* The end of what the lock's timer would do. */
+static ngx_flag_t end_lock(struct fetch *fetch) {
+#if (NGX_HTTP_CACHE)
+  ngx_http_cache_t *cache = fetch->done ? NULL : fetch->subrequest->cache; /* done: maybe never begun */
+  if (!cache || !cache->waiting) return 0;
+  if (cache->wait_event.timer_set) ngx_del_timer(&cache->wait_event);
+  cache->waiting = 0;
+  fetch->subrequest->main->blocked--;
+  let_go(fetch);
+  return 1;
+#else
+  (void)fetch;
+  return 0;
+#endif
+}
+
+/* Sending, which had to wait as well, goes on: limit_rate then sees for itself whether there is a delay. */
+static void end_delay(struct fetch *fetch) {
+  ngx_event_t *write = fetch->subrequest->connection->write;
+  if (write->timer_set) ngx_del_timer(write);
+  write->delayed = 0;
+  ngx_post_event(write, &ngx_posted_events);
+  let_go(fetch);
+}
+
+/* Ends a subrequest: one that has not begun, waits for an upstream, a lock or a delay, or has a guest of its
+ * own. Others, that read files in other threads, go on until a response to them begins. */
 static void end(struct fetch *fetch) {
   ngx_http_request_t *sr = fetch->subrequest;
   struct run *inner;
-  if (fetch->done || sr->main->blocked) return;
+  if (end_lock(fetch) || fetch->done || sr->main->blocked) return;
   if (sr->write_event_handler == ngx_http_handler) { /* is posted */
     fetch->done = 1;
     sr->write_event_handler = never_begin;
@@ -119,10 +167,10 @@ static void end(struct fetch *fetch) {
   }
   inner = ngx_http_get_module_ctx(sr, ngx_http_lucet_module);
   if (inner && run_is_waiting(inner)) {
-    fetch->done = 1;
     run_end(inner, END_ABORTED);
-    sr->write_event_handler = ngx_http_request_empty_handler;
-    ngx_http_finalize_request(sr, NGX_DONE);
+    let_go(fetch);
+  } else if (is_delayed(sr) && sr->connection->write->delayed) {
+    end_delay(fetch);
   } else if (sr->upstream && sr->upstream->cleanup) {
     fetch->done = 1;
     sr->write_event_handler = ngx_http_request_empty_handler;
@@ -131,6 +179,8 @@ static void end(struct fetch *fetch) {
 }
 
 void fetch_end_all(struct run *run) {
+  for (ngx_uint_t i = 0; run->fetches && i < run->conf->fetch.parallel; i++)
+    if (run->fetches[i]) end_lock(run->fetches[i]); /* those make it seem that threads are at work */
   for (ngx_uint_t i = 0; run->fetches && i < run->conf->fetch.parallel; i++)
     if (run->fetches[i]) end(run->fetches[i]);
 }

@@ -27,6 +27,9 @@ struct fetch *fetch_find(const struct run *run, int32_t number);
 ngx_flag_t fetch_is_done(const struct run *run, int32_t number);
 /* Gives it up: also its subrequest, if it is still on its way. */
 void fetch_close(struct fetch *fetch);
+/* At a write event of the connection: limit_req has made one wait, and nginx tells only the request itself.
+ */
+void fetch_wake(struct run *run);
 /* With the run: nothing of its fetches goes on, or keeps the client's connection, the worker or an upstream
  * busy. */
 void fetch_end_all(struct run *run);

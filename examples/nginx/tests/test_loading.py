@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import harness
-from harness import Server, check, equal, guest, matches, test
+from harness import Server, check, equal, guest, lua_and_njs, matches, test
 
 HELLO = "location / { lucet_content hello; }"
 
@@ -156,12 +156,8 @@ def modules_that_do_not_fit():
 
 @test
 def beside_other_modules():
-    """with the Lua and JavaScript modules loaded before and after, where they are installed"""
-    others = [f"/usr/lib/nginx/modules/{name}.so" for name in ("ndk_http_module", "ngx_http_lua_module", "ngx_http_js_module")]
-    if not all(map(os.path.exists, others)):
-        print("      libnginx-mod-http-lua and libnginx-mod-http-js are not installed here")
-        return
-    others = "".join(f"load_module {path};\n" for path in others)
+    """with the Lua and JavaScript modules loaded before and after"""
+    others = lua_and_njs()
     server = HELLO + "\nlocation /lua { content_by_lua_block { ngx.sleep(0.001) ngx.print('lua') } }"
     for place in ("preload", "main"):
         with Server(server, guests=["hello"], **{place: others}) as s:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from harness import Client, Server, check, equal, matches, test, until
+from harness import Client, Server, check, equal, lua_and_njs, matches, test, until
 from http2 import Connection as Http2
 from test_functions import script, script_server
 
@@ -456,20 +456,88 @@ def fetches_end_with_their_run():
 
 
 @test
+def fetches_that_wait_in_line():
+    """for limit_req or the lock of a cache: they come to their end, and do not keep a request whose guest has ended"""
+    inner = """
+      location /_fetch/limited/ { internal; limit_req zone=slow burst=9; empty_gif; }
+      location /_fetch/cached/ { internal; proxy_cache c; proxy_cache_lock on; proxy_cache_lock_timeout 60s; proxy_cache_lock_age 60s;
+                                 proxy_pass http://127.0.0.1:%d/; }
+      location /rate { lucet_content script; lucet_fetch /_fetch; limit_rate 100k; }
+    """
+    with Endless() as up:
+        s = script_server("lucet_fetch /_fetch; lucet_timeout 60s;", server=inner % up.port)
+        s.parts["http"] += f"limit_req_zone $server_port zone=slow:1m rate=2r/s; proxy_cache_path {s.directory}/cache keys_zone=c:1m;"
+        with s:
+            def alone():
+                until(lambda: s.region()["live"] == 0, "nobody is at work")
+                time.sleep(1)  # the delay of whoever comes next is none
+
+            def soon(steps, text, target="/script"):
+                started = time.monotonic()
+                r = s.get(f"{target}?{steps}")
+                equal((r.complete, r.text), (True, text), steps)
+                check(time.monotonic() - started < 0.4, f"{steps}: {time.monotonic() - started} s")
+
+            def ahead():
+                """Two that take the next second of the line."""
+                for _ in range(2):
+                    c = s.client()
+                    c.request("/script?fetch=/limited/&status=0")
+                    clients.append(c)
+
+            clients = []
+            for target in ("/script", "/rate"):
+                started = time.monotonic()
+                equal(s.get(f"{target}?fetch=/limited/&status=0").text, "fetch: 0\nstatus: 200\n")
+                equal(s.get(f"{target}?fetch=/limited/&status=0").text, "fetch: 0\nstatus: 200\n", "after its delay")
+                check(0.4 < time.monotonic() - started < 5, f"{time.monotonic() - started} s")
+                alone()
+            for target, steps, text in (("/script", "fetch=/limited/&rest=20&say=x", "fetch: 0\nx"),
+                                        ("/script", "fetch=/limited/&rest=20&close=0&say=x&flush&say=y", "fetch: 0\nclose: 0\nxy"),
+                                        ("/script", "fetch=/limited/&fetch=/cached/mute&rest=20&say=x", "fetch: 0\nfetch: 1\nx"),
+                                        ("/rate", "fetch=/limited/&rest=20&say=x", "fetch: 0\nx")):
+                ahead()
+                until(lambda: s.region()["waiting"] > 0, "somebody is in the line")
+                soon(steps, text, target)
+                for c in clients:
+                    equal(c.response().text, "fetch: 0\nstatus: 200\n")
+                    c.close()
+                clients.clear()
+                alone()
+            with s.client() as first:
+                first.request("/script?fetch=/cached/mute&status=0")
+                until(lambda: up.open == 1, "one has the lock")
+                soon("fetch=/cached/mute&rest=20&say=x", "fetch: 0\nx")
+                soon("fetch=/cached/mute&fetch=/cached/mute&rest=20&close=1&say=x", "fetch: 0\nfetch: 1\nclose: 0\nx")
+                equal(s.get("/script?fetch=/cached/mute&rest=20&trap").status, 500)
+                with s.client() as c:
+                    c.request("/script?fetch=/cached/mute&status=0")
+                    until(lambda: s.region()["waiting"] == 2, "waits")
+                until(lambda: s.region()["live"] == 1, "gone with its client")
+                equal(up.most, 1, "one at a time")
+            s.nothing_is_left()
+            check("[alert]" not in s.log(), f"alerts: {s.log()[-1000:]}")
+
+
+@test
 def parallel_fetches():
     """no more than lucet_fetch says are on their way, however many were closed"""
-    server = UPSTREAM + "location /_fetch/later/ { internal; limit_req zone=later burst=20; proxy_pass http://127.0.0.1:%d/; }"
-    with Endless() as up, script_server("lucet_fetch /_fetch max=40 parallel=2;", server=server % (up.port, up.port),
-                                        http="limit_req_zone $server_port zone=later:1m rate=1r/s;") as s:
+    with Endless() as up, script_server("lucet_fetch /_fetch max=40 parallel=2;", server=UPSTREAM % up.port) as s:
         equal(script("&".join(["fetch=/e&rest=20&close=0"] * 10) + "&say=x", s).text, "fetch: 0\nclose: 0\n" * 10 + "x", "a closed one has ended")
         equal((len(up.seen), up.most <= 3), (10, True), "upstream")  # it may learn late of the one before
-        # One that limit_req delays cannot be ended: it is left in its request.
         until(lambda: up.open == 0, "upstream connections are closed", 5)
-        with s.client() as c:
-            c.ask("/script?fetch=/later/1&rest=20")
-            r = c.ask("/script?fetch=/later/2&rest=20&close=0&fetch=/mute&fetch=/e&close=1&say=x")
-            equal(r.text, "fetch: 0\nclose: 0\nfetch: 1\nfetch: -4\nclose: 0\nx", "a closed one that goes on counts")
+
+
+@test
+def fetches_that_go_on():
+    """one that waits for another module's reasons cannot be ended: it is left in its request, counts, and gets no answer when nobody waits"""
+    server = UPSTREAM + "location /_fetch/lua/ { internal; rewrite_by_lua_block { ngx.sleep(1) } empty_gif; }"
+    with Endless() as up, script_server("lucet_fetch /_fetch max=40 parallel=2;", server=server % up.port, preload=lua_and_njs()) as s:
+        equal(script("fetch=/lua/&status=0", s).text, "fetch: 0\nstatus: 200\n")
+        r = script("fetch=/lua/&rest=20&close=0&fetch=/mute&fetch=/e&close=1&say=x", s)
+        equal(r.text, "fetch: 0\nclose: 0\nfetch: 1\nfetch: -4\nclose: 0\nx", "a closed one that goes on counts")
         until(lambda: s.region()["live"] == 0, "the run is over")
+        check("[alert]" not in s.log(), f"alerts: {s.log()[-1000:]}")
 
 
 @test
