@@ -29,7 +29,7 @@ check: ## formatting, lints, header, layering and the quick tests; a few minutes
 	@scripts/suites.sh check
 
 test: ## everything; installs the tools that it needs
-	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests nginx valgrind debuggers
+	@scripts/setup.sh rust rustfmt clippy cc c++ cmake pkg-config binutils guests nginx nginx-modules valgrind debuggers
 	@scripts/suites.sh test
 
 spec: ## the WebAssembly specification's tests
@@ -50,7 +50,7 @@ nginx-demo: ## guests in a real nginx, which is installed if need be; ends with 
 	@LUCET_PREFIX="$(LOCAL)" examples/nginx/demo.sh "$(CURDIR)/build/nginx"
 
 nginx-test: ## the tests of the nginx module; ONLY="words" runs those whose names have them, LUCET_SOAK=n makes them longer, SANITIZE=1 watches
-	@scripts/setup.sh rust cc cmake binutils nginx
+	@scripts/setup.sh rust cc cmake binutils guests nginx nginx-modules
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" examples/nginx/test.sh "$(CURDIR)/build/nginx" $(ONLY)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh WHAT...: makes sure that the tools of a make target are there.
 #
-#   WHAT is one of: cc c++ cmake pkg-config guests binutils valgrind debuggers vm nginx nginx-peers rust rustfmt clippy
+#   WHAT is one of: cc c++ cmake pkg-config guests binutils valgrind debuggers vm nginx nginx-modules nginx-peers rust rustfmt clippy
 #
 # With everything in place it does nothing, quickly and without the network. Otherwise it installs what is missing: Debian
 # packages when it runs as root, rustup components when there is rustup. When it cannot, it prints the command to run and
@@ -36,11 +36,16 @@ nginx_tools() {
   have python3 || want python3
 }
 
+# The modules that some of the tests load beside this one, and that bench/nginx compares with.
+nginx_modules() {
+  [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || want libnginx-mod-http-lua
+  [ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || want libnginx-mod-http-js
+}
+
 # What bench/nginx measures with, and what it compares with.
 nginx_peers() {
   have wrk || want wrk
-  [ -e /usr/lib/nginx/modules/ngx_http_lua_module.so ] || want libnginx-mod-http-lua
-  [ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || want libnginx-mod-http-js
+  nginx_modules
 }
 
 # The linker of Rust programs is cc as well.
@@ -68,6 +73,7 @@ for what in "$@"; do
     busybox --list 2>/dev/null | grep -qx insmod || want busybox-static
     ;;
   nginx) nginx_tools ;;
+  nginx-modules) nginx_modules ;;
   nginx-peers) nginx_peers ;;
   rust) rust ;;
   rustfmt) cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt) ;;

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import harness
-from harness import Server, check, equal, test
+from harness import Server, Skip, check, equal, test
 from test_functions import script, script_server
 
 TOP = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../../..")
@@ -21,8 +21,7 @@ def blocks(language):
 def first_guest():
     """the installation, the first guest, its configuration and its answer"""
     if not shutil.which("clang-16") or not shutil.which("wasm-ld-16"):
-        print("      clang-16 and lld-16 are not installed here")
-        return
+        raise Skip("clang-16 or lld-16 is not installed")
     with open(f"{harness.BUILD}/CMakeCache.txt") as file:
         prefix = next(line.split("=")[1].strip() for line in file if line.startswith("CMAKE_PREFIX_PATH:"))
     s = Server("")

@@ -7,7 +7,7 @@ import signal
 import threading
 
 import harness
-from harness import Client, Server, check, equal, matches, test, until
+from harness import Client, Server, Skip, check, equal, matches, test, until
 from test_functions import script, script_server
 from test_hostile import Unharmed, hostile_server
 
@@ -92,14 +92,11 @@ def hardened():
     """a process that may not gain executable memory (MemoryDenyWriteExecute)"""
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def deny():
-        libc.prctl(65, 1, 0, 0, 0)  # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
-
     if libc.prctl(66, 0, 0, 0, 0) < 0:  # PR_GET_MDWE
-        print("      this kernel has no PR_SET_MDWE")
-        return
+        raise Skip("this kernel has no PR_SET_MDWE")
     s = hostile_server()
     s.program = ["/usr/bin/env", "python3", "-c",
+                 # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
                  "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])", *s.program]
     equal(s.test()[0], 0, "nginx -t")
     with s:
