@@ -5,13 +5,15 @@
 struct zone {
   ngx_uint_t names_used;
   u_char names[COUNTED_GUESTS][64];
-  uint64_t past[COUNTED_GUESTS][COUNTERS];
+  uint64_t past[COUNTED_GUESTS][ALL_COUNTERS];
   struct worker_counts workers[COUNTED_WORKERS];
 };
 
 const char *const counter_names[COUNTERS] = {
     "started", "returned", "trapped",     "stopped_cpu", "stopped_timeout", "stopped_nested", "aborted",
     "refused", "failed",   "suspensions", "slices",      "fetches",         "log_lines"};
+
+const char *const gauge_names[GAUGES] = {"live", "waiting", "queued", "without_slot"};
 
 /* Of this process. A worker without a block counts for itself alone. */
 static struct worker_counts nowhere;
@@ -58,11 +60,13 @@ ngx_int_t counters_zone(ngx_conf_t *cf, struct main_conf *main) {
 
 static void add_to_past(struct zone *zone, struct worker_counts *worker) {
   for (ngx_uint_t g = 0; g < COUNTED_GUESTS; g++)
-    for (ngx_uint_t i = 0; i < COUNTERS; i++) {
+    for (ngx_uint_t i = 0; i < ALL_COUNTERS; i++) {
       if (worker->counts[g][i]) ngx_atomic_fetch_add((ngx_atomic_t *)&zone->past[g][i], worker->counts[g][i]);
       worker->counts[g][i] = 0;
     }
-  worker->gauges = (struct gauges){0};
+  ngx_memzero(worker->gauges, sizeof worker->gauges);
+  ngx_memzero(worker->region, sizeof worker->region);
+  worker->gone = 0;
 }
 
 static ngx_flag_t is_dead(ngx_atomic_uint_t pid) {
@@ -85,12 +89,14 @@ void counters_join(struct main_conf *main) {
 
 void counters_leave(void) {
   /* The block stays ours until we are gone: the next worker finds it so. */
-  mine->gauges = (struct gauges){0};
+  mine->gone = 1;
 }
 
-void count(const struct guest *guest, enum counter counter) { mine->counts[guest->index][counter]++; }
+void count(const struct guest *guest, ngx_uint_t counter) { mine->counts[guest->index][counter]++; }
 
-uint64_t counters_total(const struct main_conf *main, const struct guest *guest, enum counter counter) {
+void gauge(enum gauge gauge, ngx_int_t by) { mine->gauges[gauge] += (uint64_t)by; }
+
+uint64_t counters_total(const struct main_conf *main, const struct guest *guest, ngx_uint_t counter) {
   struct zone *zone = zone_of(main);
   if (!zone) return mine->counts[guest->index][counter];
   uint64_t sum = zone->past[guest->index][counter];
@@ -103,7 +109,7 @@ struct worker_counts *counters_worker(const struct main_conf *main, ngx_uint_t n
   struct zone *zone = zone_of(main);
   if (!zone || number >= COUNTED_WORKERS) return NULL;
   struct worker_counts *worker = &zone->workers[number];
-  return worker->pid && !is_dead(worker->pid) ? worker : NULL;
+  return worker->pid && !worker->gone && !is_dead(worker->pid) ? worker : NULL;
 }
 
 struct worker_counts *counters_mine(void) { return mine; }

@@ -59,7 +59,7 @@ void queue_push(struct run *run) {
     ngx_queue_insert_tail(&turns, &guest->turn);
   }
   ngx_queue_insert_tail(&guest->runnable, &run->queue);
-  run->state = RUN_QUEUED;
+  run_set_state(run, RUN_QUEUED);
   post();
 }
 
@@ -69,7 +69,7 @@ void queue_remove(struct run *run) {
   if (ngx_queue_empty(&guest->runnable)) {
     ngx_queue_remove(&guest->turn);
   }
-  run->state = RUN_MADE;
+  run_set_state(run, RUN_MADE);
 }
 
 void queue_slow(struct guest *guest) { guest->slow_until = ngx_current_msec + SLOW_FOR; }
@@ -84,30 +84,14 @@ void queue_took(struct guest *guest, uint64_t ns) {
 
 ngx_flag_t queue_must_wait(const struct guest *guest) { return ngx_current_msec < guest->slow_until; }
 
-static ngx_uint_t length(const ngx_queue_t *queue) {
-  ngx_uint_t n = 0;
-  for (const ngx_queue_t *q = queue->next; q != queue; q = q->next)
-    n++;
-  return n;
-}
-
-ngx_uint_t queue_length(void) {
-  ngx_uint_t n = 0;
-  for (const ngx_queue_t *q = turns.next; q != &turns; q = q->next)
-    n += length(&(ngx_queue_data(q, struct guest, turn))->runnable);
-  return n;
-}
-
-ngx_uint_t queue_slots_wanted(void) { return length(&slots); }
-
 void queue_for_slot(struct run *run) {
-  run->state = RUN_FOR_SLOT;
+  run_set_state(run, RUN_FOR_SLOT);
   ngx_queue_insert_tail(&slots, &run->queue);
 }
 
 void queue_leave(struct run *run) {
   ngx_queue_remove(&run->queue);
-  run->state = RUN_MADE;
+  run_set_state(run, RUN_MADE);
 }
 
 void queue_slot_is_free(void) {

@@ -16,9 +16,6 @@ void queue_slow(struct guest *guest);
 void queue_took(struct guest *guest, uint64_t ns);
 /* Whether a new run of this guest has to wait for its turn. */
 ngx_flag_t queue_must_wait(const struct guest *guest);
-/* How many wait for their turn, and for a slot. */
-ngx_uint_t queue_length(void);
-ngx_uint_t queue_slots_wanted(void);
 
 /* Puts a run at the end of those that wait for a slot, and takes it away. */
 void queue_for_slot(struct run *run);

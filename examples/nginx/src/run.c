@@ -21,6 +21,16 @@ static ngx_uint_t active;
 
 ngx_flag_t run_is_active(void) { return active > 0; }
 
+void run_set_state(struct run *run, enum run_state state) {
+  static const int gauges[] = {[RUN_FOR_SLOT] = 1 + GAUGE_WITHOUT_SLOT,
+                               [RUN_QUEUED] = 1 + GAUGE_QUEUED,
+                               [RUN_WAITING] = 1 + GAUGE_WAITING,
+                               [RUN_DONE] = 0};
+  if (gauges[run->state]) gauge((enum gauge)(gauges[run->state] - 1), -1);
+  if (gauges[state]) gauge((enum gauge)(gauges[state] - 1), 1);
+  run->state = state;
+}
+
 struct run *run_make(ngx_http_request_t *r, const struct use *use, enum run_kind kind) {
   struct run *run = ngx_pcalloc(r->pool, sizeof *run);
   if (!run) return NULL;
@@ -74,7 +84,7 @@ static void log_fault(struct run *run) {
 /* Goes on after a suspension with its answer, or after the end of a slice with NULL. */
 static uint32_t resume(struct run *run, const lucet_value *answer) {
   lucet_outcome outcome;
-  run->state = RUN_ACTIVE;
+  run_set_state(run, RUN_ACTIVE);
   run->suspended = 0;
   limits_enter(run);
   active++;
@@ -96,7 +106,7 @@ static ngx_int_t follow(struct run *run, uint32_t kind) {
     switch (kind) {
     case LUCET_RETURNED:
       if (run->kind != RUN_BODY_FILTER) return ended(run, END_RETURNED);
-      run->state = RUN_MADE; /* its instance is for all pieces */
+      run_set_state(run, RUN_MADE); /* its instance is for all pieces */
       return NGX_OK;
     case LUCET_SUSPENDED:
       rc = wait_begin(run);
@@ -112,6 +122,7 @@ static ngx_int_t follow(struct run *run, uint32_t kind) {
     case LUCET_TRAPPED:
       log_fault(run);
       if (lucet_instance_outcome(run->instance, &outcome) == LUCET_OK) run->trap = outcome.detail;
+      if (run->trap < TRAPS) count(run->use->guest, COUNT_TRAPS + run->trap);
       return ended(run, END_TRAP);
     case LUCET_TERMINATED:
       queue_slow(run->use->guest);
@@ -127,7 +138,7 @@ static ngx_int_t follow(struct run *run, uint32_t kind) {
 }
 
 static ngx_int_t enter(struct run *run) {
-  run->state = RUN_ACTIVE;
+  run_set_state(run, RUN_ACTIVE);
   limits_enter(run);
   active++;
   uint32_t kind = run->use->enter(run->instance, &run->result);
@@ -144,6 +155,8 @@ static ngx_int_t take_slot(struct run *run) {
              : LUCET_UNSUPPORTED;
   if (status == LUCET_OK) {
     count(run->use->guest, COUNT_STARTED);
+    gauge(GAUGE_LIVE, 1);
+    worker_at_work(run->main);
     return NGX_OK;
   }
   if (status == LUCET_REGION_FULL && run->conf->pool_wait && run_may_wait(run)) return wait_for_slot(run);
@@ -210,7 +223,7 @@ void run_end(struct run *run, enum ending ending) {
   if (run->state == RUN_QUEUED) queue_remove(run);
   if (run->state == RUN_FOR_SLOT) queue_leave(run);
   if (run->timer.timer_set) ngx_del_timer(&run->timer);
-  run->state = RUN_DONE;
+  run_set_state(run, RUN_DONE);
   run->ending = ending;
   count(run->use->guest, counters[ending]);
   fetch_end_all(run);
@@ -221,6 +234,7 @@ void run_end(struct run *run, enum ending ending) {
       ngx_log_error(NGX_LOG_ALERT, run->r->connection->log, 0, "lucet: an instance stays: %s",
                     lucet_last_error());
     run->instance = NULL;
+    gauge(GAUGE_LIVE, -1);
     queue_slot_is_free();
     if (at_work) queue_took(run->use->guest, limits_since_entry(run)); /* with what it took to clean up */
   }

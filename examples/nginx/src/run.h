@@ -101,6 +101,9 @@ static inline ngx_flag_t run_is_waiting(const struct run *run) {
   return run->state == RUN_FOR_SLOT || run->state == RUN_QUEUED || run->state == RUN_WAITING;
 }
 
+/* For the parts of the machine: counts, too, how many runs are in which state. */
+void run_set_state(struct run *run, enum run_state state);
+
 /* NULL: no memory. */
 struct run *run_make(ngx_http_request_t *r, const struct use *use, enum run_kind kind);
 

@@ -1,9 +1,7 @@
-/* status.c: see status.h. One page of text, made of the counters in shared memory and of the region of the
- * worker that answers. */
+/* status.c: see status.h. One page of text, made of what all workers have put into shared memory. */
 #include "status.h"
 
 #include "counters.h"
-#include "queue.h"
 #include "worker.h"
 
 struct page {
@@ -45,66 +43,36 @@ static ngx_str_t plain(ngx_pool_t *pool, ngx_str_t name) {
   return copy;
 }
 
-/* ---- the region of this worker ---- */
+/* ---- the regions ---- */
 
-struct number {
-  const char *name;
-  uint64_t value;
+static const struct {
+  const char *name, *type;
+} region_names[COUNTED_REGION] = {
+    {"capacity", "gauge"},       {"live", "gauge"},
+    {"waiting", "gauge"},        {"created", "counter"},
+    {"released", "counter"},     {"trapped", "counter"},
+    {"terminated", "counter"},   {"stops_deferred", "counter"},
+    {"resident_bytes", "gauge"}, {"reserved_bytes", "gauge"},
+    {"signals_lost", "counter"},
 };
-enum { REGION_NUMBERS = 10 };
 
-static ngx_flag_t region_numbers(struct main_conf *main, struct number *n, lucet_region_stats *stats) {
-  *stats = lucet_region_stats_default();
-  if (!main->region || lucet_region_get_stats(main->region, stats) != LUCET_OK) return 0;
-  const struct number all[REGION_NUMBERS] = {{"capacity", stats->capacity},
-                                             {"live", stats->live},
-                                             {"waiting", stats->waiting},
-                                             {"created", stats->created},
-                                             {"released", stats->released},
-                                             {"trapped", stats->trapped},
-                                             {"terminated", stats->terminated},
-                                             {"stops_deferred", stats->stops_deferred},
-                                             {"resident_bytes", stats->resident_bytes},
-                                             {"reserved_bytes", stats->reserved_bytes}};
-  ngx_memcpy(n, all, sizeof all);
-  return 1;
-}
-
-/* The gauges of all workers; this one's are made up to date first, the others' are as of their last request
- * for it. */
-static void refresh(struct main_conf *main) {
+void status_publish(struct main_conf *main) {
   lucet_region_stats stats = lucet_region_stats_default();
-  struct gauges *gauges = &counters_mine()->gauges;
-  if (main->region && lucet_region_get_stats(main->region, &stats) == LUCET_OK) {
-    gauges->live = stats.live;
-    gauges->waiting = stats.waiting;
-  }
-  gauges->queued = queue_length();
-  gauges->without_slot = queue_slots_wanted();
+  if (!main->region || lucet_region_get_stats(main->region, &stats) != LUCET_OK) return;
+  const uint64_t all[COUNTED_REGION] = {stats.capacity,       stats.live,           stats.waiting,
+                                        stats.created,        stats.released,       stats.trapped,
+                                        stats.terminated,     stats.stops_deferred, stats.resident_bytes,
+                                        stats.reserved_bytes, stats.signals_lost};
+  ngx_memcpy(counters_mine()->region, all, sizeof all);
 }
+
+static ngx_flag_t has_region(const struct worker_counts *worker) { return worker->region[0] > 0; }
 
 /* ---- JSON ---- */
 
-static void json_traps(struct page *page, const lucet_region_stats *stats) {
-  const char *separator = "";
-  print(page, "  \"traps\": {");
-  for (uint32_t i = 0; i < sizeof stats->traps / sizeof stats->traps[0]; i++) {
-    if (!stats->traps[i]) continue;
-    print(page, "%s\"%s\": %uL", separator, lucet_trap_name(i), stats->traps[i]);
-    separator = ", ";
-  }
-  print(page, "},\n");
-}
-
-static void json_region(struct page *page, struct main_conf *main) {
-  struct number numbers[REGION_NUMBERS];
-  lucet_region_stats stats;
-  if (!region_numbers(main, numbers, &stats)) return;
-  print(page, "  \"region\": {");
-  for (ngx_uint_t i = 0; i < REGION_NUMBERS; i++)
-    print(page, "%s\"%s\": %uL", i ? ", " : "", numbers[i].name, numbers[i].value);
-  print(page, ", \"signals_lost\": %uL},\n", stats.signals_lost);
-  json_traps(page, &stats);
+static void json_region(struct page *page, const struct worker_counts *worker) {
+  for (ngx_uint_t i = 0; i < COUNTED_REGION; i++)
+    print(page, "%s\"%s\": %uL", i ? ", " : "", region_names[i].name, worker->region[i]);
 }
 
 static void json_workers(struct page *page, struct main_conf *main) {
@@ -113,13 +81,34 @@ static void json_workers(struct page *page, struct main_conf *main) {
   for (ngx_uint_t i = 0; i < COUNTED_WORKERS; i++) {
     const struct worker_counts *worker = counters_worker(main, i);
     if (!worker) continue;
-    print(page,
-          "%s\n    {\"pid\": %uA, \"live\": %uL, \"waiting\": %uL, \"queued\": %uL, \"without_slot\": %uL}",
-          separator, worker->pid, worker->gauges.live, worker->gauges.waiting, worker->gauges.queued,
-          worker->gauges.without_slot);
+    print(page, "%s\n    {\"pid\": %uA", separator, worker->pid);
+    for (ngx_uint_t g = 0; g < GAUGES; g++)
+      print(page, ", \"%s\": %uL", gauge_names[g], worker->gauges[g]);
+    if (has_region(worker)) {
+      print(page, ", \"region\": {");
+      json_region(page, worker);
+      print(page, "}");
+    }
+    print(page, "}");
     separator = ",";
   }
   print(page, "\n  ],\n");
+}
+
+static void json_guest(struct page *page, struct main_conf *main, const struct guest *guest) {
+  ngx_str_t name = plain(page->pool, guest->name);
+  const char *separator = "";
+  print(page, "\n    {\"name\": \"%V\", \"build_id\": \"%s\"", &name, lucet_module_build_id(guest->module));
+  for (enum counter c = 0; c < COUNTERS; c++)
+    print(page, ", \"%s\": %uL", counter_names[c], counters_total(main, guest, c));
+  print(page, ", \"traps\": {");
+  for (ngx_uint_t trap = 0; trap < TRAPS; trap++) {
+    uint64_t n = counters_total(main, guest, COUNT_TRAPS + trap);
+    if (!n) continue;
+    print(page, "%s\"%s\": %uL", separator, lucet_trap_name((uint32_t)trap), n);
+    separator = ", ";
+  }
+  print(page, "}}");
 }
 
 static void json(struct page *page, struct main_conf *main) {
@@ -128,26 +117,24 @@ static void json(struct page *page, struct main_conf *main) {
         (ngx_uint_t)lucet_version() >> 16, (ngx_uint_t)lucet_version() >> 8 & 255,
         (ngx_uint_t)lucet_version() & 255);
   print(page, "  \"handlers_in_place\": %s,\n", lucet_signals_check() == LUCET_OK ? "true" : "false");
-  json_region(page, main);
+  if (has_region(counters_mine())) {
+    print(page, "  \"region\": {");
+    json_region(page, counters_mine());
+    print(page, "},\n");
+  }
   json_workers(page, main);
   print(page, "  \"guests\": [");
   for (ngx_uint_t i = 0; i < main->guests.nelts; i++) {
-    ngx_str_t name = plain(page->pool, all[i]->name);
-    print(page, "%s\n    {\"name\": \"%V\", \"build_id\": \"%s\"", i ? "," : "", &name,
-          lucet_module_build_id(all[i]->module));
-    for (enum counter c = 0; c < COUNTERS; c++)
-      print(page, ", \"%s\": %uL", counter_names[c], counters_total(main, all[i], c));
-    print(page, "}");
+    if (i) print(page, ",");
+    json_guest(page, main, all[i]);
   }
   print(page, "\n  ]\n}\n");
 }
 
 /* ---- Prometheus ---- */
 
-static void prometheus(struct page *page, struct main_conf *main) {
+static void prometheus_guests(struct page *page, struct main_conf *main) {
   struct guest **all = main->guests.elts;
-  struct number numbers[REGION_NUMBERS];
-  lucet_region_stats stats;
   for (enum counter c = 0; c < COUNTERS; c++) {
     print(page, "# TYPE lucet_guest_%s_total counter\n", counter_names[c]);
     for (ngx_uint_t i = 0; i < main->guests.nelts; i++) {
@@ -156,21 +143,37 @@ static void prometheus(struct page *page, struct main_conf *main) {
             counters_total(main, all[i], c));
     }
   }
-  static const char *const gauges[] = {"live", "waiting", "queued", "without_slot"};
-  for (ngx_uint_t g = 0; g < 4; g++) {
-    print(page, "# TYPE lucet_worker_%s gauge\n", gauges[g]);
+  print(page, "# TYPE lucet_guest_traps_total counter\n");
+  for (ngx_uint_t i = 0; i < main->guests.nelts; i++)
+    for (ngx_uint_t trap = 0; trap < TRAPS; trap++) {
+      ngx_str_t name = plain(page->pool, all[i]->name);
+      uint64_t n = counters_total(main, all[i], COUNT_TRAPS + trap);
+      if (!n) continue;
+      print(page, "lucet_guest_traps_total{guest=\"%V\",trap=\"%s\"} %uL\n", &name,
+            lucet_trap_name((uint32_t)trap), n);
+    }
+}
+
+/* The gauges, and then the regions' figures, of all workers that live. */
+static void prometheus_workers(struct page *page, struct main_conf *main) {
+  for (ngx_uint_t g = 0; g < GAUGES + COUNTED_REGION; g++) {
+    const char *kind = g < GAUGES ? "worker" : "region";
+    const char *name = g < GAUGES ? gauge_names[g] : region_names[g - GAUGES].name;
+    print(page, "# TYPE lucet_%s_%s %s\n", kind, name, g < GAUGES ? "gauge" : region_names[g - GAUGES].type);
     for (ngx_uint_t i = 0; i < COUNTED_WORKERS; i++) {
       const struct worker_counts *worker = counters_worker(main, i);
-      if (!worker) continue;
-      const uint64_t values[] = {worker->gauges.live, worker->gauges.waiting, worker->gauges.queued,
-                                 worker->gauges.without_slot};
-      print(page, "lucet_worker_%s{pid=\"%uA\"} %uL\n", gauges[g], worker->pid, values[g]);
+      if (!worker || (g >= GAUGES && !has_region(worker))) continue;
+      print(page, "lucet_%s_%s{pid=\"%uA\"} %uL\n", kind, name, worker->pid,
+            g < GAUGES ? worker->gauges[g] : worker->region[g - GAUGES]);
     }
   }
-  if (!region_numbers(main, numbers, &stats)) return;
-  for (ngx_uint_t i = 0; i < REGION_NUMBERS; i++)
-    print(page, "# TYPE lucet_region_%s gauge\nlucet_region_%s{pid=\"%P\"} %uL\n", numbers[i].name,
-          numbers[i].name, ngx_pid, numbers[i].value);
+}
+
+static void prometheus(struct page *page, struct main_conf *main) {
+  prometheus_guests(page, main);
+  prometheus_workers(page, main);
+  print(page, "# TYPE lucet_handlers_in_place gauge\nlucet_handlers_in_place{pid=\"%P\"} %d\n", ngx_pid,
+        lucet_signals_check() == LUCET_OK);
 }
 
 ngx_int_t status_handler(ngx_http_request_t *r) {
@@ -181,7 +184,7 @@ ngx_int_t status_handler(ngx_http_request_t *r) {
   if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))) return NGX_HTTP_NOT_ALLOWED;
   ngx_int_t rc = ngx_http_discard_request_body(r);
   if (rc != NGX_OK) return rc;
-  refresh(main);
+  status_publish(main);
   as_json ? json(&page, main) : prometheus(&page, main);
   ngx_buf_t *b = ngx_calloc_buf(r->pool);
   if (page.failed || !b) return NGX_HTTP_INTERNAL_SERVER_ERROR;

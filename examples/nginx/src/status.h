@@ -6,6 +6,8 @@
 
 enum { STATUS_NONE, STATUS_JSON, STATUS_PROMETHEUS };
 
+/* Puts this worker's figures where all workers see them. */
+void status_publish(struct main_conf *main);
 ngx_int_t status_handler(ngx_http_request_t *r);
 
 #endif

@@ -98,7 +98,7 @@ ngx_int_t wait_for_slot(struct run *run) {
 
 ngx_int_t wait_begin(struct run *run) {
   ngx_int_t rc = NGX_OK;
-  run->state = RUN_WAITING;
+  run_set_state(run, RUN_WAITING);
   run->suspended = 1;
   count(run->use->guest, COUNT_SUSPENSIONS);
   switch (run->wait.kind) {

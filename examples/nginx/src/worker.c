@@ -6,6 +6,7 @@
 
 #include "counters.h"
 #include "queue.h"
+#include "status.h"
 
 static void on_log(void *data, int level, const char *text, size_t length) {
   static const ngx_uint_t levels[] = {NGX_LOG_ERR, NGX_LOG_WARN, NGX_LOG_INFO};
@@ -33,6 +34,19 @@ ngx_flag_t worker_has_room(const lucet_region_config *pool) {
   if (room == MAP_FAILED) return 0;
   munmap(room, pool->instances * each);
   return 1;
+}
+
+static ngx_event_t publisher; /* once in a second, as long as guests run */
+
+static void publish(ngx_event_t *event) { status_publish(event->data); }
+
+void worker_at_work(struct main_conf *main) {
+  if (publisher.timer_set) return;
+  publisher.handler = publish;
+  publisher.data = main;
+  publisher.log = ngx_cycle->log;
+  publisher.cancelable = 1; /* keeps no worker that is to end */
+  ngx_add_timer(&publisher, 1000);
 }
 
 ngx_int_t worker_init(ngx_cycle_t *cycle) {

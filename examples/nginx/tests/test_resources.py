@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-import resource
+import re
 import signal
 import threading
 
@@ -151,3 +151,67 @@ def exhaustion():
             c.close()
         equal(s.count("script", "refused"), 32)
         s.nothing_is_left()
+
+
+def samples(text):
+    """Of Prometheus' text: {(name, labels): value}. Checks its form: each name has its type, once, and all of a name are together."""
+    got, types, current = {}, {}, None
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            current, kind = line.split()[2:]
+            check(current not in types and kind in ("counter", "gauge"), line)
+            types[current] = kind
+            continue
+        found = re.fullmatch(r'(\w+)\{((?:\w+="[^"\\\n]*",?)*)\} (\d+)', line)
+        check(found and found[1] == current, f"{line!r} below {current}")
+        key = found[1], tuple(sorted(re.findall(r'(\w+)="([^"]*)"', found[2])))
+        check(key not in got, line)
+        got[key] = int(found[3])
+    return got
+
+
+@test
+def figures_of_all_workers():
+    """lucet_status has what every worker has now, whoever answers, nothing of those that are gone, and the same in both formats"""
+    with hostile_server(workers=4, listen="reuseport", server="location /script { lucet_content script; }", guests=["script"]) as s:
+        def total(name):
+            got = samples(s.get("/-/metrics").text)
+            by_pid = {dict(labels)["pid"]: value for (n, labels), value in got.items() if n == f"lucet_worker_{name}"}
+            workers = {str(w["pid"]): w[name] for w in s.status()["workers"]}
+            equal(sorted(by_pid), sorted(map(str, s.workers())), "workers")
+            return sum(by_pid.values()), sum(workers.values())
+
+        until(lambda: len(s.workers()) == 4 and total("live") == (0, 0), "four workers")
+        clients = [s.client() for _ in range(30)]
+        for c in clients:
+            c.request("/script?rest=25000")
+        until(lambda: total("waiting") == (30, 30), "all wait, whoever is asked")
+        equal(total("live"), (30, 30))
+        busy = next(w for w in s.status()["workers"] if w["live"] > 0)
+        os.kill(busy["pid"], signal.SIGKILL)
+        until(lambda: len(s.workers()) == 4 and busy["pid"] not in s.workers(), "another worker")
+        until(s.answers, "it answers")
+        equal(total("live"), (30 - busy["live"],) * 2, "without those of the dead")
+        old = set(s.workers())
+        check(s.reload(), "reloaded")
+        until(lambda: total("waiting") == (30 - busy["live"],) * 2, "with those of the workers that end")
+        for c in clients:
+            c.close()
+        until(lambda: not old & set(s.workers()), "they have ended")
+        for _ in range(3):
+            equal(s.get("/oob").status, 500)
+            equal(s.get("/divzero").status, 500)
+        until(lambda: total("live") == (0, 0), "nobody")
+
+        def regions():
+            got = samples(s.get("/-/metrics").text)
+            return sum(value for (n, _), value in got.items() if n == "lucet_region_trapped")
+
+        until(lambda: regions() == 6, "the regions' figures of all, soon", 5)
+        got = samples(s.get("/-/metrics").text)
+        equal(got["lucet_guest_traps_total", (("guest", "oob"), ("trap", "out of bounds memory access"))], 3)
+        equal(got["lucet_guest_traps_total", (("guest", "divzero"), ("trap", "integer divide by zero"))], 3)
+        oob = next(g for g in s.status()["guests"] if g["name"] == "oob")
+        equal(oob["traps"], {"out of bounds memory access": 3})
+        equal({value for (n, _), value in got.items() if n in ("lucet_region_signals_lost", "lucet_worker_queued")}, {0})
+        equal([value for (n, _), value in got.items() if n == "lucet_handlers_in_place"], [1])
