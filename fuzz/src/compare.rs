@@ -127,10 +127,10 @@ fn difference(ours: &Observation, theirs: &Observation) -> String {
     if ours.end != theirs.end {
         parts.push(format!("{:?}, the reference {:?}", ours.end, theirs.end));
     }
-    if ours.memory != theirs.memory {
+    let memories = ours.memories.iter().zip(&theirs.memories).enumerate();
+    for (place, (our, their)) in memories.filter(|(_, (our, their))| our != their) {
         parts.push(format!(
-            "memory (size, hash) {:x?}, the reference {:x?}",
-            ours.memory, theirs.memory
+            "exported memory {place} (size, hash) {our:x?}, the reference {their:x?}"
         ));
     }
     let globals = ours.globals.iter().zip(&theirs.globals).enumerate();

@@ -80,7 +80,6 @@ fn config(random: &mut Random) -> arbitrary::Result<Config> {
     config.acquire_release_atomics_enabled = false;
     config.multibyte_array_access_enabled = false;
     // What engines may do differently.
-    config.relaxed_simd_enabled = false;
     config.canonicalize_nans = true;
     config.memory_max_size_required = true;
     config.table_max_size_required = true;
@@ -96,6 +95,7 @@ fn config(random: &mut Random) -> arbitrary::Result<Config> {
     config.memory64_enabled = random.below(4) == 0;
     config.custom_page_sizes_enabled = random.below(6) == 0;
     config.simd_enabled = random.below(4) > 0;
+    config.relaxed_simd_enabled = config.simd_enabled && random.below(2) == 0;
     config.allow_floats |= random.below(3) > 0;
     config.allow_start_export = random.below(4) == 0;
     config.disallow_traps = random.below(2) == 0;
@@ -116,7 +116,7 @@ fn sizes(config: &mut Config, random: &mut Random) {
     config.min_funcs = 1;
     config.max_globals = config.max_globals.clamp(0, 30);
     config.max_imports = config.max_imports.min(8);
-    config.max_memories = 1;
+    config.max_memories = 1 + random.below(3) as usize;
     config.max_memory32_bytes = 1 << 18;
     config.max_memory64_bytes = 1 << 18;
     config.max_tables = config.max_tables.min(4);
@@ -138,7 +138,7 @@ fn sizes(config: &mut Config, random: &mut Random) {
     ] {
         *smallest = 0;
     }
-    config.min_memories = u32::from(random.below(4) > 0);
+    config.min_memories = random.below(config.max_memories as u64 + 1).max(u64::from(random.below(4) > 0)) as u32;
     config.min_tables = 0;
 }
 

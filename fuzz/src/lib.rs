@@ -6,7 +6,7 @@
 //!                                            +--> reference (wasmi) ---------+
 //! ```
 //!
-//! Seen from outside are: results, the kind of a trap, memory, exported globals, and which elements of exported tables
+//! Seen from outside are: results, the kind of a trap, memories, exported globals, and which elements of exported tables
 //! are null, after instantiation and after every call, also after one that trapped.
 //!
 //! Invariants: a seed always gives the same module and the same calls. Guests end by themselves, because a counter of
@@ -27,8 +27,8 @@ pub mod value;
 pub struct Observation {
     /// How the latest entry ended.
     pub end: End,
-    /// Bytes of memory and a hash of them.
-    pub memory: Option<(usize, u64)>,
+    /// Of each exported memory, in the order of their names: its bytes, and a hash of them.
+    pub memories: Vec<(usize, u64)>,
     /// The exported globals, in the order of their names.
     pub globals: Vec<value::Value>,
     /// The exported tables, in the order of their names: for each element whether it is null.

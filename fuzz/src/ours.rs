@@ -13,7 +13,7 @@ use lucet::linker::{Definition, DynamicData, Linker};
 use lucet::module::{Module, load};
 use lucet::region::{Region, RegionConfig};
 use lucet_format::value::ValueType;
-use lucetc::options::{OptLevel, Options, TargetCpu};
+use lucetc::options::{MemoryMode, OptLevel, Options, TargetCpu};
 use std::ffi::{CStr, c_void};
 use std::hash::{DefaultHasher, Hasher};
 use std::ptr::null_mut;
@@ -25,16 +25,20 @@ pub struct Configuration {
     pub opt_level: OptLevel,
     /// For which CPU.
     pub cpu: TargetCpu,
+    /// What keeps accesses inside of memory.
+    pub memory: MemoryMode,
 }
 
-/// Those that this machine can run: every level of optimisation, and every CPU.
+/// Those that this machine can run: every level of optimisation, every CPU, and guards as well as comparisons.
 pub fn configurations() -> Vec<Configuration> {
+    let guarded = |opt_level, cpu| Configuration {
+        opt_level,
+        cpu,
+        memory: MemoryMode::Guarded,
+    };
     let mut all: Vec<Configuration> = [OptLevel::None, OptLevel::Speed, OptLevel::SpeedAndSize]
         .into_iter()
-        .map(|opt_level| Configuration {
-            opt_level,
-            cpu: TargetCpu::X86_64V2,
-        })
+        .map(|opt_level| guarded(opt_level, TargetCpu::X86_64V2))
         .collect();
     let v3 = ["avx2", "fma", "bmi1", "bmi2", "lzcnt"];
     let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -44,15 +48,15 @@ pub fn configurations() -> Vec<Configuration> {
             .any(|flag| flag == name || (name == "lzcnt" && flag == "abm"))
     };
     if v3.iter().all(|name| has(name)) {
+        all.push(guarded(OptLevel::Speed, TargetCpu::X86_64V3));
+    }
+    all.push(guarded(OptLevel::Speed, TargetCpu::Native));
+    for opt_level in [OptLevel::None, OptLevel::Speed] {
         all.push(Configuration {
-            opt_level: OptLevel::Speed,
-            cpu: TargetCpu::X86_64V3,
+            memory: MemoryMode::Bounds,
+            ..guarded(opt_level, TargetCpu::X86_64V2)
         });
     }
-    all.push(Configuration {
-        opt_level: OptLevel::Speed,
-        cpu: TargetCpu::Native,
-    });
     all
 }
 
@@ -83,6 +87,7 @@ impl Ours {
         let options = Options {
             opt_level: how.opt_level,
             target_cpu: how.cpu,
+            memory: how.memory,
             verify: true,
             threads: 1,
             ..Options::default()
@@ -211,18 +216,16 @@ fn look(handle: Handle, exports: &Exports, end: End) -> Result<Observation, Stri
             .collect();
         tables.push(nulls?);
     }
-    let memory = match exports.memory {
-        None => None,
-        Some(_) => {
-            let (address, length) = instance::memory::memory(handle, 0).map_err(|_| sentence())?;
-            // SAFETY: the library answers with the instance's memory, and the guest does not run.
-            let bytes = unsafe { std::slice::from_raw_parts(address as *const u8, length) };
-            Some((length, hash(bytes)))
-        }
-    };
+    let mut memories = Vec::new();
+    for (_, index) in &exports.memories {
+        let (address, length) = instance::memory::memory(handle, *index).map_err(|_| sentence())?;
+        // SAFETY: the library answers with the instance's memory, and the guest does not run.
+        let bytes = unsafe { std::slice::from_raw_parts(address as *const u8, length) };
+        memories.push((length, hash(bytes)));
+    }
     Ok(Observation {
         end,
-        memory,
+        memories,
         globals,
         tables,
     })

@@ -22,8 +22,8 @@ pub struct Exports {
     pub globals: Vec<String>,
     /// Tables.
     pub tables: Vec<String>,
-    /// Whether there is a memory.
-    pub memory: Option<String>,
+    /// Memories with their indices.
+    pub memories: Vec<(String, u32)>,
 }
 
 /// A module, ready to be instantiated many times.
@@ -49,7 +49,8 @@ impl Reference {
         config.set_max_stack_height(64 << 20);
         let engine = Engine::new(&config);
         let module = Module::new(&engine, wasm).map_err(|error| format!("wasmi: {error}"))?;
-        let exports = exports(&module);
+        let mut exports = exports(&module);
+        exports.memories = memories(wasm).map_err(|error| error.to_string())?;
         Ok(Reference {
             engine,
             module,
@@ -99,14 +100,15 @@ impl Reference {
                     .collect(),
             );
         }
-        let memory = self.exports.memory.as_ref().and_then(|name| {
-            let memory = instance.get_memory(store, name)?;
+        let mut memories = Vec::new();
+        for (name, _) in &self.exports.memories {
+            let memory = instance.get_memory(store, name).ok_or_else(missing)?;
             let bytes = memory.data(store);
-            Some((bytes.len(), hash(bytes)))
-        });
+            memories.push((bytes.len(), hash(bytes)));
+        }
         Ok(Observation {
             end,
-            memory,
+            memories,
             globals,
             tables,
         })
@@ -117,7 +119,7 @@ impl Reference {
 pub fn failed(code: u32) -> Observation {
     Observation {
         end: End::Trapped(code),
-        memory: None,
+        memories: Vec::new(),
         globals: Vec::new(),
         tables: Vec::new(),
     }
@@ -142,13 +144,32 @@ fn exports(module: &Module) -> Exports {
             )),
             ExternType::Global(_) => found.globals.push(name),
             ExternType::Table(_) => found.tables.push(name),
-            ExternType::Memory(_) => found.memory = Some(name),
+            // wasmi does not say which it is.
+            ExternType::Memory(_) => {}
         }
     }
     found.functions.sort_by(|one, other| one.0.cmp(&other.0));
     found.globals.sort();
     found.tables.sort();
     found
+}
+
+/// The exported memories.
+fn memories(wasm: &[u8]) -> wasmparser::Result<Vec<(String, u32)>> {
+    let mut found = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        let wasmparser::Payload::ExportSection(section) = payload? else {
+            continue;
+        };
+        for export in section {
+            let export = export?;
+            if export.kind == wasmparser::ExternalKind::Memory {
+                found.push((export.name.to_owned(), export.index));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn enter(store: &mut Store<()>, instance: &Instance, call: &Call) -> Result<End, String> {

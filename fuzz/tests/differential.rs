@@ -88,7 +88,7 @@ fn differences_of_every_kind_are_noticed() {
             (i32.const 99))
         (func (export "trap") (unreachable)))"#;
     noticed(text, "99", "98", "Returned([I32(99)]), the reference");
-    noticed(text, "77", "76", "memory");
+    noticed(text, "77", "76", "memory 0 ");
     noticed(text, "88", "87", "global 0 I64(58), the reference I64(57)");
     noticed(
         text,
