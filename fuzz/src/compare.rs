@@ -1,9 +1,9 @@
 //! Runs one module everywhere and compares.
 
-use crate::generate;
 use crate::ours::{Configuration, Ours, Refusal};
 use crate::reference::Reference;
 use crate::{End, Observation};
+use crate::{generate, programs};
 
 /// What came of a module, in numbers that can be added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,18 @@ pub fn seed(seed: u64, size: usize, ways: &[Configuration]) -> Result<Tally, Str
             ..Tally::default()
         }),
     }
+}
+
+/// Writes the program of a seed and compares it.
+///
+/// # Errors
+///
+/// As [`seed`].
+pub fn program(seed: u64, ways: &[Configuration]) -> Result<Tally, String> {
+    let texts = programs::program(seed);
+    let real = lucetc::binary(texts.real.as_bytes()).map_err(|why| why.to_string())?;
+    let plain = lucetc::binary(texts.plain.as_bytes()).map_err(|why| why.to_string())?;
+    modules(&real, &plain, seed, ways)
 }
 
 /// Compares one module; the seed chooses the arguments.

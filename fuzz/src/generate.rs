@@ -138,7 +138,9 @@ fn sizes(config: &mut Config, random: &mut Random) {
     ] {
         *smallest = 0;
     }
-    config.min_memories = random.below(config.max_memories as u64 + 1).max(u64::from(random.below(4) > 0)) as u32;
+    config.min_memories = random
+        .below(config.max_memories as u64 + 1)
+        .max(u64::from(random.below(4) > 0)) as u32;
     config.min_tables = 0;
 }
 

@@ -12,6 +12,9 @@
 //! Invariants: a seed always gives the same module and the same calls. Guests end by themselves, because a counter of
 //! loops and calls is built into them. NaNs are made canonical by the generated code, since engines may choose their bits.
 //!
+//! wasm-smith makes no loops to speak of, and the interpreter has neither exceptions nor typed references nor atomics: [`programs`]
+//! have all of them, and are written a second time without what the interpreter lacks.
+//!
 //! What it does not do: compare how much stack a guest may use. A run in which either side is out of stack is counted as
 //! undecided and not compared from there on.
 
@@ -19,6 +22,7 @@ pub mod compare;
 pub mod generate;
 pub mod host;
 pub mod ours;
+pub mod programs;
 pub mod reference;
 pub mod value;
 

@@ -1,11 +1,11 @@
-//! `lucet-fuzz [--seeds FIRST..LAST] [--seconds N] [--size BYTES] [--keep DIR] [FILE...]`: compares many generated
-//! modules, or the given ones, and prints every difference with the seed that shows it again.
+//! `lucet-fuzz [--seeds FIRST..LAST] [--seconds N] [--size BYTES] [--modules | --programs] [--keep DIR] [FILE...]`: compares many
+//! generated modules and programs, or the given modules, and prints every difference with the seed that shows it again.
 //!
-//! With `--keep` the module of a difference is written to DIR/SEED.wasm. Exits with 1 when there was a difference. A
+//! With `--keep` what differed is written to DIR: SEED.wasm, or a program's SEED.wat and SEED.plain.wat. Exits with 1 when there was a difference. A
 //! crash of the process is a finding as well: the seed in work is the one after the last one reported with `--verbose`.
 
 use lucet_fuzz::compare::{self, Tally};
-use lucet_fuzz::{generate, ours};
+use lucet_fuzz::{generate, ours, programs};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +16,8 @@ struct Job {
     last: u64,
     seconds: u64,
     size: usize,
+    modules: bool,
+    programs: bool,
     keep: Option<PathBuf>,
     verbose: bool,
     files: Vec<PathBuf>,
@@ -40,6 +42,8 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Job, String> {
         last: u64::MAX,
         seconds: 60,
         size: generate::BYTES,
+        modules: false,
+        programs: false,
         keep: None,
         verbose: false,
         files: Vec::new(),
@@ -64,6 +68,8 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Job, String> {
             "--seconds" => job.seconds = number(value()?)?,
             "--size" => job.size = number(value()?)?.max(1) as usize,
             "--keep" => job.keep = Some(value()?.into()),
+            "--modules" => job.modules = true,
+            "--programs" => job.programs = true,
             "--verbose" => job.verbose = true,
             _ if word.starts_with('-') => return Err(format!("what is {word}?")),
             _ => job.files.push(word.clone().into()),
@@ -99,12 +105,27 @@ fn run(job: &Job, out: &mut impl Write) -> Result<u64, String> {
                 .and_then(|()| out.flush())
                 .map_err(io)?;
         }
-        match compare::seed(seed, job.size, &ways) {
-            Ok(tally) => total.add(tally),
-            Err(why) => {
-                differences += 1;
-                writeln!(out, "seed {seed}: {why}").map_err(io)?;
-                keep(job, seed)?;
+        if !job.programs {
+            match compare::seed(seed, job.size, &ways) {
+                Ok(tally) => total.add(tally),
+                Err(why) => {
+                    differences += 1;
+                    writeln!(out, "module {seed}: {why}").map_err(io)?;
+                    let wasm = generate::module(seed, job.size).unwrap_or_default();
+                    keep(job, &format!("{seed}.wasm"), &wasm)?;
+                }
+            }
+        }
+        if !job.modules {
+            match compare::program(seed, &ways) {
+                Ok(tally) => total.add(tally),
+                Err(why) => {
+                    differences += 1;
+                    writeln!(out, "program {seed}: {why}").map_err(io)?;
+                    let texts = programs::program(seed);
+                    keep(job, &format!("{seed}.wat"), texts.real.as_bytes())?;
+                    keep(job, &format!("{seed}.plain.wat"), texts.plain.as_bytes())?;
+                }
             }
         }
     }
@@ -112,11 +133,11 @@ fn run(job: &Job, out: &mut impl Write) -> Result<u64, String> {
     Ok(differences)
 }
 
-fn keep(job: &Job, seed: u64) -> Result<(), String> {
-    let (Some(directory), Some(wasm)) = (&job.keep, generate::module(seed, job.size)) else {
+fn keep(job: &Job, name: &str, bytes: &[u8]) -> Result<(), String> {
+    let Some(directory) = &job.keep else {
         return Ok(());
     };
-    let written = std::fs::create_dir_all(directory)
-        .and_then(|()| std::fs::write(directory.join(format!("{seed}.wasm")), wasm));
-    written.map_err(|why| format!("{}: {why}", directory.display()))
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(directory.join(name), bytes))
+        .map_err(|why| format!("{}: {why}", directory.display()))
 }

@@ -2,7 +2,7 @@
 //! the seed: `cargo run -p lucet-fuzz -- --seeds SEED..SEED+1 --keep DIR` writes its module to a file.
 
 use lucet_fuzz::compare::{self, Tally};
-use lucet_fuzz::{generate, ours};
+use lucet_fuzz::{generate, ours, programs};
 
 /// Seeds of the run; a longer one is `make fuzz`.
 const SEEDS: u64 = 3000;
@@ -45,6 +45,65 @@ fn generated_modules_behave_as_in_the_reference_third_quarter() {
 #[test]
 fn generated_modules_behave_as_in_the_reference_last_quarter() {
     quarter(3);
+}
+
+/// Programs of the run.
+const PROGRAMS: u64 = 800;
+
+fn half_of_programs(part: u64) {
+    let ways = ours::configurations();
+    let mut total = Tally::default();
+    let mut differences = Vec::new();
+    for seed in (part..PROGRAMS).step_by(2) {
+        match compare::program(seed, &ways) {
+            Ok(tally) => total.add(tally),
+            Err(why) => differences.push(format!("program {seed}: {why}")),
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    assert_eq!(total.modules, PROGRAMS / 2, "{total:?}");
+    assert!(total.returned > total.trapped, "{total:?}");
+}
+
+#[test]
+fn programs_behave_as_their_plain_form_first_half() {
+    half_of_programs(0);
+}
+
+#[test]
+fn programs_behave_as_their_plain_form_second_half() {
+    half_of_programs(1);
+}
+
+/// That the programs have what they are for, each in a good part of them.
+#[test]
+fn programs_use_what_modules_do_not() {
+    let mut found = [
+        ("try_table", 0),
+        ("throw_ref", 0),
+        ("call_ref", 0),
+        ("br_on_null", 0),
+        ("atomic.rmw", 0),
+        ("memory.grow", 0),
+        ("memory.copy", 0),
+        ("return_call", 0),
+        ("v128.load", 0),
+        ("(pagesize 1)", 0),
+        ("i64.extend_i32_u i64.load", 0),
+        ("loop $l", 0),
+    ];
+    let seeds = 300;
+    for seed in 0..seeds {
+        let text = programs::program(seed).real;
+        // Words follow each other in lines of their own as well.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (word, count) in &mut found {
+            *count += u64::from(text.contains(*word));
+        }
+    }
+    for (word, count) in found {
+        assert!(count * 20 > seeds, "{word}: in {count} of {seeds}");
+    }
 }
 
 #[test]
