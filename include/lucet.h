@@ -576,6 +576,12 @@ typedef struct lucet_region_stats {
   uint64_t kept_bytes;
   // How often a slot gave them back, because of budget_bytes or lucet_region_trim.
   uint64_t given_back;
+  // Resets and releases that restored memory by copying alone: guests had written the pages that guests of the module write.
+  uint64_t resets_fast;
+  // Those that needed system calls for memory: a slot's first ones, after growth, after writes elsewhere, for want of budget.
+  uint64_t resets_slow;
+  // How often a guest or its host wrote to pages that guests of the module had not written before: one fault each.
+  uint64_t slots_opened;
   // 0.
   uint64_t reserved[3];
 } lucet_region_stats;
@@ -621,7 +627,7 @@ typedef struct lucet_instance_stats {
   uint64_t suspensions;
   // Slices that ended.
   uint64_t slices;
-  // Calls of host functions.
+  // Calls of host functions, leaves included.
   uint64_t host_calls;
   // Bytes of all linear memories.
   uint64_t memory_bytes;

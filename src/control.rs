@@ -200,7 +200,7 @@ pub struct ControlBlock {
     pub word: Word,
     /// Entries from outside since the instance is new, the one that goes on included.
     pub entries: Cell<u64>,
-    /// Calls of host functions since the instance is new, but for leaves.
+    /// Calls of host functions since the instance is new.
     pub host_calls: Cell<u64>,
     /// Where the import that is being called is in the import table, in bytes; `u32::MAX` for helpers.
     pub call_row: Cell<u32>,
@@ -258,6 +258,8 @@ pub struct ControlBlock {
     pub process: AtomicU64,
     /// Stops that had to wait for a host function, since the region was made.
     pub deferred: AtomicU64,
+    /// How often its sealed memory was opened, since the region was made.
+    pub opened: AtomicU64,
     /// While runs are nested: `host_sp` of the outermost one.
     pub outermost_sp: Cell<usize>,
     /// The instance that this one has had called, while that runs: a bridge, which is a host function or helper. Read by killers and
@@ -361,6 +363,7 @@ impl ControlBlock {
             outer: Cell::new(std::ptr::null()),
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             outermost_sp: Cell::new(0),
             bridge: AtomicPtr::new(std::ptr::null_mut()),
             bridges: Cell::new(0),

@@ -92,7 +92,7 @@ pub struct lucet_instance_stats {
     pub suspensions: u64,
     /// Slices that ended.
     pub slices: u64,
-    /// Calls of host functions.
+    /// Calls of host functions, leaves included.
     pub host_calls: u64,
     /// Bytes of all linear memories.
     pub memory_bytes: u64,

@@ -132,6 +132,12 @@ pub struct lucet_region_stats {
     pub kept_bytes: u64,
     /// How often a slot gave them back, because of budget_bytes or lucet_region_trim.
     pub given_back: u64,
+    /// Resets and releases that restored memory by copying alone: guests had written the pages that guests of the module write.
+    pub resets_fast: u64,
+    /// Those that needed system calls for memory: a slot's first ones, after growth, after writes elsewhere, for want of budget.
+    pub resets_slow: u64,
+    /// How often a guest or its host wrote to pages that guests of the module had not written before: one fault each.
+    pub slots_opened: u64,
     /// 0.
     pub reserved: [u64; 3],
 }
@@ -287,6 +293,9 @@ pub unsafe extern "C" fn lucet_region_get_stats(
             signals_lost: stats.lost_signals,
             kept_bytes: stats.kept_bytes,
             given_back: stats.given_back,
+            resets_fast: stats.restored_fast,
+            resets_slow: stats.restored_slowly,
+            slots_opened: stats.opened,
             reserved: [0; 3],
         };
         fill(out_stats, &described)

@@ -252,8 +252,13 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
             Err(failure)
         }
     };
+    if !matches!((&restored, &kept), (Ok(true), Ok(_))) {
+        Counters::count(&inner.region.counters.restored_slowly);
+    }
     // What cannot be restored is replaced: that takes a single system call.
-    restored.or_else(|_| seal::vacate(&inner.region, block))?;
+    restored
+        .map(drop)
+        .or_else(|_| seal::vacate(&inner.region, block))?;
     kept?;
     if inner.region.config.verify {
         return verify::gone(block, inner, link);

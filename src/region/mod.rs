@@ -314,10 +314,10 @@ impl Region {
         stats.live = stats.capacity.saturating_sub(free);
         stats.resident_bytes = resident::bytes(self);
         stats.kept_bytes = self.kept.load(Ordering::Relaxed);
-        stats.deferred = (0..self.config.instances)
-            .filter_map(|slot| self.blocks.block(slot))
-            .map(|block| block.deferred.load(Ordering::Relaxed))
-            .sum();
+        for block in (0..self.config.instances).filter_map(|slot| self.blocks.block(slot)) {
+            stats.deferred += block.deferred.load(Ordering::Relaxed);
+            stats.opened += block.opened.load(Ordering::Relaxed);
+        }
         stats.lost_signals = signal::LOST_SIGNALS.load(Ordering::Relaxed);
         stats
     }

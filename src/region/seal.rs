@@ -98,7 +98,8 @@ pub fn vacate(region: &Region, block: &ControlBlock) -> Result<()> {
     Ok(())
 }
 
-/// Makes the memory of an instance that has ended what a fresh one must find. `elsewhere` is what the slot keeps besides memory.
+/// Makes the memory of an instance that has ended what a fresh one must find. `elsewhere` is what the slot keeps besides memory. Answers
+/// whether that was fast: copying alone.
 ///
 /// # Errors
 ///
@@ -112,10 +113,10 @@ pub unsafe fn restore(
     block: &ControlBlock,
     initial: &InitialMemory,
     elsewhere: u64,
-) -> Result<()> {
+) -> Result<bool> {
     if block.tenant.get() == 0 {
         // An earlier attempt has failed: the next instance gets another memory.
-        return Ok(());
+        return Ok(false);
     }
     // SAFETY: the caller's promise.
     let done = unsafe { restore_tenant(region, block, initial, elsewhere) };
@@ -138,9 +139,9 @@ unsafe fn restore_tenant(
     block: &ControlBlock,
     initial: &InitialMemory,
     elsewhere: u64,
-) -> Result<()> {
+) -> Result<bool> {
     // SAFETY: the caller's promise, here and below.
-    unsafe { shrink(region, block, initial.bytes) }?;
+    let shrunk = unsafe { shrink(region, block, initial.bytes) }?;
     let sealed = block.sealed.load(Ordering::Acquire) == SEALED;
     let hot = match sealed || initial.bytes == 0 {
         true => block.hot.get(),
@@ -148,15 +149,17 @@ unsafe fn restore_tenant(
     };
     let keeps = budget::keep(region, block, hot.pages() * PAGE_SIZE + elsewhere);
     if initial.bytes == 0 {
-        return Ok(());
+        return Ok(!shrunk);
     }
     if sealed && keeps {
         // SAFETY: the caller's promise.
-        return unsafe { probe::restore_hot(region, block, initial) };
+        unsafe { probe::restore_hot(region, block, initial) }?;
+        return Ok(!shrunk);
     }
     if sealed {
         // SAFETY: the caller's promise; hot pages can be written.
-        return unsafe { renounce(region, block, initial, hot.ranges()) };
+        unsafe { renounce(region, block, initial, hot.ranges()) }?;
+        return Ok(false);
     }
     // SAFETY: the whole memory can be written.
     unsafe { refresh(region, block, initial, &hot, keeps) }?;
@@ -164,7 +167,7 @@ unsafe fn restore_tenant(
     if seals && !region.is_compact() {
         seal(region, block, initial, hot)?;
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Gives ranges of the memory back to the kernel: they hold what a fresh memory holds. False: it refuses some of them.
@@ -213,20 +216,21 @@ pub(super) unsafe fn copy(block: &ControlBlock, initial: &InitialMemory, ranges:
     }
 }
 
-/// Takes grown pages back.
+/// Takes grown pages back. False: there are none.
 ///
 /// # Safety
 ///
 /// As [`restore`].
-unsafe fn shrink(region: &Region, block: &ControlBlock, bytes: u64) -> Result<()> {
+unsafe fn shrink(region: &Region, block: &ControlBlock, bytes: u64) -> Result<bool> {
     let now = block.accessible.load(Ordering::Relaxed);
     if now <= bytes {
-        return Ok(());
+        return Ok(false);
     }
     let at = offset_in_region(region, block) + bytes as usize;
     // SAFETY: the caller's promise; grown pages can be written.
     unsafe { region.slots().discard(at, (now - bytes) as usize) }?;
-    slot::resize_memory(region, block, bytes)
+    slot::resize_memory(region, block, bytes)?;
+    Ok(true)
 }
 
 /// The pages to keep: those known, and those that were written this time, if they are few enough.
@@ -352,7 +356,9 @@ pub fn open(block: &ControlBlock, address: usize) -> Opening {
     if !unsafe { mapping::protect_now(low, bytes, Access::ReadWrite) } {
         return Opening::Refused;
     }
-    block.sealed.store(OPENED, Ordering::Release);
+    if block.sealed.swap(OPENED, Ordering::AcqRel) == SEALED {
+        block.opened.fetch_add(1, Ordering::Relaxed);
+    }
     Opening::Done
 }
 

@@ -25,6 +25,7 @@ const CAREFUL_PROBE: usize = 512;
 pub fn forget(block: &ControlBlock) {
     block.prepared.store(false, Ordering::Relaxed);
     block.deferred.store(0, Ordering::Relaxed);
+    block.opened.store(0, Ordering::Relaxed);
     block.accessible.store(0, Ordering::Relaxed);
     block.guard_lent.store(false, Ordering::Relaxed);
     block.tenant.set(0);

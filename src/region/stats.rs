@@ -26,6 +26,8 @@ pub struct Counters {
     pub waiting: AtomicU64,
     /// How often slots had to give back what they keep.
     pub given_back: AtomicU64,
+    /// Resets and releases that did not restore memory by copying alone.
+    pub restored_slowly: AtomicU64,
 }
 
 /// The counters at one moment, and what else there is to know.
@@ -61,6 +63,12 @@ pub struct RegionStats {
     pub kept_bytes: u64,
     /// How often slots gave them back for the budget, or when the region was trimmed.
     pub given_back: u64,
+    /// Resets and releases that have restored memory by copying alone. Nobody counts them: they are the others.
+    pub restored_fast: u64,
+    /// Those that have not.
+    pub restored_slowly: u64,
+    /// How often a sealed memory was opened.
+    pub opened: u64,
 }
 
 impl Counters {
@@ -80,10 +88,14 @@ impl Counters {
     /// The counters now.
     pub fn snapshot(&self) -> RegionStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (reset, released) = (read(&self.reset), read(&self.released));
+        let restored_slowly = read(&self.restored_slowly);
         RegionStats {
             created: read(&self.created),
-            reset: read(&self.reset),
-            released: read(&self.released),
+            reset,
+            released,
+            restored_fast: (reset + released).saturating_sub(restored_slowly),
+            restored_slowly,
             trapped: read(&self.trapped),
             terminated: read(&self.terminated),
             waiting: read(&self.waiting),

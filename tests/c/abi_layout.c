@@ -103,7 +103,7 @@ AT(lucet_region_config, log_data, 88);
 AT(lucet_region_config, handler_stack_bytes, 96);
 AT(lucet_region_config, budget_bytes, 112);
 
-SIZE(lucet_region_stats, 400);
+SIZE(lucet_region_stats, 424);
 AT(lucet_region_stats, capacity, 8);
 AT(lucet_region_stats, live, 16);
 AT(lucet_region_stats, trapped, 48);

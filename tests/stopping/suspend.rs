@@ -50,6 +50,10 @@ fn the_import_returns_what_resume_says() {
         (stats.entries, stats.suspensions, stats.host_calls),
         (9, 9, 9)
     );
+    // Leaves are counted as well, whether or not they are called the short way.
+    assert_eq!(guest.run_i32("leaf", &[i32(3)]), 12);
+    let stats = instance::stats(guest.handle).expect("statistics");
+    assert_eq!((stats.entries, stats.host_calls), (10, 10));
 }
 
 #[test]

@@ -33,6 +33,7 @@ lucet_private_host_call_short:
 	push rax
 	.cfi_def_cfa_offset 16
 	mov byte ptr [rax + {STATE}], {LEAF}
+	inc qword ptr [rax + {HOST_CALLS}]
 	mov rdi, rax
 	call [r10]
 	pop rcx
@@ -126,9 +127,9 @@ lucet_private_host_call:
 	mov [rbx + {CALL_RESULTS}], rsi
 	add r10, [rbx + {IMPORTS}]
 	mov [rbx + {GUEST_SP}], rsp
+	inc qword ptr [rbx + {HOST_CALLS}]
 	test byte ptr [r10 + {FLAGS}], {LEAF_FLAG}
 	jnz 1f
-	inc qword ptr [rbx + {HOST_CALLS}]
 	mov rsp, [rbx + {HOST_SP}]
 	mov byte ptr [rbx + {STATE}], {HOST}
 	cmp byte ptr [rbx + {ODD_MODES}], 0

@@ -338,6 +338,47 @@ static void prefaulting(void) {
 }
 
 /* A host that writes through a view of an instance that is gone is found out. */
+/* Resets are fast when a guest has written what guests of its module write. What each counter says, step by step. */
+static void counting_resets(void) {
+  lucet_region *region = fixture_region(1);
+  lucet_module *module = fixture_module("everything", NULL);
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_region_stats stats;
+  lucet_outcome outcome;
+  for (int round = 0; round < 8; round++) {
+    OK(lucet_instance_write(guest, 0, 20000, "x", 1));
+    OK(lucet_instance_reset(guest));
+  }
+  stats = stats_of(region);
+  CHECK(stats.resets_slow >= 1 && stats.resets_fast >= 1);
+  EQUAL(stats.resets_slow + stats.resets_fast, 8);
+  EQUAL(stats.reset, 8);
+  const uint64_t slow = stats.resets_slow, fast = stats.resets_fast, opened = stats.slots_opened;
+  OK(lucet_instance_write(guest, 0, 20000, "x", 1)); /* as before */
+  OK(lucet_instance_reset(guest));
+  stats = stats_of(region);
+  EQUAL(stats.resets_fast, fast + 1);
+  EQUAL(stats.slots_opened, opened);
+  OK(run_i32(guest, "store8", 2, 50000, 1, &outcome)); /* elsewhere: by the guest, and by the host */
+  OK(run_i32(guest, "store8", 2, 60000, 1, &outcome));
+  EQUAL(stats_of(region).slots_opened, opened + 1);
+  OK(lucet_instance_reset(guest));
+  EQUAL(stats_of(region).resets_slow, slow + 1);
+  OK(lucet_instance_write(guest, 0, 1000, "x", 1));
+  EQUAL(stats_of(region).slots_opened, opened + 2);
+  OK(lucet_instance_reset(guest));
+  EQUAL(stats_of(region).resets_slow, slow + 2);
+  OK(lucet_instance_reset(guest)); /* it has written nothing */
+  EQUAL(stats_of(region).resets_fast, fast + 2);
+  EQUAL(RUN1(guest, "grow", 1), 1);
+  OK(lucet_instance_release(guest)); /* releases count as well */
+  stats = stats_of(region);
+  EQUAL(stats.resets_slow, slow + 3);
+  EQUAL(stats.resets_slow + stats.resets_fast, stats.reset + stats.released);
+  lucet_module_release(module);
+  lucet_region_release(region);
+}
+
 static void verifying(void) {
   lucet_region_config config = lucet_region_config_default();
   lucet_module *module = fixture_module("everything", NULL);
@@ -386,6 +427,7 @@ int main(void) {
   trimming();
   budgets();
   prefaulting();
+  counting_resets();
   verifying();
   return finish();
 }
