@@ -602,7 +602,7 @@ typedef struct lucet_limits {
   uint64_t cpu_ns;
   // Not in this release: 0.
   uint64_t fuel;
-  // The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
+  // The time of one entry or resume, 500000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
   // from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
   uint64_t slice_ns;
   // What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
@@ -1027,7 +1027,7 @@ void lucet_region_release(struct lucet_region *region);
 // Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
 // lucet_call_instance_data. `limits` may be NULL.
 // Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
-// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns; NO_SIGNALS: limits of time without a
+// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or a shorter slice than there is; NO_SIGNALS: limits of time without a
 // stop signal; INCOMPATIBLE: the region is too small for the module, see
 // lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
 // Any thread. Since 0.1.
@@ -1092,6 +1092,8 @@ lucet_status lucet_instance_keep(struct lucet_instance *instance);
 // instance is then as after a termination: reset or release it. A host that leaves runs of several instances at once abandons the innermost
 // first. Only whole entries can be left: not a callback alone, into the host function that made it; nor guest code, by siglongjmp
 // from a signal handler.
+// A thread that ends in a host function (pthread_exit, cancellation; C only) has to do the same before it is gone, in a handler that it has
+// pushed by pthread_cleanup_push around the run: without this the instance stays LUCET_RUNNING for good, and its slot is lost.
 // Errors: BAD_STATE: the instance is in no host function, or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
 // thread that entered the instance. Since 0.1.
 lucet_status lucet_instance_abandon(struct lucet_instance *instance);
@@ -1207,11 +1209,13 @@ lucet_status lucet_signals_install(uint32_t flags);
 lucet_status lucet_signals_choose_stop(int signal);
 
 // Puts the handlers back that were there before. No guest may run then or later. Errors: NO_SIGNALS: nothing is installed;
-// BAD_STATE: somebody has installed a handler since, nothing has changed; SYSTEM. Any thread. Since 0.1.
+// BAD_STATE: somebody has installed a handler since, another copy of this library for one, nothing has changed; SYSTEM. Any thread. Since 0.1.
 lucet_status lucet_signals_remove(void);
 
-// Whether the handlers are still in place, for hosts that load other libraries. Errors: NO_SIGNALS: nothing is installed;
-// BAD_STATE: somebody has installed a handler since; SYSTEM. Any thread. Since 0.1.
+// Whether the handlers are still in place, for hosts that load other libraries. Another copy of this library in the process is somebody
+// else: it passes on what is not its own, so both work, but the copy that installed first answers BAD_STATE here until the other has
+// called lucet_signals_remove.
+// Errors: NO_SIGNALS: nothing is installed; BAD_STATE: somebody has installed a handler since; SYSTEM. Any thread. Since 0.1.
 lucet_status lucet_signals_check(void);
 
 // For handlers of the host: true if the signal was a guest's and has been dealt with: return from the handler at once. False: it

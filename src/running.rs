@@ -133,6 +133,21 @@ fn extend(pool: &mut Pool) -> Result<usize> {
     Ok(number)
 }
 
+/// The runner's thread ends. Whoever gets the runner next knows nothing of runs that it has not left, since it ends in a host function of
+/// theirs.
+pub fn orphan(runner: &Runner) {
+    let mut current = runner
+        .current
+        .swap(std::ptr::null_mut(), Ordering::AcqRel)
+        .cast_const();
+    // SAFETY: the runs that this thread was in; blocks live for ever.
+    while let Some(block) = unsafe { current.as_ref() } {
+        current = block.outer.replace(std::ptr::null());
+        block.runner.store(0, Ordering::Release);
+    }
+    runner.retry.store(std::ptr::null_mut(), Ordering::Release);
+}
+
 /// Gives a runner back: its thread runs no guests any more.
 pub fn give_back(runner: &'static Runner) {
     let process = runner.process.load(Ordering::Relaxed);

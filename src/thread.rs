@@ -123,6 +123,7 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         if let Some(runner) = self.runner.take() {
             context::set_runner(0);
+            running::orphan(runner);
             running::give_back(runner);
         }
         if let Some(stack) = self.stack.take() {

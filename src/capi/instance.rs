@@ -35,7 +35,7 @@ pub struct lucet_limits {
     pub cpu_ns: u64,
     /// Not in this release: 0.
     pub fuel: u64,
-    /// The time of one entry or resume, from 500000 on: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
+    /// The time of one entry or resume, 500000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
     /// from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
     pub slice_ns: u64,
     /// What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
@@ -56,12 +56,22 @@ unsafe impl Extensible for lucet_limits {
     }
 }
 
+/// The shortest slice: below, a guest would do little but be interrupted.
+const LEAST_SLICE_NS: u64 = 500_000;
+
 impl lucet_limits {
     fn to_limits(self) -> Result<Limits> {
         if self.fuel != 0 {
             return Err(error!(
                 Status::Unsupported,
                 "limits of fuel are not supported in this release: leave it 0"
+            ));
+        }
+        // The library itself can do with less, and its tests do.
+        if self.slice_ns != 0 && self.slice_ns < LEAST_SLICE_NS {
+            return Err(error!(
+                Status::BadArgument,
+                "slice_ns is {}: it must be {LEAST_SLICE_NS} at least, or 0", self.slice_ns
             ));
         }
         Ok(Limits {
@@ -121,7 +131,7 @@ pub(super) fn handle(instance: *const lucet_instance) -> Result<Handle> {
 /// Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
 /// lucet_call_instance_data. `limits` may be NULL.
 /// Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
-/// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns; NO_SIGNALS: limits of time without a
+/// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or a shorter slice than there is; NO_SIGNALS: limits of time without a
 /// stop signal; INCOMPATIBLE: the region is too small for the module, see
 /// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
 /// Any thread. Since 0.1.

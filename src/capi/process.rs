@@ -37,14 +37,16 @@ pub unsafe extern "C" fn lucet_signals_choose_stop(signal: c_int) -> lucet_statu
 }
 
 /// Puts the handlers back that were there before. No guest may run then or later. Errors: NO_SIGNALS: nothing is installed;
-/// BAD_STATE: somebody has installed a handler since, nothing has changed; SYSTEM. Any thread. Since 0.1.
+/// BAD_STATE: somebody has installed a handler since, another copy of this library for one, nothing has changed; SYSTEM. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_signals_remove() -> lucet_status {
     guarded(signal::remove)
 }
 
-/// Whether the handlers are still in place, for hosts that load other libraries. Errors: NO_SIGNALS: nothing is installed;
-/// BAD_STATE: somebody has installed a handler since; SYSTEM. Any thread. Since 0.1.
+/// Whether the handlers are still in place, for hosts that load other libraries. Another copy of this library in the process is somebody
+/// else: it passes on what is not its own, so both work, but the copy that installed first answers BAD_STATE here until the other has
+/// called lucet_signals_remove.
+/// Errors: NO_SIGNALS: nothing is installed; BAD_STATE: somebody has installed a handler since; SYSTEM. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_signals_check() -> lucet_status {
     guarded(signal::check)

@@ -284,6 +284,8 @@ pub unsafe extern "C" fn lucet_instance_keep(instance: *mut lucet_instance) -> l
 /// instance is then as after a termination: reset or release it. A host that leaves runs of several instances at once abandons the innermost
 /// first. Only whole entries can be left: not a callback alone, into the host function that made it; nor guest code, by siglongjmp
 /// from a signal handler.
+/// A thread that ends in a host function (pthread_exit, cancellation; C only) has to do the same before it is gone, in a handler that it has
+/// pushed by pthread_cleanup_push around the run: without this the instance stays LUCET_RUNNING for good, and its slot is lost.
 /// Errors: BAD_STATE: the instance is in no host function, or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
 /// thread that entered the instance. Since 0.1.
 #[unsafe(no_mangle)]

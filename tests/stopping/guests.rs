@@ -5,7 +5,7 @@ use lucet::abi::{LUCET_RETURNED, lucet_call, lucet_check, lucet_outcome, lucet_v
 use lucet::checks::Plan;
 use lucet::counted::Counted;
 use lucet::error::Status;
-use lucet::instance::{self, Handle, Limits};
+use lucet::instance::{self, Handle, KillHandle, Limits};
 use lucet::linker::{Definition, DynamicData, Linker};
 use lucet::module::Module;
 use lucet::region::{Region, RegionConfig};
@@ -201,6 +201,8 @@ pub struct Desk {
     pub waiting: AtomicBool,
     /// What `callback` calls by its argument: see there.
     pub status: AtomicU64,
+    /// Whom `leaf` kills: a kill handle, 0 for nobody.
+    pub victim: [AtomicU64; 2],
     /// Calls of `text`.
     pub told: AtomicU64,
     /// The latest `lucet_call` of `nothing`.
@@ -262,7 +264,14 @@ unsafe extern "C" fn text(call: *mut lucet_call, text: Text) -> i32 {
         .fold(7, |sum: i32, byte| sum.wrapping_mul(31) + i32::from(*byte))
 }
 
-unsafe extern "C" fn leaf(_: *mut lucet_call, argument: i32) -> i32 {
+unsafe extern "C" fn leaf(call: *mut lucet_call, argument: i32) -> i32 {
+    let desk = desk(call);
+    let block = desk.victim[0].load(Ordering::Relaxed);
+    if block != 0 {
+        let incarnation = desk.victim[1].load(Ordering::Relaxed);
+        let answer = instance::kill(KillHandle { block, incarnation }, 6);
+        desk.status.store(answer as u64, Ordering::Relaxed);
+    }
     argument.wrapping_mul(5)
 }
 

@@ -3,8 +3,10 @@
 use crate::guests::{Desk, GUEST, Setting, instance_of, limit, linked, resume, setting, status};
 use crate::support::i32;
 use lucet::abi::{
-    LUCET_RETURNED, LUCET_STOP_KILL, LUCET_SUSPENDED, LUCET_TERMINATED, lucet_outcome,
+    LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_KILL, LUCET_SUSPENDED, LUCET_TERMINATED,
+    lucet_outcome,
 };
+use lucet::control::{ControlBlock, state};
 use lucet::error::Status;
 use lucet::instance::{self, Answer, Handle, KillHandle, kill, kill_handle};
 use lucet::timing::{Allowance, now};
@@ -382,4 +384,53 @@ fn a_kill_comes_before_a_deadline() {
         kill_during(&guest, "spin", Duration::from_millis(1), 1),
         Answer::Stopping
     );
+}
+
+#[test]
+fn in_a_leaf_the_stop_waits_for_its_return() {
+    let guest = setting();
+    let victim = handle_of(guest.handle);
+    let deferred = guest.region.stats().deferred;
+    guest.desk.victim[1].store(victim.incarnation, Ordering::Relaxed);
+    guest.desk.victim[0].store(victim.block, Ordering::Relaxed);
+    killed(&guest.run("leaf", &[i32(3)]), 6);
+    let answer = guest.desk.status.load(Ordering::Relaxed);
+    assert_eq!(answer, Answer::WhenHostReturns as u64);
+    assert_eq!(guest.region.stats().deferred - deferred, 1);
+    guest.reset();
+    // The handle is of the incarnation before.
+    assert_eq!(guest.run_i32("leaf", &[i32(3)]), 12);
+    let answer = guest.desk.status.load(Ordering::Relaxed);
+    assert_eq!(answer, Answer::Finished as u64);
+}
+
+#[test]
+fn a_preempted_guest_ends_at_its_resume() {
+    let guest = setting();
+    let slice = Allowance {
+        slice: 1_000_000,
+        ..Allowance::default()
+    };
+    limit(guest.handle, slice);
+    assert_eq!(guest.run("spin", &[]).kind, LUCET_PREEMPTED);
+    assert_eq!(kill(handle_of(guest.handle), 4), Answer::NotRunning);
+    killed(&resume(guest.handle, &[]), 4);
+    assert_eq!(kill(handle_of(guest.handle), 4), Answer::Finished);
+}
+
+/// A kill that comes while the slot is cleaned meets nobody, and is void with the next incarnation.
+#[test]
+fn a_slot_that_is_cleaned_is_not_running() {
+    let guest = setting();
+    let victim = handle_of(guest.handle);
+    guest.run("nothing", &[]);
+    let call = guest.desk.block.load(Ordering::Relaxed);
+    // SAFETY: what host functions get is the control block, which lives for ever.
+    let block = unsafe { &*call.cast::<ControlBlock>() };
+    block.set_state(state::CLEANING);
+    assert_eq!(kill(victim, 4), Answer::NotRunning);
+    block.set_state(state::READY);
+    guest.reset();
+    assert_eq!(guest.run_i32("plain", &[]), 42);
+    assert_eq!(kill(victim, 4), Answer::Finished);
 }

@@ -124,6 +124,7 @@ int main(int count, char **arguments) {
       pthread_join(thread, NULL);
     }
     /* The lower one cannot go while the upper one sits on it. */
+    EQUAL(first(COPY_CHECK, NULL), 4); /* BAD_STATE, although everything works */
     EQUAL(second(COPY_CHECK, NULL), 0);
     EQUAL(first(COPY_REMOVE, NULL), 4);
     EQUAL(second(COPY_REMOVE, NULL), 0);

@@ -3,9 +3,11 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
-enum ask { ANSWER, SUSPEND, LEAVE, KILL };
+enum ask { ANSWER, SUSPEND, LEAVE, KILL, END };
 
 static lucet_region *region;
 static lucet_module *module;
@@ -23,6 +25,8 @@ static int32_t ask(lucet_call *call, int32_t what) {
   case SUSPEND:
     OK(lucet_call_suspend(call, 77));
     break;
+  case END:
+    pthread_exit(NULL);
   case LEAVE:
     longjmp(outside, 1);
   case KILL:
@@ -140,6 +144,108 @@ static void abandons(void) {
   OK(lucet_instance_release(guest));
 }
 
+/* A thread that ends in a host function: its cleanup handler abandons what it ran. */
+static void abandon_it(void *guest) { OK(lucet_instance_abandon((lucet_instance *)guest)); }
+
+static void *ends_inside(void *guest) {
+  lucet_outcome outcome;
+  pthread_cleanup_push(abandon_it, guest);
+  (void)run_i32(guest, "ask", 1, END, 0, &outcome);
+  CHECK(!"the thread has ended");
+  pthread_cleanup_pop(0);
+  return guest;
+}
+
+static void *ends_inside_without_a_word(void *guest) {
+  lucet_outcome outcome;
+  (void)run_i32(guest, "ask", 1, END, 0, &outcome);
+  CHECK(!"the thread has ended");
+  return guest;
+}
+
+static void *runs_to_its_deadline(void *guest) {
+  lucet_outcome outcome;
+  OK(lucet_instance_run((lucet_instance *)guest, "spin", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_DEADLINE);
+  return NULL;
+}
+
+static void on_a_thread(void *(*function)(void *), lucet_instance *guest) {
+  pthread_t thread;
+  void *answer = guest;
+  EQUAL(pthread_create(&thread, NULL, function, guest), 0);
+  EQUAL(pthread_join(thread, &answer), 0);
+  CHECK(answer == NULL);
+}
+
+static void threads_that_end(void) {
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_limits limits = lucet_limits_default();
+  lucet_kill_handle handle;
+  lucet_outcome outcome;
+  for (int round = 0; round < 4; round++) {
+    limits.slice_ns = round & 1 ? 1000000 : 0; /* with a timer, and without */
+    OK(lucet_instance_set_limits(guest, &limits));
+    OK(lucet_instance_kill_handle(guest, &handle));
+    on_a_thread(ends_inside, guest);
+    OK(lucet_instance_outcome(guest, &outcome));
+    OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_HOST);
+    EQUAL(lucet_kill(handle, 1), LUCET_KILL_FINISHED);
+    STATUS(LUCET_BAD_STATE, lucet_instance_abandon(guest));
+    OK(lucet_instance_reset(guest));
+    EQUAL(RUN1(guest, "ask", ANSWER), ANSWER + 1);
+  }
+  OK(lucet_instance_release(guest));
+}
+
+/* Nobody has said so: the instance is lost, and nothing else. In a child, which leaves what is lost behind. */
+static void threads_that_end_without_a_word(void) {
+  int status = -1;
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    lucet_region *own = fixture_region(2);
+    lucet_limits limits = lucet_limits_default();
+    lucet_instance *lost = fixture_instance(own, module, NULL), *other = fixture_instance(own, module, NULL);
+    lucet_kill_handle handle;
+    unsigned before = harness_failures;
+    limits.deadline_ns = now_ns() + 20000000;
+    OK(lucet_instance_set_limits(lost, &limits));
+    OK(lucet_instance_kill_handle(lost, &handle));
+    on_a_thread(ends_inside_without_a_word, lost);
+    STATUS(LUCET_RUNNING, lucet_instance_release(lost));
+    STATUS(LUCET_BAD_STATE, lucet_instance_abandon(lost));
+    EQUAL(lucet_kill(handle, 1), LUCET_KILL_WHEN_HOST_RETURNS);
+    for (int round = 0; round < 2; round++) {
+      limits.deadline_ns = now_ns() + 60000000; /* later than that of the one that is lost */
+      OK(lucet_instance_set_limits(other, &limits));
+      on_a_thread(runs_to_its_deadline, other);
+      OK(lucet_instance_reset(other));
+    }
+    OK(lucet_instance_release(other));
+    lucet_region_release(own);
+    fflush(stdout);
+    _exit(harness_failures != before);
+  }
+  EQUAL(waitpid(child, &status, 0), child);
+  EQUAL(status, 0);
+}
+
+/* Slices that are too short are refused, by every call that takes limits. */
+static void short_slices(void) {
+  lucet_instance *guest = fixture_instance(region, module, NULL), *none = NULL;
+  lucet_limits limits = lucet_limits_default();
+  const uint64_t refused[] = {1, 499999};
+  for (int i = 0; i < 2; i++) {
+    limits.slice_ns = refused[i];
+    FAILS(LUCET_BAD_ARGUMENT, "slice_ns", lucet_instance_set_limits(guest, &limits));
+    FAILS(LUCET_BAD_ARGUMENT, "slice_ns", lucet_instance_new(region, module, NULL, &limits, &none));
+  }
+  limits.slice_ns = 500000;
+  OK(lucet_instance_set_limits(guest, &limits));
+  OK(lucet_instance_release(guest));
+}
+
 int main(void) {
   lucet_linker *linker = NULL;
   struct sigaction before, after;
@@ -158,6 +264,9 @@ int main(void) {
   kills();
   times();
   abandons();
+  threads_that_end();
+  threads_that_end_without_a_word();
+  short_slices();
   lucet_module_release(module);
   lucet_region_release(region);
   OK(lucet_signals_remove());
