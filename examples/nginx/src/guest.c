@@ -37,7 +37,7 @@ static ngx_int_t read_whole_file(ngx_conf_t *cf, const struct guest *guest, ngx_
   ngx_file_t file = {.name = guest->path, .log = cf->log};
   ngx_file_info_t info;
   ngx_int_t rc = NGX_ERROR;
-  file.fd = ngx_open_file(guest->path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+  file.fd = ngx_open_file(guest->path.data, NGX_FILE_RDONLY | NGX_FILE_NONBLOCK, NGX_FILE_OPEN, 0);
   if (file.fd == NGX_INVALID_FILE) {
     complain(cf, guest->place, "lucet_module \"%V\": \"%V\" cannot be opened (%s)", &guest->name,
              &guest->path, strerror(ngx_errno));

@@ -72,6 +72,22 @@ def guest(name):
     return f"{BUILD}/guests/{name}.so"
 
 
+def prefix():
+    """Where the Lucet is installed that the module was built against."""
+    with open(f"{BUILD}/CMakeCache.txt") as file:
+        return next(line.split("=")[1].strip() for line in file if line.startswith("CMAKE_PREFIX_PATH:"))
+
+
+def compile_guest(name, text):
+    """A guest from WebAssembly text: (name, file) for a Server's guests."""
+    path = f"{WORK}/guests/{name}"
+    os.makedirs(f"{WORK}/guests", exist_ok=True)
+    with open(f"{path}.wat", "w") as file:
+        file.write(text)
+    subprocess.run([f"{prefix()}/bin/lucetc", "-o", f"{path}.so", f"{path}.wat"], check=True, timeout=120)
+    return name, f"{path}.so"
+
+
 def module(name="ngx_http_lucet_module"):
     return f"{BUILD}/{name}.so"
 

@@ -22,8 +22,7 @@ def first_guest():
     """the installation, the first guest, its configuration and its answer"""
     if not shutil.which("clang-16") or not shutil.which("wasm-ld-16"):
         raise Skip("clang-16 or lld-16 is not installed")
-    with open(f"{harness.BUILD}/CMakeCache.txt") as file:
-        prefix = next(line.split("=")[1].strip() for line in file if line.startswith("CMAKE_PREFIX_PATH:"))
+    prefix = harness.prefix()
     s = Server("")
     install, compile_, reload = blocks("sh")
     (configuration,) = [b for b in blocks("nginx") if "load_module" in b]

@@ -5,6 +5,7 @@ import os
 import time
 
 from harness import Server, check, equal, guest, matches, test, until
+from http2 import Connection
 from test_waiting import Upstream
 
 WORDS = ["upper", "count", "drop", "secret", "spin-header", "trap-header", "refuse-header", "spin-body", "trap-body", "refuse-body",
@@ -76,6 +77,36 @@ def other_handlers():
             equal(gzip.decompress(r.body).decode(), "ABCDEFGHI\n" * 50000, "changed, then compressed")
             equal(s.get("/ssi").text, "<" + "SOME TEXT\n" * 3 + ">")
             s.nothing_is_left()
+
+
+@test
+def http2():
+    """the filters over HTTP/2: a stream's windows, several streams, HEAD, failures in the header and in the body"""
+    server = "root ROOT;\n" + "".join(f"location /{w}/ {{ {both(w)} alias ROOT/; }}\n" for w in WORDS) + \
+        f"location /script {{ lucet_content script; {both('count')} }}\n"
+    with filter_server(server, listen="http2") as s:
+        with Connection(s.port, window=20000) as c:
+            long, short = c.request("/upper/long"), c.request("/upper/text")
+            equal(c.response(short).body, b"SOME TEXT\n" * 3, "beside one that waits for its window")
+            check(not c.streams[long].ended, "the other waits")
+            c.widen(long, 1000000)
+            equal((c.response(long).status, c.response(long).body), (200, b"ABCDEFGHI\n" * 50000))
+            number = c.request("/count/long")
+            c.widen(number, 1000000)
+            equal(c.response(number).body[-7:], b"500000\n", "one instance counts all pieces")
+            equal(c.response(c.request("/script?say=one&flush&rest=30&say=two")).body, b"onetwo6\n", "a guest's stream")
+            equal((c.response(c.request("/upper/text", "HEAD")).status, c.streams[c.next - 2].body), (200, b""))
+            equal(c.response(c.request("/trap-header/text")).status, 500)
+            for word in ("spin-body", "trap-body", "refuse-body", "badptr-body"):
+                stream = c.response(c.request(f"/{word}/text"))
+                check(stream.reset and b"some text" not in stream.body, word)
+            number = c.request("/script?say=one&flush&rest=20000")
+            until(lambda: s.region()["live"] == 2, "the guest and the filter are in the middle")
+            c.reset(number)
+            until(lambda: s.region()["live"] == 0, "given up")
+            equal(c.response(c.request("/upper/text")).body, b"SOME TEXT\n" * 3, "the connection goes on")
+        s.nothing_is_left()
+        check("exited on signal" not in s.log(), "no worker has died")
 
 
 @test

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from harness import Client, Server, check, equal, guest, matches, test, until
+from harness import Client, Server, check, compile_guest, equal, guest, matches, test, until
 from test_functions import script, script_server
 
 GUESTS = ["hello", "oob", "recurse", "divzero", "unreachable", "bomb", "callback", "badptr", "headers", "flood", "spin",
@@ -47,6 +47,77 @@ def traps():
             equal(s.get("/hello").text, "hello, world\n")
         check(s.get("/flood").complete is False, "flood is cut")
         equal(s.log().count('guest "flood" says'), 100, "lines in the log")
+
+
+PAGE = 65536
+MEMORY, TABLE = "out of bounds memory access", "out of bounds table access|undefined element"
+# What a guest with one page of memory, and a table of [$none, null], does last; and its trap, or None.
+EDGES = {
+    "store8 at 0": ("(i32.store8 (i32.const 0) (i32.const 1))", None),
+    "store8 at the last byte": (f"(i32.store8 (i32.const {PAGE - 1}) (i32.const 1))", None),
+    "store at the last word": (f"(i32.store (i32.const {PAGE - 4}) (i32.const 1))", None),
+    "store8 at the end": (f"(i32.store8 (i32.const {PAGE}) (i32.const 1))", MEMORY),
+    "store over the end": (f"(i32.store (i32.const {PAGE - 1}) (i32.const 1))", MEMORY),
+    "store64 over the end": (f"(i64.store (i32.const {PAGE - 7}) (i64.const 1))", MEMORY),
+    "store at the last address": ("(i32.store8 (i32.const 0xffffffff) (i32.const 1))", MEMORY),
+    "store at the largest offset": ("(i64.store offset=0xffffffff (i32.const 0xffffffff) (i64.const 1))", MEMORY),
+    "load at the end": (f"(drop (i32.load8_u (i32.const {PAGE})))", MEMORY),
+    "load over the end": (f"(drop (i32.load16_u (i32.const {PAGE - 1})))", MEMORY),
+    "load at the last address": ("(drop (i64.load offset=0xffffffff (i32.const 0xffffffff)))", MEMORY),
+    "fill over the end": (f"(memory.fill (i32.const {PAGE - 4}) (i32.const 1) (i32.const 5))", MEMORY),
+    "copy over the end": (f"(memory.copy (i32.const 0) (i32.const {PAGE - 4}) (i32.const 5))", MEMORY),
+    "INT_MIN / -1": ("(drop (i32.div_s (i32.const 0x80000000) (global.get $minus_one)))", "integer overflow"),
+    "INT_MIN % -1": ("(drop (i32.rem_s (i32.const 0x80000000) (global.get $minus_one)))", None),
+    "INT64_MIN / -1": ("(drop (i64.div_s (i64.const 0x8000000000000000) (i64.extend_i32_s (global.get $minus_one))))", "integer overflow"),
+    "NaN to int": ("(drop (i32.trunc_f32_s (f32.const nan)))", "conversion"),
+    "call of another type": ("(drop (call_indirect (type $answer) (i32.const 0)))", "indirect call"),
+    "call of nothing": ("(call_indirect (type $none) (i32.const 1))", "null|uninitialized|empty"),
+    "call beyond the table": ("(call_indirect (type $none) (i32.const 2))", TABLE),
+    "call of -1": ("(call_indirect (type $none) (i32.const -1))", TABLE),
+    "table.get beyond the table": ("(drop (table.get (i32.const 2)))", TABLE),
+    "table.set beyond the table": ("(table.set (i32.const 2) (ref.null func))", TABLE),
+    "table.fill beyond the table": ("(table.fill (i32.const 1) (ref.null func) (i32.const 2))", TABLE),
+    "large frames": ("(drop (call $large (i64.const 1)))", "call stack exhausted"),
+}
+LARGE = 9000  # numbers that live across a call: a frame larger than what is inaccessible below a stack
+
+
+def edges_guest():
+    # Function i of table $cases does case i, so one guest has all of them; which one, is the last two digits of the target.
+    names = list(EDGES)
+    loads = "".join(f"(local.set {i + 1} (i64.load8_u offset={i} (i32.const 0)))\n" for i in range(LARGE))
+    sums = "".join(f"(local.set 0 (i64.xor (local.get 0) (local.get {i + 1})))\n" for i in range(LARGE))
+    return f"""(module
+  (type $none (func)) (type $answer (func (result i32)))
+  (import "lucet_http_v0" "req_uri" (func $uri (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (table 2 funcref) (elem (i32.const 0) $nothing)
+  (table $cases {len(names)} funcref) (elem (table $cases) (i32.const 0) func {" ".join(f"$case{i}" for i in range(len(names)))})
+  (global $minus_one (mut i32) (i32.const -1))
+  (func $nothing)
+  (func $large (param i64) (result i64) (local {" ".join(["i64"] * LARGE)})
+    {loads} (local.set 0 (call $large (local.get 0))) {sums} (local.get 0))
+  {"".join(f"(func $case{i} {EDGES[name][0]})" for i, name in enumerate(names))}
+  (func $digit (param i32) (result i32) (i32.sub (i32.load8_u (local.get 0)) (i32.const 48)))
+  (func (export "lucet_http_handle") (result i32) (local $length i32)
+    (local.set $length (call $uri (i32.const 100) (i32.const 100)))
+    (call_indirect $cases (type $none) (i32.add
+      (i32.mul (i32.const 10) (call $digit (i32.add (i32.const 98) (local.get $length))))
+      (call $digit (i32.add (i32.const 99) (local.get $length)))))
+    (i32.const 0)))"""
+
+
+@test
+def edges():
+    """accesses at, before and over the ends of memory and tables, divisions, calls of the wrong type, frames larger than a guard"""
+    with hostile_server(server="location /edges { lucet_content edges; }", guests=[compile_guest("edges", edges_guest())]) as s, Unharmed(s):
+        for i, (name, (_, trap)) in enumerate(EDGES.items()):
+            for _ in range(3):
+                before = len(s.log())
+                equal(s.get(f"/edges/{i:02}").status, 500 if trap else 200, name)
+                if trap:
+                    matches(s.log()[before:], f'guest "edges": trapped: .*({trap})', name)
+            equal(s.get("/hello").text, "hello, world\n")
 
 
 @test

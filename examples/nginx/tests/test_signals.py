@@ -36,8 +36,9 @@ def storm():
 
         def storm():
             while not stop.is_set():
-                # SIGIO is logged by a handler of nginx that needs some 5 KiB of stack; CHLD and USR1 do more work.
-                for number in (signal.SIGIO, signal.SIGIO, signal.SIGCHLD):
+                # SIGIO and SIGHUP are logged, by a handler of nginx that needs some 5 KiB of stack; CHLD and USR1 do more work: USR1 opens
+                # the logs anew.
+                for number in (signal.SIGIO, signal.SIGUSR1, signal.SIGIO, signal.SIGHUP, signal.SIGCHLD):
                     os.kill(worker, number)
                     sent[0] += 1
                     time.sleep(0.0005)
@@ -52,7 +53,8 @@ def storm():
         stop.set()
         thread.join()
         equal(s.region()["signals_lost"], 0)
-        check(s.log().count("signal 29") > 10, f"nginx has got them: {sent[0]} were sent")
+        for number, name in ((29, "SIGIO"), (10, "SIGUSR1"), (1, "SIGHUP")):
+            check(s.log().count(f"signal {number} ({name})") > 10, f"nginx has got {name}: {sent[0]} signals were sent")
 
 
 @test
