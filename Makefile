@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo nginx-demo nginx-test nginx-bench bench bench-readme fuzz soak test-vm package-check clean
+.PHONY: help build install check test spec demo nginx-demo nginx-test nginx-soak nginx-sanitize nginx-bench bench bench-readme fuzz soak test-vm package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -49,11 +49,24 @@ nginx-demo: ## guests in a real nginx, which is installed if need be; ends with 
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" examples/nginx/demo.sh "$(CURDIR)/build/nginx"
 
-nginx-test: ## the tests of the nginx module; ONLY="words" runs those whose names have them, LUCET_SOAK=n makes them longer, SANITIZE=1 watches
+nginx-test: ## the tests of the nginx module; ONLY="words" runs those whose names have them
 	@scripts/setup.sh rust cc cmake binutils guests nginx nginx-modules
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" examples/nginx/test.sh "$(CURDIR)/build/nginx" $(ONLY)
+
+nginx-soak: ## a million requests to an nginx whose memory, mappings and descriptors must stay, and a hundred reloads under load; minutes
+	@scripts/setup.sh rust cc cmake nginx
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" LUCET_SOAK=100 examples/nginx/test.sh "$(CURDIR)/build/nginx" resources.flat
+	@LUCET_PREFIX="$(LOCAL)" LUCET_SOAK=10 examples/nginx/test.sh "$(CURDIR)/build/nginx" life.many_reloads
+
+nginx-sanitize: ## most tests of the nginx module with one that the address sanitizer watches
+	@scripts/setup.sh rust cc cmake nginx nginx-modules
+	@scripts/build.sh
+	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
+	@LUCET_PREFIX="$(LOCAL)" SANITIZE=1 examples/nginx/test.sh "$(CURDIR)/build/nginx"
 
 nginx-bench: ## guests in nginx against C, Lua, njs and wasmtime; writes bench/out/nginx.txt; OPTIONS="--only hello"
 	@scripts/setup.sh rust cc cmake nginx nginx-peers

@@ -5,11 +5,13 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
-# SANITIZE=1: with a module that the address sanitizer watches; nginx itself is as it is. Left out are tests that start nginx in their own ways.
+# SANITIZE=1: those parts, or functions, waiting, filters and hostile, with a module that the address sanitizer watches; nginx itself is as it is. Left out are tests that start nginx in their own ways.
 sanitized() {
-  build_module "$1" # for the guests
-  local guests=$build/guests
+  local guests=$1/guests
+  [ -e "$guests/hello.so" ] || build_module "$1"
   build=$1/asan
+  shift
+  [ $# -gt 0 ] || set -- functions waiting filters hostile
   mkdir -p "$build"
   ln -sfn "$guests" "$build/guests" 2>/dev/null
   {
@@ -19,9 +21,9 @@ sanitized() {
   rm -f "$build"/report.*
   # The guests' faults are the library's business. What the sanitizer finds ends a worker, and so the test.
   export ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigill=0:allow_user_segv_handler=1:detect_leaks=0:log_path=$build/report
-  LD_PRELOAD=$(cc -print-file-name=libasan.so) python3 "$here/tests/run.py" "$build" functions waiting filters hostile
+  LD_PRELOAD=$(cc -print-file-name=libasan.so) NGINX_TEST_WORK="$build/test" python3 "$here/tests/run.py" "$build" "$@"
   local status=$?
-  ls "$build"/report.* 2>/dev/null && status=1
+  cat "$build"/report.* 2>/dev/null && status=1
   return $status
 }
 
@@ -34,7 +36,9 @@ if ! need_nginx; then
   exit 0
 fi
 if [ -n "${SANITIZE:-}" ]; then
-  sanitized "$(realpath -m "${1:-build}")"
+  build=$(realpath -m "${1:-build}")
+  shift || true
+  sanitized "$build" "$@"
   exit
 fi
 build_module "$(realpath -m "${1:-build}")"

@@ -82,3 +82,14 @@ def fetch_location():
     inner = re.sub(r"proxy_pass [^;]*;", "return 200 inside;", inner)
     with script_server("lucet_fetch /_fetch;", server=inner + " location ~ \\.php$ { return 200 outside; }") as s:
         equal(script("fetch=/a.php&content=0", s).text, "fetch: 0\ninside")
+
+
+@test
+def every_test_has_its_row():
+    """the table of the tests has each of them, and none that does not exist"""
+    with open(f"{os.path.dirname(os.path.abspath(__file__))}/README.md") as file:
+        rows = [line for line in file if line.startswith("|")]
+    said = re.findall(r"`([a-z]+\.[a-z0-9_]+)`", "".join(rows))
+    equal(sorted(said), sorted(set(said)), "once each")
+    real = {f"{function.__module__}.{function.__name__}".removeprefix("test_") for function in harness._tests}
+    equal((sorted(set(said) - real), sorted(real - set(said))), ([], []), "rows without tests, and tests without rows")

@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 import signal
+import subprocess
 import threading
 
 import harness
@@ -46,7 +47,7 @@ def many(server, targets, count, connections=4):
 
 @test
 def flat():
-    """memory, mappings and descriptors do not grow with requests that return, wait, trap and touch pages (LUCET_SOAK=100: a million)"""
+    """memory, mappings and descriptors do not grow with requests that return, wait, trap and touch pages (make nginx-soak: a million)"""
     mix = [("/hello", 200)] * 12 + [("/script?rest=1", 200), ("/script?touch=8", 200), ("/oob", 500), ("/recurse", 500),
                                     ("/script?fetch=/x&status=0", 200), ("/script?touch=8&trap", 500)]
     server = ("location /script { lucet_content script; lucet_memory 4m; lucet_fetch /_fetch; }\n"
@@ -63,6 +64,19 @@ def flat():
         check(after[0] - before[0] < 1024, f"resident memory: {before[0]} KiB, then {after[0]}")
         check(after[1] - before[1] <= 8, f"mappings: {before[1]}, then {after[1]}")
         check(after[2] - before[2] <= 4, f"descriptors: {before[2]}, then {after[2]}")
+
+
+@test
+def sanitized():
+    """the address sanitizer finds nothing in some tests of each kind (make nginx-sanitize: in most)"""
+    if os.environ.get("SANITIZE"):
+        raise Skip("is being done")
+    parts = ("functions.response", "functions.http2", "waiting.fetches_that_wait", "waiting.fetches_end", "waiting.any_access", "filters.failures",
+             "hostile.edges")
+    done = subprocess.run([f"{os.path.dirname(os.path.abspath(__file__))}/../test.sh", harness.BUILD, *parts], text=True, timeout=400,
+                          env=dict(os.environ, SANITIZE="1", LUCET_PREFIX=harness.prefix()), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    check(done.returncode == 0, done.stdout[-3000:])
+    matches(done.stdout, r"nginx: [5-9] passed, 0 failed")
 
 
 @test
