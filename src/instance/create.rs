@@ -6,7 +6,7 @@
 use super::outcome::{Record, remember};
 use super::waiting::Tally;
 use super::{Handle, Inner, Limits, idle, publish_memory_bytes, verify, write_state};
-use crate::control::{ControlBlock, Request, Trap, state};
+use crate::control::{ControlBlock, Request, Trap, fetch_early, state};
 use crate::counted::Counted;
 use crate::directory;
 use crate::error::{Result, Status, error};
@@ -41,6 +41,9 @@ pub fn create(
     check_limits(link, limits)?;
     limits.check()?;
     let block = region.take_slot(link.initial(&module.code)?.id)?;
+    fetch_early(block.stack_high.get().wrapping_sub(64));
+    fetch_early(block.vmctx.get().wrapping_sub(64));
+    fetch_early(block.vmctx.get());
     let inner = Inner {
         region: region.clone(),
         module: module.clone(),

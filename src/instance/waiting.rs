@@ -16,7 +16,7 @@ use super::run::{self, Target, write_types};
 use super::{Handle, Inner, live};
 use crate::abi::{LUCET_PREEMPTED, LUCET_RETURNED, LUCET_SUSPENDED, lucet_outcome, lucet_value};
 use crate::context;
-use crate::control::{ControlBlock, NO_SHORT_WAY, Trap, state};
+use crate::control::{ControlBlock, NO_SHORT_WAY, Trap, fetch_early, state};
 use crate::error::{Result, Status, error};
 use crate::thread;
 use lucet_format::image::records::FunctionType;
@@ -140,6 +140,8 @@ pub(super) fn state_after(record: &Record) -> u32 {
 /// `TypeMismatch`, `BadArgument`: the results; `NeedsReset`, `Stale`, `WrongProcess`. The guest is as it was then.
 pub fn resume(handle: Handle, results: &[lucet_value]) -> Result<lucet_outcome> {
     let (block, inner) = live(handle)?;
+    fetch_early(block.guest_sp.get());
+    fetch_early(block.vmctx.get().wrapping_sub(64));
     let before = block.state();
     match before {
         state::SUSPENDED => check_results(block, inner, results)?,
