@@ -138,6 +138,7 @@ everything() {
   suite summary spec cargo test --locked --workspace --test spec -- --nocapture
   suite one build "$BASH" "$0" run build_and_install
   suite one symbols cargo --locked xtask symbols --check "$target/release/liblucet.so"
+  suite libtest bombs env LUCET_BOMBS_LUCETC="$prefix/bin/lucetc" cargo test --locked --workspace --test bombs
   suite summary install tests/install/run.sh "$top/build/install"
   export LUCET_PREFIX=$prefix
   suite summary readme tests/readme/run.sh "$top/build/readme"

@@ -6,6 +6,7 @@
 
 use crate::abi;
 use crate::code::{CallSite, Code, Place, Relocation, Target as CodeTarget};
+use crate::effort;
 use crate::error::{Error, Result};
 use crate::module::{Function, Memory, MemoryPlace, Module};
 use crate::optimize;
@@ -247,7 +248,7 @@ impl Compiler<'_> {
         }
         self.optimise(job, scratch)?;
         let clif = (self.listing == Emit::Clif).then(|| scratch.context.func.display().to_string());
-        let isa = if laborious(&scratch.context.func) {
+        let isa = if effort::is_excessive(&scratch.context.func) {
             self.frugal
         } else {
             self.isa
@@ -349,19 +350,6 @@ fn guarded_memory(module: &Module) -> Option<u64> {
     let guarded = |memory: &&Memory| memory.place == MemoryPlace::Guarded;
     let first = module.memories.first().filter(guarded);
     first.map(Memory::maximum_bytes)
-}
-
-/// Whether the usual register allocation would take too long. Its time grows with the square of the values that a block
-/// takes over from its predecessors, as loops do that change thousands of locals.
-fn laborious(function: &ir::Function) -> bool {
-    /// About a second. SQLite's worst function has 14 000.
-    const MOST: usize = 4_000_000;
-    let mut work = 0usize;
-    for block in function.layout.blocks() {
-        let parameters = function.dfg.num_block_params(block);
-        work = work.saturating_add(parameters.saturating_mul(parameters));
-    }
-    work > MOST
 }
 
 /// Whether the code of a function may use vector registers: the code generator does for values that are floats or vectors, and for

@@ -21,6 +21,7 @@ mod abi;
 pub mod bindings;
 pub mod code;
 mod compile;
+mod effort;
 pub mod error;
 pub mod limits;
 pub mod module;

@@ -21,18 +21,25 @@ pub struct Limits {
     pub globals: u64,
     /// Exports.
     pub exports: u64,
+    /// Bytes of the names of all imports and exports together.
+    pub name_bytes: u64,
     /// Items of all element segments together.
     pub element_items: u64,
     /// Bytes of all data segments together.
     pub data_bytes: u64,
     /// Bytes of a function's body.
     pub body_bytes: u64,
+    /// Instructions of the code generator's that a function becomes, those inlined among them: what memory is in proportion to. The
+    /// largest function of QuickJS has 49 000.
+    pub function_instructions: u64,
     /// Locals of a function without its parameters.
     pub locals: u64,
     /// Targets of a `br_table`; never more than 65 520.
     pub branch_targets: u64,
     /// Blocks inside of each other.
     pub nesting: u64,
+    /// Loops inside of each other: what optimises loops takes time in proportion to its square, for each instruction.
+    pub loop_nesting: u64,
 }
 
 impl Default for Limits {
@@ -44,12 +51,15 @@ impl Default for Limits {
             signature_values: 2_000_000,
             globals: 100_000,
             exports: 200_000,
+            name_bytes: 16 << 20,
             element_items: 1_000_000,
             data_bytes: 64 << 20,
             body_bytes: 4 << 20,
+            function_instructions: 600_000,
             locals: 20_000,
             branch_targets: 65_520,
             nesting: 10_000,
+            loop_nesting: 200,
         }
     }
 }
@@ -64,6 +74,8 @@ const MOST_VALUES: u64 = 8_000_000;
 
 /// Instructions of constant expressions that cannot be evaluated before the imports are known, of all together.
 pub(crate) const CONSTANT_STEPS: u64 = 1_000_000;
+
+const NAMES: &str = "bytes of names of imports and exports";
 
 /// What is limited by [`values`].
 pub(crate) const VALUES: &str = "values that a function computes and passes";
@@ -91,6 +103,7 @@ pub(crate) fn check(what: &'static str, actual: u64, limit: u64) -> Result<()> {
 pub(crate) struct Counter {
     functions: u64,
     globals: u64,
+    name_bytes: u64,
     element_items: u64,
     data_bytes: u64,
 }
@@ -109,14 +122,25 @@ impl Counter {
             Payload::ImportSection(section) => {
                 // Each import may be a function.
                 self.functions += u64::from(section.count());
-                check("imports", self.functions, limits.functions)
+                check("imports", self.functions, limits.functions)?;
+                for import in section.clone().into_imports() {
+                    let Ok(import) = import else { return Ok(()) };
+                    self.name_bytes += (import.module.len() + import.name.len()) as u64;
+                }
+                check(NAMES, self.name_bytes, limits.name_bytes)
             }
             Payload::GlobalSection(section) => {
                 self.globals += u64::from(section.count());
                 check("globals", self.globals, limits.globals)
             }
             Payload::ExportSection(section) => {
-                check("exports", u64::from(section.count()), limits.exports)
+                check("exports", u64::from(section.count()), limits.exports)?;
+                for export in section.clone() {
+                    // What cannot be read is the validator's to report.
+                    let Ok(export) = export else { return Ok(()) };
+                    self.name_bytes += export.name.len() as u64;
+                }
+                check(NAMES, self.name_bytes, limits.name_bytes)
             }
             Payload::ElementSection(section) => {
                 for element in section.clone() {

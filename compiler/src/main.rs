@@ -92,6 +92,9 @@ struct LimitArguments {
     /// Exports.
     #[arg(long = "max-exports", value_name = "COUNT", default_value_t = Limits::default().exports)]
     exports: u64,
+    /// Bytes of the names of all imports and exports together.
+    #[arg(long = "max-name-bytes", value_name = "COUNT", default_value_t = Limits::default().name_bytes)]
+    name_bytes: u64,
     /// Items of all element segments together.
     #[arg(long = "max-element-items", value_name = "COUNT", default_value_t = Limits::default().element_items)]
     element_items: u64,
@@ -101,6 +104,9 @@ struct LimitArguments {
     /// Bytes of a function's body.
     #[arg(long = "max-body-bytes", value_name = "COUNT", default_value_t = Limits::default().body_bytes)]
     body_bytes: u64,
+    /// Instructions that a function becomes.
+    #[arg(long = "max-function-instructions", value_name = "COUNT", default_value_t = Limits::default().function_instructions)]
+    function_instructions: u64,
     /// Locals of a function.
     #[arg(long = "max-locals", value_name = "COUNT", default_value_t = Limits::default().locals)]
     locals: u64,
@@ -110,6 +116,9 @@ struct LimitArguments {
     /// Blocks inside of each other.
     #[arg(long = "max-nesting", value_name = "COUNT", default_value_t = Limits::default().nesting)]
     nesting: u64,
+    /// Loops inside of each other.
+    #[arg(long = "max-loop-nesting", value_name = "COUNT", default_value_t = Limits::default().loop_nesting)]
+    loop_nesting: u64,
 }
 
 impl LimitArguments {
@@ -121,12 +130,15 @@ impl LimitArguments {
             signature_values: self.signature_values,
             globals: self.globals,
             exports: self.exports,
+            name_bytes: self.name_bytes,
             element_items: self.element_items,
             data_bytes: self.data_bytes,
             body_bytes: self.body_bytes,
+            function_instructions: self.function_instructions,
             locals: self.locals,
             branch_targets: self.branch_targets,
             nesting: self.nesting,
+            loop_nesting: self.loop_nesting,
         }
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Frame {
     height: usize,
     /// Whether something jumps to `exit`.
     exit_used: bool,
+    /// Loops that the inside of the block is inside of.
+    loops: u64,
 }
 
 enum FrameKind {
@@ -60,6 +62,7 @@ impl Translator<'_> {
             results: results.len(),
             height: 0,
             exit_used: false,
+            loops: 0,
         });
     }
 
@@ -364,13 +367,17 @@ impl Translator<'_> {
             .checked_sub(parameters)
             .ok_or_else(|| missing("operand"))?;
         self.checks.open();
+        let around = self.frames.last().map_or(0, |frame| frame.loops);
+        let loops = around + u64::from(matches!(kind, FrameKind::Loop { .. }));
         self.frames.push(Frame {
             kind,
             exit,
             results,
             height,
             exit_used: false,
+            loops,
         });
+        limits::check("nested loops", loops, self.source.limits.loop_nesting)?;
         // The outermost frame is the function's.
         let depth = self.frames.len() as u64 - 1;
         limits::check("nested blocks", depth, self.source.limits.nesting)

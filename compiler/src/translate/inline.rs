@@ -8,7 +8,7 @@
 //! * Who looks sees no difference but that there are fewer frames on the stack: where a guest is when it stops is told function
 //!   by function all the same. Each operator of a body in place has a [`Place`], which names its function and where the call is that
 //!   it stands for.
-//! * A function grows by what [`Growth`] allows, and nothing comes into one with many locals, where each join of a body in place would
+//! * A function grows by what [`Growth`] allows, a module by at most three and a half times its size and a constant; and nothing comes into one with many locals, where each join of a body in place would
 //!   pass all of them. So compiling takes time and memory in proportion to the module, and what compiles without inlining compiles with it.
 //!
 //! Not inlined: imported functions, functions that end in a trap, replace themselves by others (`return_call`), throw or catch, and whatever
@@ -46,6 +46,10 @@ const MOST_BYTES: usize = 2048;
 /// How large the bodies of a module may be, in bytes, for each to grow several times. Those of larger modules grow by a half.
 const SMALL_MODULE: usize = 1 << 20;
 
+/// What a module may grow by regardless of its size. Where functions are so many and so small that what each may grow by is more
+/// than this and three and a half times the module, they grow by a half, too.
+const SMALL_GROWTH: usize = 64 << 10;
+
 /// How much functions may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
@@ -60,8 +64,10 @@ pub enum Growth {
 impl Growth {
     /// What the functions of a module may grow by where speed is asked for.
     pub fn of(module: &Module) -> Growth {
-        let bytes: usize = module.bodies.iter().map(|body| body.range.len()).sum();
-        if bytes > SMALL_MODULE {
+        let bodies = || module.bodies.iter().map(|body| body.range.len());
+        let bytes: usize = bodies().sum();
+        let growth: usize = bodies().map(|bytes| Growth::Several.budget(bytes)).sum();
+        if bytes > SMALL_MODULE || growth > bytes * 7 / 2 + SMALL_GROWTH {
             Growth::Half
         } else {
             Growth::Several
@@ -298,7 +304,7 @@ fn declared(body: &wasmparser::FunctionBody<'_>) -> Result<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::Growth;
+    use super::{Growth, SMALL_GROWTH};
     use crate::module::{FunctionBody, Module};
     use crate::options::{Emit, OptLevel, Options};
 
@@ -371,6 +377,28 @@ mod tests {
         assert_eq!(Growth::of(&module), Growth::Several);
         module.bodies.push(body(3));
         assert_eq!(Growth::of(&module), Growth::Half);
+    }
+
+    #[test]
+    fn growth_of_a_module_is_bounded() {
+        // Whatever its functions are: at most three and a half times its size, and a constant.
+        let body = |bytes| FunctionBody { range: 0..bytes };
+        for size in [2, 3, 7, 20, 63, 64, 65, 300, 5000] {
+            for count in [1, 10, 2000, 3000, 60_000] {
+                let mut module = Module::default();
+                module.bodies = (0..count).map(|_| body(size)).collect();
+                let growth = Growth::of(&module);
+                let grown: usize = module
+                    .bodies
+                    .iter()
+                    .map(|body| growth.budget(body.range.len()))
+                    .sum();
+                assert!(
+                    grown <= count * size * 7 / 2 + SMALL_GROWTH,
+                    "{count} functions of {size} bytes grow by {grown}"
+                );
+            }
+        }
     }
 
     #[test]

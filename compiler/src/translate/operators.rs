@@ -33,6 +33,13 @@ impl Translator<'_> {
             self.next_operator(&operator, offset, start)?;
             let values = self.passed + self.builder.func.dfg.num_values() as u64;
             limits::check(limits::VALUES, values, most(self))?;
+            let instructions = self.builder.func.dfg.num_insts() as u64;
+            let allowed = self.source.limits.function_instructions;
+            limits::check(
+                "instructions that a function becomes",
+                instructions,
+                allowed,
+            )?;
         }
         let values = self.builder.func.dfg.num_values() as u64 + self.passed + self.handed_over();
         limits::check(limits::VALUES, values, most(self))

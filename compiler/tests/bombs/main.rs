@@ -2,8 +2,11 @@
 //!
 //! The compiler runs as a child process, so that its memory can be limited and a crash is seen. `corpus` makes the modules.
 //!
-//! The goal is two seconds and 512 MiB with an optimised compiler. This test runs the one that cargo builds for tests, with
-//! debug assertions, on machines that do other things, too: it allows [`TIME_FACTOR`] times as long.
+//! The goal is two seconds and 512 MiB with the compiler that is installed: `make test` names it in `LUCET_BOMBS_LUCETC`. Without that
+//! the one that cargo builds for tests runs, with debug assertions, and may take [`TIME_FACTOR`] times as long.
+//!
+//! Time is the shorter one of what has passed and what processors have spent, since machines do other things, too; what takes too
+//! long is tried again.
 
 #![allow(clippy::print_stderr, reason = "the result is a table for people")]
 
@@ -15,8 +18,10 @@ use std::time::{Duration, Instant};
 
 /// What the compiler is given for one module.
 const SECONDS: u64 = 2;
-/// How much slower this build may be, on a busy machine.
+/// How much slower the build for tests may be.
 const TIME_FACTOR: u64 = 8;
+/// How often something may take too long before it does.
+const ATTEMPTS: usize = 3;
 /// Address space: 512 MiB of memory, and the program's text and its threads' stacks.
 const ADDRESS_SPACE_KIB: u64 = (512 + 96) << 10;
 
@@ -42,22 +47,29 @@ struct Measured {
     message: String,
 }
 
+/// The compiler, and seconds that it has.
+fn compiler() -> (String, u64) {
+    match std::env::var("LUCET_BOMBS_LUCETC") {
+        Ok(path) => (path, SECONDS),
+        Err(_) => (
+            env!("CARGO_BIN_EXE_lucetc").to_owned(),
+            SECONDS * TIME_FACTOR,
+        ),
+    }
+}
+
 fn compile(directory: &std::path::Path, bomb: &Bomb) -> Measured {
     let input = directory.join("bomb.wasm");
     std::fs::write(&input, &bomb.wasm).expect("the module can be written");
-    // Twice the time in seconds of processor, in case of a bomb that would go on for hours.
-    let seconds = 2 * SECONDS * TIME_FACTOR;
-    let script = format!("ulimit -v {ADDRESS_SPACE_KIB} && ulimit -t {seconds} && exec \"$@\"");
+    let (lucetc, seconds) = compiler();
+    // In case of a bomb that would go on for hours.
+    let most = 4 * seconds;
+    let script = format!(
+        "ulimit -v {ADDRESS_SPACE_KIB} && ulimit -t {most} && {{ \"$@\"; code=$?; times >times; exit $code; }}"
+    );
     let mut command = Command::new("sh");
     command
-        .args([
-            "-c",
-            &script,
-            "sh",
-            env!("CARGO_BIN_EXE_lucetc"),
-            "--threads",
-            "2",
-        ])
+        .args(["-c", &script, "sh", &lucetc, "--threads", "2"])
         .arg(&input)
         .arg("-o")
         .arg(directory.join("bomb.so"))
@@ -66,12 +78,25 @@ fn compile(directory: &std::path::Path, bomb: &Bomb) -> Measured {
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null());
     let start = Instant::now();
+    command.current_dir(directory);
     let output = command.output().expect("the compiler can be started");
     Measured {
-        elapsed: start.elapsed(),
+        elapsed: start
+            .elapsed()
+            .min(spent(directory).unwrap_or(Duration::MAX)),
         code: output.status.code(),
         message: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// What the compiler has spent, from the second line that the shell writes: `0m1.20s 0m0.10s`.
+fn spent(directory: &std::path::Path) -> Option<Duration> {
+    let text = std::fs::read_to_string(directory.join("times")).ok()?;
+    let seconds = text.lines().nth(1)?.split_whitespace().map(|time| {
+        let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
+        Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
+    });
+    Some(Duration::from_secs_f64(seconds.sum::<Option<f64>>()?))
 }
 
 #[test]
@@ -89,8 +114,14 @@ fn every_bomb_is_refused_or_compiled_in_time() {
             continue;
         }
         count += 1;
-        let measured = compile(&directory, &bomb);
-        let in_time = measured.elapsed < Duration::from_secs(SECONDS * TIME_FACTOR);
+        let most = Duration::from_secs(compiler().1);
+        let mut measured = compile(&directory, &bomb);
+        for _ in 1..ATTEMPTS {
+            if measured.elapsed >= most {
+                measured = compile(&directory, &bomb);
+            }
+        }
+        let in_time = measured.elapsed < most;
         let as_expected = match bomb.verdict {
             Verdict::Compiles => measured.code == Some(0),
             Verdict::Refused(words) => measured.code == Some(1) && measured.message.contains(words),

@@ -60,3 +60,15 @@ pub fn place(offset: u64) -> MemArg {
         ordering: None,
     }
 }
+
+/// A module in text format, without the parentheses around it.
+pub fn text(name: &'static str, verdict: Verdict, fields: &str) -> Bomb {
+    let wasm = lucetc::binary(format!("(module {fields})").as_bytes())
+        .expect("text that the parser reads")
+        .into_owned();
+    Bomb {
+        name,
+        wasm,
+        verdict,
+    }
+}

@@ -7,14 +7,14 @@ use wasm_encoder::Instruction as I;
 
 pub fn deep_operand_stack() -> Bomb {
     let deep = body(1, |f| {
-        for _ in 0..100_000 {
+        for _ in 0..80_000 {
             f.instruction(&I::I32Const(0));
             f.instruction(&I::I32Load(place(0)));
             f.instruction(&I::LocalTee(0))
                 .instruction(&I::LocalGet(0))
                 .instruction(&I::I32Mul);
         }
-        for _ in 0..99_999 {
+        for _ in 0..79_999 {
             f.instruction(&I::I32Xor);
         }
         f.instruction(&I::Drop);

@@ -34,7 +34,7 @@ pub fn blocks_at_the_limit() -> Bomb {
 }
 
 pub fn deep_loops() -> Bomb {
-    let module = nested(5_000, |f| {
+    let module = nested(200, |f| {
         f.instruction(&I::Loop(BlockType::Empty))
             .instruction(&I::LocalGet(0))
             .instruction(&I::BrIf(0));

@@ -119,7 +119,7 @@ pub fn locals_in_nested_loops() -> Bomb {
     });
     bomb(
         "locals in nested loops",
-        Refused("values"),
+        Refused("nested loops"),
         functions(0, 0, 1, &nested),
     )
 }

@@ -4,14 +4,17 @@ mod build;
 mod code;
 mod control;
 mod exceptions;
+mod inlining;
 mod locals;
+mod loops;
+mod pressure;
 mod sections;
 mod values;
 
 use super::Bomb;
 
 /// Every module.
-pub const ALL: [fn() -> Bomb; 52] = [
+pub const ALL: [fn() -> Bomb; 71] = [
     sections::many_types,
     sections::many_functions,
     sections::some_functions,
@@ -64,4 +67,23 @@ pub const ALL: [fn() -> Bomb; 52] = [
     exceptions::many_throws,
     exceptions::many_tags,
     exceptions::atomics,
+    loops::beyond_the_limit,
+    loops::at_the_limit,
+    loops::untouched_locals,
+    loops::many_variables,
+    loops::many_loops,
+    loops::chain_of_sums,
+    loops::tables_into_loops,
+    loops::edges,
+    pressure::vectors,
+    pressure::values,
+    pressure::indirect_calls,
+    pressure::divisions,
+    pressure::divisions_at_the_limit,
+    inlining::doubling,
+    inlining::callers,
+    inlining::loops,
+    inlining::tail_calls,
+    sections::long_names,
+    sections::names_of_functions,
 ];

@@ -219,3 +219,32 @@ pub fn long_constant_expressions() -> Bomb {
         module,
     )
 }
+
+/// Names of exports, which are kept in several places.
+pub fn long_names() -> Bomb {
+    let mut module = Module::new();
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    module.section(&types);
+    let mut declared = FunctionSection::new();
+    declared.function(0);
+    module.section(&declared);
+    let mut exports = ExportSection::new();
+    for index in 0..150_000 {
+        let name = format!("{index:08}").repeat(50);
+        exports.export(&name, ExportKind::Func, 0);
+    }
+    module.section(&exports);
+    let mut code = CodeSection::new();
+    code.function(&body(0, |_| {}));
+    module.section(&code);
+    bomb("long names", Refused("bytes of names"), module)
+}
+
+/// Long names of many functions, for people: what is long is cut.
+pub fn names_of_functions() -> Bomb {
+    let names: String = (0..50_000)
+        .map(|number| format!("(func $\"{number}{}\")", "y".repeat(300)))
+        .collect();
+    super::build::text("long names of functions", Compiles, &names)
+}

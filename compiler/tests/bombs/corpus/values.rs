@@ -97,14 +97,14 @@ pub fn calls_with_values() -> Bomb {
     });
     bomb(
         "calls with values",
-        Refused("values"),
+        Refused("instructions that a function becomes"),
         functions(1000, 1000, 1, &with_parameters(&calls)),
     )
 }
 
 pub fn returns_with_values() -> Bomb {
     let returns = body(0, |f| {
-        for _ in 0..1_000 {
+        for _ in 0..250 {
             f.instruction(&I::I32Const(0))
                 .instruction(&I::If(BlockType::Empty));
             thousand(f);
