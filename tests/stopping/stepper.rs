@@ -13,6 +13,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use lucet::abi::LUCET_RETURNED;
 use lucet::control::{ControlBlock, state, stop};
 use lucet::instance::{KillHandle, kill, kill_handle};
+use lucet::timing::{look, now};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -44,6 +45,10 @@ pub enum Stepping {
     Kill,
     /// The deadline passes, likewise.
     Deadline,
+    /// The same, but the handler runs on top of another, so that the guest is not left at once.
+    DeadlineUnseen,
+    /// The CPU budget is used up, likewise.
+    Budget,
     /// At the guest's first instruction its registers are looked at: [`dirty`].
     Registers,
 }
@@ -151,7 +156,7 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
             if preempting && !(first..end).contains(&pc) {
                 forget_saved(block);
             }
-            act(block, preempting, is(Stepping::Deadline));
+            act(block, mode);
             if !preempting {
                 return;
             }
@@ -167,16 +172,33 @@ fn forget_saved(block: &ControlBlock) {
     block.registers.set(registers);
 }
 
-fn act(block: &ControlBlock, preempts: bool, is_deadline: bool) {
-    if preempts {
+fn act(block: &ControlBlock, mode: u64) {
+    let is = |what: Stepping| mode == what as u64;
+    let times = &block.times;
+    if is(Stepping::Preempt) || is(Stepping::PreemptAtNew) {
         block.raise(stop::SLICE);
         signal_self();
-    } else if is_deadline {
-        // As the timer's handler: only while the run is one that it looks at.
+    } else if !is(Stepping::Kill) {
+        // As the timer's handler: only while the run is one that it looks at, which raises the bit.
         let looked_at = lucet::thread::runner().map(|it| it.current.load(Ordering::Relaxed));
-        if looked_at == Some(BLOCK.load(Ordering::Relaxed)) {
-            block.raise(stop::DEADLINE);
+        if looked_at != Some(BLOCK.load(Ordering::Relaxed)) {
+            return;
         }
+        if is(Stepping::Deadline) {
+            times.deadline.set(0);
+            look(block, now());
+        } else if is(Stepping::DeadlineUnseen) {
+            block.raise(stop::DEADLINE);
+            return;
+        } else {
+            times.cpu_budget.set(1);
+            // The first look begins to measure.
+            for _ in 0..2 {
+                times.cpu.set(0);
+                look(block, now());
+            }
+        }
+        signal_self();
     } else {
         let victim = KillHandle {
             block: NUMBER.load(Ordering::Relaxed) + 1,

@@ -7,8 +7,8 @@ use crate::stepper::{self, GENERAL, Stepping, aim, alone, begin, begin_in_guest,
 use crate::support::i32;
 use crate::visited::{self, Visited};
 use lucet::abi::{
-    LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_DEADLINE, LUCET_STOP_KILL, LUCET_SUSPENDED,
-    LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome,
+    LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE, LUCET_STOP_KILL,
+    LUCET_SUSPENDED, LUCET_TERMINATED, LUCET_TRAPPED, lucet_outcome,
 };
 use lucet::capi::run::lucet_instance_call;
 use lucet::capi::status::LUCET_OK;
@@ -271,6 +271,154 @@ fn a_kill_may_come_at_every_instruction_of_a_run_that_traps() {
     kill_at_each_step_until(GUEST, LUCET_TRAPPED, 5, |_| {}, run);
 }
 
+/// Limits that are far, and are reached at a step that the stepper chooses.
+fn far(what: Stepping) -> Allowance {
+    const HOUR: u64 = 3_600_000_000_000;
+    match what {
+        Stepping::Deadline => Allowance {
+            deadline: now() + HOUR,
+            ..Allowance::default()
+        },
+        _ => Allowance {
+            cpu: HOUR,
+            ..Allowance::default()
+        },
+    }
+}
+
+/// The limit is reached at each step of what `act` does, after `prepare`, or at one in `stride`. The run ends by it, or, when it comes too
+/// late, as it would have by itself, with `end`; then nothing of it is left for the next.
+fn limit_at_each_step(
+    guest: &Setting,
+    what: Stepping,
+    end: u32,
+    stride: usize,
+    prepare: impl Fn(&Setting),
+    act: impl Fn(&Setting) -> lucet_outcome,
+) {
+    let detail = match what {
+        Stepping::Deadline => LUCET_STOP_DEADLINE,
+        _ => LUCET_STOP_CPU,
+    };
+    let (mut ended, mut late) = (0, 0);
+    let stride = std::env::var_os("LUCET_SOAK").map_or(stride, |_| 1);
+    for at in (0..).step_by(stride) {
+        guest.reset();
+        limit(guest.handle, Allowance::default());
+        prepare(guest);
+        limit(guest.handle, far(what));
+        aim(guest);
+        begin(what, at);
+        let outcome = act(guest);
+        let reached = stepper::end();
+        limit(guest.handle, Allowance::default());
+        if !reached {
+            assert_eq!(outcome.kind, end);
+            break;
+        }
+        if outcome.kind == LUCET_TERMINATED {
+            assert_eq!((outcome.detail, outcome.token), (detail, 0), "step {at}");
+            ended += 1;
+        } else {
+            assert_eq!(outcome.kind, end, "step {at}");
+            late += 1;
+            if end != LUCET_TRAPPED {
+                assert_eq!(guest.run_i32("plain", &[]), 42, "step {at}");
+            }
+        }
+    }
+    assert!(ended > 3, "{ended} {late}");
+}
+
+/// Runs by name, with calls out, checked texts, callbacks and traps, and resumes of suspended and of preempted guests.
+fn a_limit_at_every_instruction(what: Stepping) {
+    let _one = alone();
+    let run = |name: &'static [u8], argument: i32| {
+        move |guest: &Setting| instance::run(guest.handle, name, &[i32(argument)]).expect("a run")
+    };
+    let nothing = |_: &Setting| {};
+    let guest = prepared(GUEST);
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 11, nothing, run(b"talk", 2));
+    limit_at_each_step(
+        &guest,
+        what,
+        LUCET_RETURNED,
+        11,
+        nothing,
+        run(b"callback", 3),
+    );
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 11, nothing, run(b"leaf", 3));
+    limit_at_each_step(&guest, what, LUCET_TRAPPED, 11, nothing, run(b"trap", 3));
+    let suspend = |guest: &Setting| {
+        guest.desk.suspending.store(true, Ordering::Relaxed);
+        assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
+        guest.desk.suspending.store(false, Ordering::Relaxed);
+    };
+    let resumed = |guest: &Setting| instance::resume(guest.handle, &[i32(4)]).expect("a resume");
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 7, suspend, resumed);
+    let preempt = |guest: &Setting| {
+        aim(guest);
+        begin(Stepping::Preempt, 40);
+        let outcome = instance::run(guest.handle, b"work", &[i32(2)]);
+        stepper::end();
+        assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
+    };
+    let go_on = |guest: &Setting| instance::resume(guest.handle, &[]).expect("a resume");
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 7, preempt, go_on);
+    let guest = prepared(GUEST_OF_TEXT);
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 11, nothing, run(b"tell", 20));
+    for text in [GUEST, GUEST_OF_WORDS] {
+        let guest = prepared(text);
+        for way in [Way::Long, Way::FromC] {
+            let call = |guest: &Setting| call_plain(guest, way);
+            limit_at_each_step(&guest, what, LUCET_RETURNED, 1, nothing, call);
+        }
+    }
+    visited::report();
+}
+
+#[test]
+fn a_deadline_may_pass_at_every_instruction() {
+    a_limit_at_every_instruction(Stepping::Deadline);
+}
+
+#[test]
+fn a_budget_may_be_used_up_at_every_instruction() {
+    a_limit_at_every_instruction(Stepping::Budget);
+}
+
+/// With LUCET_SOAK: a million of each, of calls by handle, which have few instructions.
+#[test]
+fn a_million_stops_of_each_kind() {
+    let wanted = match std::env::var_os("LUCET_SOAK") {
+        Some(_) => 1_000_000,
+        None => 200,
+    };
+    let _one = alone();
+    let guest = prepared(GUEST_OF_WORDS);
+    for what in [Stepping::Kill, Stepping::Deadline, Stepping::Budget] {
+        let (mut stops, mut ended, mut at) = (0, 0, 0);
+        while stops < wanted {
+            if what != Stepping::Kill {
+                limit(guest.handle, far(what));
+            }
+            aim(&guest);
+            begin(what, at);
+            let outcome = call_plain(&guest, Way::FromC);
+            let reached = stepper::end();
+            at = if reached { at + 1 } else { 0 };
+            stops += u64::from(reached);
+            ended += u64::from(outcome.kind == LUCET_TERMINATED);
+            assert!(reached || outcome.kind == LUCET_RETURNED);
+            // A kill that was too late for the run has it end the next.
+            guest.reset();
+            limit(guest.handle, Allowance::default());
+        }
+        println!("{what:?}: {stops} stops, {ended} of which ended the call");
+        assert!(ended > wanted / 20, "{ended}");
+    }
+}
+
 /// What a guest finds in registers when it starts: its arguments, and nothing of the host's.
 #[test]
 fn a_guest_starts_with_clear_registers() {
@@ -360,7 +508,7 @@ fn over_at_step(guest: &Setting, at: u64, way: Way) -> Option<lucet_outcome> {
     };
     limit(guest.handle, time);
     aim(guest);
-    begin(Stepping::Deadline, at);
+    begin(Stepping::DeadlineUnseen, at);
     let outcome = call_plain(guest, way);
     stepper::end().then_some(outcome)
 }

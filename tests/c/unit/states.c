@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,15 @@ static const lucet_func *value_func;
 static lucet_status call_run(void) {
   lucet_outcome outcome;
   return lucet_instance_run(guest, "value", NULL, 0, &outcome);
+}
+static lucet_status call_start(void) {
+  lucet_outcome outcome;
+  return lucet_instance_start(guest, &outcome);
+}
+static lucet_status call_alloc(void) {
+  lucet_outcome outcome;
+  uint64_t address;
+  return lucet_instance_alloc(guest, 8, 8, &address, &outcome);
 }
 static lucet_status call_call(void) {
   lucet_outcome outcome;
@@ -55,6 +65,32 @@ static lucet_status call_get_stats(void) {
 static lucet_status call_outcome(void) {
   lucet_outcome outcome;
   return lucet_instance_outcome(guest, &outcome);
+}
+static lucet_status call_exception(void) {
+  lucet_exception exception;
+  memset(&exception, 0, sizeof exception);
+  exception.struct_size = sizeof exception;
+  lucet_status status = lucet_instance_exception(guest, &exception);
+  return status == LUCET_NOT_FOUND ? LUCET_OK : status; /* it has ended without one */
+}
+static lucet_status call_handles(void) {
+  static const lucet_handle_kind kind = {"a number", NULL};
+  static int number;
+  uint32_t handle = 0;
+  void *object = NULL;
+  lucet_status status = lucet_instance_handle_new(guest, &kind, &number, &handle);
+  /* All four answer the same. */
+  if (status) {
+    EQUAL(lucet_instance_handle_get(guest, &kind, 1, &object), status);
+    EQUAL(lucet_instance_handle_take(guest, &kind, 1, &object), status);
+    EQUAL(lucet_instance_handle_drop(guest, &kind, 1), status);
+    return status;
+  }
+  OK(lucet_instance_handle_get(guest, &kind, handle, &object));
+  OK(lucet_instance_handle_take(guest, &kind, handle, &object));
+  CHECK(object == &number);
+  OK(lucet_instance_handle_new(guest, &kind, &number, &handle));
+  return lucet_instance_handle_drop(guest, &kind, handle);
 }
 static lucet_status call_backtrace(void) {
   const lucet_frame *frames;
@@ -243,6 +279,7 @@ static lucet_status with_run(lucet_call *call) {
 static lucet_status with_suspend(lucet_call *call) { return lucet_call_suspend(call, 2); }
 static lucet_status with_terminate(lucet_call *call) { return lucet_call_terminate(call, 2); }
 static lucet_status with_throw(lucet_call *call) { return lucet_call_throw_export(call, "tag", NULL, 0); }
+static lucet_status with_rethrow(lucet_call *call) { return lucet_call_rethrow(call); }
 static lucet_status with_trap(lucet_call *call) { return lucet_call_trap(call, LUCET_TRAP_HOST); }
 
 static const struct host_row {
