@@ -338,7 +338,7 @@ fn a_limit_at_every_instruction(what: Stepping) {
     };
     let nothing = |_: &Setting| {};
     let guest = prepared(GUEST);
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 11, nothing, run(b"talk", 2));
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 37, nothing, run(b"talk", 2));
     limit_at_each_step(
         &guest,
         what,
@@ -347,15 +347,15 @@ fn a_limit_at_every_instruction(what: Stepping) {
         nothing,
         run(b"callback", 3),
     );
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 11, nothing, run(b"leaf", 3));
-    limit_at_each_step(&guest, what, LUCET_TRAPPED, 11, nothing, run(b"trap", 3));
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 37, nothing, run(b"leaf", 3));
+    limit_at_each_step(&guest, what, LUCET_TRAPPED, 37, nothing, run(b"trap", 3));
     let suspend = |guest: &Setting| {
         guest.desk.suspending.store(true, Ordering::Relaxed);
         assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
         guest.desk.suspending.store(false, Ordering::Relaxed);
     };
     let resumed = |guest: &Setting| instance::resume(guest.handle, &[i32(4)]).expect("a resume");
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 7, suspend, resumed);
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 23, suspend, resumed);
     let preempt = |guest: &Setting| {
         aim(guest);
         begin(Stepping::Preempt, 40);
@@ -364,14 +364,14 @@ fn a_limit_at_every_instruction(what: Stepping) {
         assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
     };
     let go_on = |guest: &Setting| instance::resume(guest.handle, &[]).expect("a resume");
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 7, preempt, go_on);
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 23, preempt, go_on);
     let guest = prepared(GUEST_OF_TEXT);
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 11, nothing, run(b"tell", 20));
+    limit_at_each_step(&guest, what, LUCET_RETURNED, 37, nothing, run(b"tell", 20));
     for text in [GUEST, GUEST_OF_WORDS] {
         let guest = prepared(text);
         for way in [Way::Long, Way::FromC] {
             let call = |guest: &Setting| call_plain(guest, way);
-            limit_at_each_step(&guest, what, LUCET_RETURNED, 1, nothing, call);
+            limit_at_each_step(&guest, what, LUCET_RETURNED, 2, nothing, call);
         }
     }
     visited::report();

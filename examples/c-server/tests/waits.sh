@@ -101,22 +101,30 @@ waits_leaving() {
 
 # The measurement of this: while 32 guests spin on one thread, some of them in callbacks and start functions, how long others wait.
 waits_spinners() {
-  local i spinners=() median
+  local i spinners=() median medians=()
   fresh_server 'threads 1' 'instances 64'
   for i in 1 2 3 4; do
     load /spin 60 4 >"$run/spin.$i" & spinners+=($!)
     load /start 30 2 >"$run/start.$i" & spinners+=($!)
     load /called 60 2 >"$run/called.$i" & spinners+=($!)
   done
-  sleep 0.3
-  load /hello 400 8 -l >"$run/times"
+  for i in $(seq 100); do
+    [ "$(stat region.live)" -lt 28 ] || break
+    sleep 0.1
+  done
+  is 'as many spin as can' 1 "$(($(stat region.live) >= 28))"
+  for i in 1 2 3 4 5; do
+    load /hello 80 8 -l >"$run/times.$i"
+    medians+=("$(sed -n 's/^p50 //p' "$run/times.$i")")
+  done
+  is 'and still do afterwards' 1 "$(($(stat region.live) >= 28))"
   for i in "${spinners[@]}"; do wait "$i"; done
-  is 'hello among 32 spinning guests' '200 400' "$(head -1 "$run/times")"
+  is 'hello among 32 spinning guests' '200 400' "$(cat "$run"/times.* | awk '$1 == 200 { n += $2 } END { print 200, n }')"
   is 'all of which are stopped' '504 600' "$(cat "$run"/spin.* "$run"/start.* "$run"/called.* | awk '{ n[$1] += $2 } END { for (s in n) print s, n[s] }')"
-  median=$(sed -n 's/^p50 //p' "$run/times")
-  say "      hello while 32 guests spin: $(tail -3 "$run/times" | xargs) us"
-  # A few milliseconds on a machine that has nothing else to do; without slices it would be 32 times 50.
-  if [ "$median" -lt 200000 ]; then ok 'hello is served in between'; else bad 'hello is served in between' "p50 $median us"; fi
+  median=$(printf '%s\n' "${medians[@]}" | sort -n | sed -n 3p)
+  say "      hello while 32 guests spin: p50 of five rounds ${medians[*]} us; the goal is 6000"
+  # No more than a slice, and one of a callback, on a machine that has nothing else to do; without slices it would be 32 times 50 ms.
+  if [ "$median" -lt 20000 ]; then ok 'hello is served in between'; else bad 'hello is served in between' "p50 $median us"; fi
   end_server 'spinners'
 }
 
