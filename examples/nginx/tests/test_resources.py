@@ -192,11 +192,14 @@ def figures_of_all_workers():
     """lucet_status has what every worker has now, whoever answers, nothing of those that are gone, and the same in both formats"""
     with hostile_server(workers=4, listen="reuseport", server="location /script { lucet_content script; }", guests=["script"]) as s:
         def total(name):
-            got = samples(s.get("/-/metrics").text)
-            by_pid = {dict(labels)["pid"]: value for (n, labels), value in got.items() if n == f"lucet_worker_{name}"}
-            workers = {str(w["pid"]): w[name] for w in s.status()["workers"]}
-            equal(sorted(by_pid), sorted(map(str, s.workers())), "workers")
-            return sum(by_pid.values()), sum(workers.values())
+            def look():
+                got = samples(s.get("/-/metrics").text)
+                by_pid = {dict(labels)["pid"]: value for (n, labels), value in got.items() if n == f"lucet_worker_{name}"}
+                workers = {str(w["pid"]): w[name] for w in s.status()["workers"]}
+                if set(by_pid) == set(workers) == set(map(str, s.workers())):
+                    return sum(by_pid.values()), sum(workers.values())
+
+            return until(look, "the workers that live, and no others")
 
         until(lambda: len(s.workers()) == 4 and total("live") == (0, 0), "four workers")
         clients = [s.client() for _ in range(30)]
