@@ -17,6 +17,7 @@ static lucet_limits exact(const struct run *run) {
     limits.cpu_ns = run->conf->filter_cpu_ns;
     limits.slice_ns = 0;
   }
+  if (limits.slice_ns) limits.slice_ns = queue_slice(limits.slice_ns);
   /* nginx's clock is CLOCK_MONOTONIC's, in milliseconds. */
   if (run->conf->timeout && run->kind != RUN_BODY_FILTER)
     limits.deadline_ns = run->deadline * UINT64_C(1000000);
@@ -26,6 +27,7 @@ static lucet_limits exact(const struct run *run) {
 lucet_limits limits_of_new(struct run *run) {
   const struct loc_conf *conf = run->conf;
   lucet_limits limits = exact(run);
+  run->cpu_ns = limits.cpu_ns;
   run->trusted = run_may_wait(run) && conf->slice_ns && !queue_must_wait(run->use->guest) &&
                  (!conf->cpu_ns || conf->cpu_ns >= LEAST_CPU_NS) &&
                  (!conf->timeout || conf->timeout >= LEAST_TIMEOUT_MS);
@@ -53,6 +55,13 @@ ngx_int_t limits_leave(struct run *run, uint32_t kind) {
    * counted beyond a slice. */
   uint64_t used = ngx_min(run->spent_ns, (uint64_t)TRUSTED_SLICE_NS);
   if (limits.cpu_ns) limits.cpu_ns = limits.cpu_ns > used + LEFT_NS ? limits.cpu_ns - used : LEFT_NS;
+  run->cpu_ns = limits.cpu_ns;
+  return set(run, &limits);
+}
+
+ngx_int_t limits_of_turn(struct run *run) {
+  lucet_limits limits = exact(run);
+  limits.cpu_ns = run->cpu_ns;
   return set(run, &limits);
 }
 

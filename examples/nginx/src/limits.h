@@ -13,6 +13,8 @@
 
 /* For a new instance. */
 lucet_limits limits_of_new(struct run *run);
+/* Before a turn in the queue: for how long it is. */
+ngx_int_t limits_of_turn(struct run *run);
 /* Around each entry and resume. NGX_ERROR: the library refuses the limits. */
 void limits_enter(struct run *run);
 ngx_int_t limits_leave(struct run *run, uint32_t kind);

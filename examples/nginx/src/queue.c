@@ -6,6 +6,13 @@
  * taken off its processor in the middle of a short run now and then. */
 enum { SLOW_FOR = 1000, LONG_NS = 1000000, LONG_SCORE = 64, SLOW_SCORE = 128, MOST_SCORE = 256 };
 
+/* A pass of the loop that takes longer than a look for input, which has found nothing, has served somebody.
+ */
+enum { SHORT_SLICE_NS = 500000, BUSY_PASS_NS = 5000, CROWDED_FOR_NS = 20000000 };
+
+static uint64_t left_ns;          /* when the dispatcher was left, if it is posted; or 0 */
+static uint64_t crowded_until_ns; /* others are served */
+
 static ngx_queue_t turns; /* of guests with runs, the next one first */
 static ngx_queue_t slots; /* of runs without a slot */
 static ngx_uint_t free_slots;
@@ -33,7 +40,7 @@ static void run_turn(struct guest *guest) {
   ngx_queue_insert_tail(&turns, &guest->turn);
   while (!ngx_queue_empty(&guest->runnable)) {
     struct run *run = ngx_queue_data(ngx_queue_head(&guest->runnable), struct run, queue);
-    if (!end) end = now_ns() + run->conf->slice_ns;
+    if (!end) end = now_ns() + queue_slice(run->conf->slice_ns);
     queue_remove(run);
     run_wake(run);
     if (now_ns() >= end) return;
@@ -41,10 +48,19 @@ static void run_turn(struct guest *guest) {
 }
 
 static void dispatch(ngx_event_t *event) {
+  uint64_t now = now_ns();
   (void)event;
+  if (left_ns && now - left_ns > BUSY_PASS_NS) crowded_until_ns = now + CROWDED_FOR_NS;
   take_slots();
   if (!ngx_queue_empty(&turns)) run_turn(ngx_queue_data(ngx_queue_head(&turns), struct guest, turn));
-  if (!ngx_queue_empty(&turns)) post();
+  left_ns = 0;
+  if (ngx_queue_empty(&turns)) return;
+  left_ns = now_ns();
+  post();
+}
+
+uint64_t queue_slice(uint64_t most) {
+  return now_ns() < crowded_until_ns ? ngx_min(most, (uint64_t)SHORT_SLICE_NS) : most;
 }
 
 void queue_init(void) {

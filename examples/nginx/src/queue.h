@@ -14,6 +14,9 @@ void queue_remove(struct run *run);
 /* Says that a run of this guest uses up its slices; and how long one took that did not. */
 void queue_slow(struct guest *guest);
 void queue_took(struct guest *guest, uint64_t ns);
+/* How long the next slice is of a guest that may have `most`: while others are served in between it is short,
+ * as they have to wait for its end; a worker with nothing else to do saves the cost of many slices. */
+uint64_t queue_slice(uint64_t most);
 /* Whether a new run of this guest has to wait for its turn. */
 ngx_flag_t queue_must_wait(const struct guest *guest);
 

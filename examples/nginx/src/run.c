@@ -197,7 +197,7 @@ ngx_int_t run_go(struct run *run) {
   lucet_value answer;
   if (run->timer.timer_set) ngx_del_timer(&run->timer);
   if (!run->instance) return begin(run);
-  if (!run->suspended) return follow(run, resume(run, NULL));
+  if (!run->suspended) return follow(run, limits_of_turn(run) == NGX_OK ? resume(run, NULL) : LUCET_NOT_RUN);
   answer = run->wait.answer(run);
   return follow(run, resume(run, &answer));
 }

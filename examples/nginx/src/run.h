@@ -65,7 +65,7 @@ struct run {
   int32_t result;
   uint32_t trap;
 
-  uint64_t entered_ns, spent_ns; /* see limits.h */
+  uint64_t entered_ns, spent_ns, cpu_ns; /* see limits.h */
 
   struct wait wait;
   ngx_event_t timer;

@@ -176,6 +176,32 @@ def everybody_is_served_meanwhile():
 
 
 @test
+def slices_while_others_are_served():
+    """a guest that computes has longer slices as long as nobody waits for their ends"""
+    with script_server("lucet_cpu 400ms; lucet_slice 8ms;", guests=["hello"], server="location /hello { lucet_content hello; }") as s:
+        def spin():
+            before = s.count("script", "slices")
+            equal(s.get("/script?spin").status, 504)
+            return s.count("script", "slices") - before
+
+        alone = min(spin() for _ in range(3))
+        stop = threading.Event()
+
+        def others():
+            with s.client() as c:
+                while not stop.is_set():
+                    equal(c.ask("/hello").status, 200)
+
+        thread = threading.Thread(target=others)
+        thread.start()
+        crowded = spin()
+        stop.set()
+        thread.join()
+        print(f"      slices of 400 ms: {alone} alone, {crowded} beside others")
+        check(crowded > 300 and alone < crowded / 2, f"{alone} alone, {crowded} beside others")
+
+
+@test
 def never_and_twice():
     """a guest that answers nothing, and one that tries to answer twice"""
     with script_server() as s:
