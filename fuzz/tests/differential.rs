@@ -3,6 +3,7 @@
 
 use lucet_fuzz::compare::{self, Tally};
 use lucet_fuzz::{generate, ours, programs};
+use lucetc::options::{Emit, Options};
 
 /// Seeds of the run; a longer one is `make fuzz`.
 const SEEDS: u64 = 3000;
@@ -104,6 +105,36 @@ fn programs_use_what_modules_do_not() {
     for (word, count) in found {
         assert!(count * 20 > seeds, "{word}: in {count} of {seeds}");
     }
+}
+
+/// That the passes over loops find something to do: vectors of numbers where the program has none.
+#[test]
+fn programs_have_loops_that_are_widened() {
+    let options = Options {
+        listing: Emit::Clif,
+        threads: 1,
+        ..Options::default()
+    };
+    let (mut widened, mut plain) = (0, 0);
+    for seed in 0..60 {
+        let text = programs::program(seed).plain;
+        if text.contains("v128") {
+            continue;
+        }
+        plain += 1;
+        let wasm = lucetc::binary(text.as_bytes()).expect("text");
+        let compiled = lucetc::compile(&wasm, &options).expect("a program that compiles");
+        let listings = compiled
+            .code
+            .iter()
+            .filter_map(|code| code.listing.as_ref());
+        widened += u64::from(
+            listings
+                .into_iter()
+                .any(|one| one.contains("i32x4") || one.contains("i64x2")),
+        );
+    }
+    assert!(widened * 10 > plain, "{widened} of {plain}");
 }
 
 #[test]

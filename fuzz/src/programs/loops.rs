@@ -114,7 +114,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Copies, fills or adds up bytes, as C programs do.
+    /// Copies, fills or combines rows of numbers, as C programs do.
     pub(super) fn idiom(&mut self) {
         let (label, out) = (self.label(), self.label());
         let (load, store, step) = self.pick(&[
@@ -128,6 +128,7 @@ impl Writer<'_> {
         } else {
             ""
         };
+        let wide = store.starts_with("i64");
         let (load, store) = (format!("{widen} {load} $m0"), format!("{store} $m0"));
         // To $a2, from $a3, so many bytes.
         for local in ["$a2", "$a3"] {
@@ -135,41 +136,70 @@ impl Writer<'_> {
             let mask = self.pick(&[0xffff, 0xff, 0x7ff8]);
             self.put(&format!("i32.const {mask} i32.and local.set {local}"));
         }
+        if self.one_in(3) {
+            // From close by: the rows overlap, or touch.
+            let apart = self.pick(&[-64, -33, -32, -8, -4, -1, 1, 4, 8, 16, 31, 32, 40]);
+            self.put(&format!(
+                "local.get $a2 i32.const {apart} i32.add local.set $a3"
+            ));
+        }
+        if self.one_in(6) {
+            let end = (self.memories[0].page * self.memories[0].pages) as i64;
+            let before = self.pick(&[8, 32, 64, 100, 128, 250]);
+            self.put(&format!("i32.const {} local.set $a2", end - before));
+        }
         self.i32(1);
-        self.put(&format!("i32.const {} i32.and local.set $ta", 0x1f * step));
-        let kind = self.below(3);
+        // Enough for several vectors, where that is not done again and again.
+        let most = if self.loops.is_empty() { 0xff } else { 0x1f };
+        self.put(&format!("i32.const {} i32.and local.set $ta", most * step));
+        let fills = self.one_in(3);
+        let mut value = match (fills, wide) {
+            (true, true) => "local.get $b0".to_owned(),
+            (true, false) => "local.get $a1".to_owned(),
+            _ => String::new(),
+        };
         let offset = self.pick(&[0, 0, 8]);
-        match self.below(2) {
-            // By pointers.
-            0 => {
-                self.put(&format!("block $b{out} local.get $ta i32.eqz br_if $b{out} local.get $a2 local.get $ta i32.add local.set $ta loop $l{label}"));
-                self.put(&format!("local.get $a2 {widen}"));
-                match kind {
-                    0 => self.put(&format!("local.get $a3 {load} offset={offset}")),
-                    1 if load.contains("i64.load") => self.put("local.get $b0"),
-                    1 => self.put("local.get $a1"),
-                    _ => self.put(&format!("local.get $a2 {load} offset={offset}")),
-                }
-                self.put(&format!(
-                    "{store} local.get $a3 i32.const {step} i32.add local.set $a3"
-                ));
-                self.put(&format!(
-                    "local.get $a2 i32.const {step} i32.add local.tee $a2 local.get $ta i32.ne br_if $l{label} end end"
-                ));
-            }
-            // By an index.
-            _ => {
-                self.put(&format!("i32.const 0 local.set $p block $b{out} loop $l{label} local.get $p local.get $ta i32.ge_u br_if $b{out}"));
-                self.put(&format!("local.get $a2 local.get $p i32.add {widen}"));
-                match kind {
-                    1 if load.contains("i64.load") => self.put("local.get $b0"),
-                    1 => self.put("local.get $a1"),
-                    _ => self.put(&format!(
-                        "local.get $a3 local.get $p i32.add {load} offset={offset}"
-                    )),
-                }
-                self.put(&format!("{store} local.get $p i32.const {step} i32.add local.set $p br $l{label} end end"));
-            }
+        let by_pointers = self.one_in(2);
+        let from = if by_pointers {
+            "local.get $a3"
+        } else {
+            "local.get $a3 local.get $p i32.add"
+        };
+        if !fills {
+            value = format!("{from} {load} offset={offset}");
+        }
+        let of = if wide { "i64" } else { "i32" };
+        for _ in 0..self.below(3) {
+            let name = self.pick(&["add", "xor", "sub", "and", "mul", "shl", "shr_u"]);
+            let number = self.pick(&[1, 3, 7, 255, -1, 0x1234]);
+            let other = match (self.below(3), wide) {
+                (0, _) if !fills => format!("{from} {load} offset={offset}"),
+                (1, true) => "local.get $b1".to_owned(),
+                (1, false) => "local.get $a0".to_owned(),
+                _ => format!("{of}.const {number}"),
+            };
+            value.push_str(&format!(" {other} {of}.{name}"));
+        }
+        let down = if self.one_in(4) { "sub" } else { "add" };
+        if by_pointers {
+            self.put(&format!(
+                "block $b{out} local.get $ta i32.eqz br_if $b{out} local.get $a2 local.get $ta i32.{down} local.set $ta loop $l{label}
+                local.get $a2 {widen} {value} {store} local.get $a3 i32.const {step} i32.{down} local.set $a3
+                local.get $a2 i32.const {step} i32.{down} local.tee $a2 local.get $ta i32.ne br_if $l{label} end end"
+            ));
+        } else if self.one_in(2) {
+            // Looks behind each round whether that was the last.
+            self.put(&format!(
+                "i32.const 0 local.set $p block $b{out} local.get $ta i32.eqz br_if $b{out} loop $l{label}
+                local.get $a2 local.get $p i32.add {widen} {value} {store}
+                local.get $p i32.const {step} i32.add local.tee $p local.get $ta i32.ne br_if $l{label} end end"
+            ));
+        } else {
+            self.put(&format!(
+                "i32.const 0 local.set $p block $b{out} loop $l{label} local.get $p local.get $ta i32.ge_u br_if $b{out}
+                local.get $a2 local.get $p i32.add {widen} {value} {store}
+                local.get $p i32.const {step} i32.add local.set $p br $l{label} end end"
+            ));
         }
     }
 }
