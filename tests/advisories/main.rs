@@ -9,6 +9,7 @@ mod support;
 
 mod addresses;
 mod division;
+mod identity;
 mod operators;
 mod references;
 mod shifts;
