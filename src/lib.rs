@@ -21,7 +21,7 @@
 
 pub mod abi;
 mod arguments;
-mod bridge;
+pub mod bridge;
 pub mod call;
 pub mod capi;
 mod checked;

@@ -55,7 +55,11 @@ pub fn program(seed: u64, ways: &[Configuration]) -> Result<Tally, String> {
     let texts = programs::program(seed);
     let real = lucetc::binary(texts.real.as_bytes()).map_err(|why| why.to_string())?;
     let plain = lucetc::binary(texts.plain.as_bytes()).map_err(|why| why.to_string())?;
-    modules(&real, &plain, seed, ways)
+    let Some(library) = texts.library else {
+        return modules(&real, &plain, seed, ways);
+    };
+    let library = lucetc::binary(library.as_bytes()).map_err(|why| format!("library: {why}"))?;
+    linked(&[&library, &real], &plain, seed, ways)
 }
 
 /// Compares one module; the seed chooses the arguments.
@@ -79,6 +83,16 @@ pub fn modules(
     seed: u64,
     ways: &[Configuration],
 ) -> Result<Tally, String> {
+    linked(&[wasm], reference, seed, ways)
+}
+
+/// As [`modules`], for a module that imports from others, which come in front of it.
+fn linked(
+    modules: &[&[u8]],
+    reference: &[u8],
+    seed: u64,
+    ways: &[Configuration],
+) -> Result<Tally, String> {
     let reference = Reference::new(reference)?;
     let plan = generate::calls(seed, &reference.exports.functions);
     let mut expected = Vec::new();
@@ -87,7 +101,7 @@ pub fn modules(
     }
     let mut tally = Tally::default();
     for way in ways {
-        let ours = match Ours::new(wasm, *way) {
+        let mut ours = match Ours::new(modules, *way) {
             Ok(ours) => ours,
             Err(Refusal::Limit(_)) => {
                 return Ok(Tally {
@@ -99,6 +113,8 @@ pub fn modules(
         };
         for (calls, expected) in plan.iter().zip(&expected) {
             let seen = ours
+                .fresh()
+                .map_err(|why| format!("{way:?}: {why}"))?
                 .observe(calls, &reference.exports)
                 .map_err(|why| format!("{way:?}, {calls:?}: {why}"))?;
             tally

@@ -124,6 +124,9 @@ fn run(job: &Job, out: &mut impl Write) -> Result<u64, String> {
                     writeln!(out, "program {seed}: {why}").map_err(io)?;
                     let texts = programs::program(seed);
                     keep(job, &format!("{seed}.wat"), texts.real.as_bytes())?;
+                    if let Some(library) = texts.library {
+                        keep(job, &format!("{seed}.library.wat"), library.as_bytes())?;
+                    }
                     keep(job, &format!("{seed}.plain.wat"), texts.plain.as_bytes())?;
                 }
             }

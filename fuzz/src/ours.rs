@@ -7,6 +7,7 @@ use crate::value::Value;
 use crate::{End, Observation};
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_call, lucet_outcome, lucet_value};
 use lucet::counted::Counted;
+use lucet::instance::offer::offers;
 use lucet::instance::outcome::NOT_RUN;
 use lucet::instance::{self, Handle, Limits};
 use lucet::linker::{Definition, DynamicData, Linker};
@@ -69,8 +70,14 @@ pub enum Refusal {
     Failure(String),
 }
 
-/// A compiled and linked module with a region.
+/// Compiled and linked modules, each with a region and an instance.
 pub struct Ours {
+    files: Vec<Vec<u8>>,
+    /// In the order of the files: the last one imports from those before it.
+    parts: Vec<Part>,
+}
+
+struct Part {
     handle: Handle,
     module: Counted<Module>,
     // What the instance lives in.
@@ -78,12 +85,12 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// Compiles, loads and links.
+    /// Compiles, loads and links; a module can import from those before it, all of which are "library".
     ///
     /// # Errors
     ///
     /// One of these steps fails.
-    pub fn new(wasm: &[u8], how: Configuration) -> Result<Ours, Refusal> {
+    pub fn new(modules: &[&[u8]], how: Configuration) -> Result<Ours, Refusal> {
         let options = Options {
             opt_level: how.opt_level,
             target_cpu: how.cpu,
@@ -92,15 +99,74 @@ impl Ours {
             threads: 1,
             ..Options::default()
         };
-        let file = lucetc::compile_module(wasm, &options).map_err(|error| match error {
-            lucetc::Error::Limit { .. } => Refusal::Limit(error.to_string()),
-            _ => Refusal::Failure(error.to_string()),
-        })?;
-        Ours::load(&file).map_err(Refusal::Failure)
+        let mut files = Vec::new();
+        for wasm in modules {
+            let file = lucetc::compile_module(wasm, &options).map_err(|error| match error {
+                lucetc::Error::Limit { .. } => Refusal::Limit(error.to_string()),
+                _ => Refusal::Failure(error.to_string()),
+            })?;
+            files.push(file);
+        }
+        lucet::signal::install(0).map_err(|_| Refusal::Failure(sentence()))?;
+        let mut ours = Ours {
+            files,
+            parts: Vec::new(),
+        };
+        ours.load().map_err(Refusal::Failure)?;
+        Ok(ours)
     }
 
-    fn load(file: &[u8]) -> Result<Ours, String> {
-        lucet::signal::install(0).map_err(|_| sentence())?;
+    fn load(&mut self) -> Result<(), String> {
+        self.unload();
+        let mut linker = linker()?;
+        for file in &self.files {
+            for library in &self.parts {
+                let each =
+                    |name: &[u8], offer| linker.define(b"library", name, Definition::Export(offer));
+                offers(library.handle, lucet::bridge::call, each).map_err(|_| sentence())?;
+            }
+            self.parts.push(Part::new(file, &linker)?);
+        }
+        Ok(())
+    }
+
+    /// Releases everything, importers first.
+    fn unload(&mut self) {
+        while self.parts.pop().is_some() {}
+    }
+
+    /// As new: an instance that others are linked to cannot be reset, so it is made again.
+    ///
+    /// # Errors
+    ///
+    /// The library fails.
+    pub fn fresh(&mut self) -> Result<&Ours, String> {
+        match self.parts.as_slice() {
+            [only] => instance::reset(only.handle).map_err(|_| sentence())?,
+            _ => self.load()?,
+        }
+        Ok(self)
+    }
+
+    /// As [`crate::reference::Reference::observe`], which makes a new instance: this one should be [`fresh`](Ours::fresh).
+    ///
+    /// # Errors
+    ///
+    /// The library fails in a way that is no trap.
+    pub fn observe(&self, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
+        let last = self.parts.last().ok_or("nothing is loaded")?;
+        observe(last, &self.parts, calls, exports)
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        self.unload();
+    }
+}
+
+impl Part {
+    fn new(file: &[u8], linker: &Linker) -> Result<Part, String> {
         let code = load::bytes(file).map_err(|_| sentence())?;
         let mut config = RegionConfig {
             instances: 1,
@@ -109,40 +175,34 @@ impl Ours {
         };
         config.fit(&code).map_err(|_| sentence())?;
         let mut problems = Vec::new();
-        let linker = linker()?;
-        let module = Module::link(&code, &linker, &mut |problem| {
+        let module = Module::link(&code, linker, &mut |problem| {
             problems.push(problem.to_owned())
         })
         .map_err(|_| format!("{}: {problems:?}", sentence()))?;
         let region = Region::new(&config).map_err(|_| sentence())?;
         let handle = instance::create(&region, &module, null_mut(), Limits::default())
             .map_err(|_| sentence())?;
-        Ok(Ours {
+        Ok(Part {
             handle,
             module,
             _region: region,
         })
     }
-
-    /// As [`crate::reference::Reference::observe`]. Where that makes a new instance, the one here is reset.
-    ///
-    /// # Errors
-    ///
-    /// The library fails in a way that is no trap.
-    pub fn observe(&self, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
-        instance::reset(self.handle).map_err(|_| sentence())?;
-        observe(self, calls, exports)
-    }
 }
 
-impl Drop for Ours {
+impl Drop for Part {
     fn drop(&mut self) {
         // It does not run, and it is released once: there is nothing to fail.
         let _ = instance::release(self.handle);
     }
 }
 
-fn observe(ours: &Ours, calls: &[Call], exports: &Exports) -> Result<Vec<Observation>, String> {
+fn observe(
+    ours: &Part,
+    parts: &[Part],
+    calls: &[Call],
+    exports: &Exports,
+) -> Result<Vec<Observation>, String> {
     let handle = ours.handle;
     let started = instance::start(handle).map_err(|_| sentence())?;
     if started.kind != LUCET_RETURNED {
@@ -163,6 +223,10 @@ fn observe(ours: &Ours, calls: &[Call], exports: &Exports) -> Result<Vec<Observa
         seen.push(look(handle, exports, end(&outcome)?)?);
         if outcome.kind == LUCET_TRAPPED {
             instance::keep(handle).map_err(|_| sentence())?;
+            for part in parts {
+                // Those that the guest was in have stopped with it; of others this is an error.
+                let _ = instance::keep(part.handle);
+            }
         }
     }
     Ok(seen)
@@ -170,7 +234,7 @@ fn observe(ours: &Ours, calls: &[Call], exports: &Exports) -> Result<Vec<Observa
 
 /// As `lucet_instance_call` does it: the short way in, where that takes the call.
 fn by_handle(
-    ours: &Ours,
+    ours: &Part,
     name: &str,
     arguments: &[lucet_value],
 ) -> lucet::error::Result<lucet_outcome> {

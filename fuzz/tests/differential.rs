@@ -92,6 +92,7 @@ fn programs_use_what_modules_do_not() {
         ("(pagesize 1)", 0),
         ("i64.extend_i32_u i64.load", 0),
         ("loop $l", 0),
+        ("(import \"library\" \"f0\"", 0),
     ];
     let seeds = 300;
     for seed in 0..seeds {

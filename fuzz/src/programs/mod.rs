@@ -3,7 +3,7 @@
 //!
 //! Each program is written twice, as text. *Real* uses exceptions, typed references and atomics; *plain* says the same without
 //! them, for the reference: a pending exception is a global that is looked at after each call, a typed reference is an index
-//! in a table of all functions, an atomic operation is a load and a store.
+//! in a table of all functions, an atomic operation is a load and a store. Some real programs are two modules that are linked.
 //!
 //! Invariants: both texts do the same, whatever the arguments. Programs end by themselves: loops go round a few times each, and
 //! functions that call others use up fuel. Whoever writes an access that must be aligned aligns it, and nobody uses a null
@@ -20,6 +20,8 @@ use crate::generate::Random;
 pub struct Program {
     /// With everything.
     pub real: String,
+    /// What the real text imports from, if it does: memories, globals and small functions.
+    pub library: Option<String>,
     /// For the reference.
     pub plain: String,
 }
@@ -72,6 +74,9 @@ struct Writer<'r> {
     random: &'r mut Random,
     real: String,
     plain: String,
+    /// The library, and whether it is used.
+    library: String,
+    linked: bool,
     /// Which type each function has.
     functions: Vec<usize>,
     /// The type of the function being written.
@@ -110,6 +115,8 @@ pub fn program(seed: u64) -> Program {
         memories,
         real: String::new(),
         plain: String::new(),
+        library: String::new(),
+        linked: random.below(5) == 0,
         labels: 0,
         landings: Vec::new(),
         loops: Vec::new(),
@@ -121,8 +128,10 @@ pub fn program(seed: u64) -> Program {
         random,
     };
     writer.module();
+    let library = writer.linked.then_some(writer.library);
     Program {
         real: writer.real,
+        library,
         plain: writer.plain,
     }
 }
@@ -180,22 +189,38 @@ impl Writer<'_> {
                 list("result", results)
             ));
         }
+        self.library = self.real.clone();
         self.put("(type $entry (func (param i32 i64 f64) (result i32 i64)))");
         for (number, memory) in self.memories.clone().into_iter().enumerate() {
             let index = if memory.wide { "i64" } else { "i32" };
             let page = if memory.page == 1 { "(pagesize 1)" } else { "" };
             let most = memory.pages + if memory.page == 1 { 3000 } else { 2 };
-            self.put(&format!(
-                "(memory $m{number} (export \"m{number}\") {index} {} {most} {page})",
-                memory.pages
-            ));
+            let of = format!("{index} {} {most} {page}", memory.pages);
+            self.lend("memory", &format!("m{number}"), &of, "");
+        }
+        for (name, of, first) in [
+            ("g0", "i32", "5"),
+            ("g1", "i32", "-1"),
+            ("g2", "i64", "9"),
+            ("g3", "f64", "1.5"),
+        ] {
+            self.lend(
+                "global",
+                name,
+                &format!("(mut {of})"),
+                &format!("({of}.const {first})"),
+            );
+        }
+        for function in 0..LEAVES {
+            self.lend_function(function);
         }
         self.put(
-            r#"(global $fuel (mut i32) (i32.const 0))
-            (global $g0 (export "g0") (mut i32) (i32.const 5)) (global $g1 (export "g1") (mut i32) (i32.const -1))
-            (global $g2 (export "g2") (mut i64) (i64.const 9)) (global $g3 (export "g3") (mut f64) (f64.const 1.5))
-            (global $c0 i32 (i32.const 64)) (global $c1 i64 (i64.const 65528))"#,
+            r#"(export "g0" (global $g0)) (export "g1" (global $g1)) (export "g2" (global $g2)) (export "g3" (global $g3))
+            (global $fuel (mut i32) (i32.const 0)) (global $c0 i32 (i32.const 64)) (global $c1 i64 (i64.const 65528))"#,
         );
+        for memory in 0..self.memories.len() {
+            self.put(&format!("(export \"m{memory}\" (memory $m{memory}))"));
+        }
         let every: Vec<String> = (0..self.functions.len())
             .map(|n| format!("$f{n}"))
             .collect();
@@ -217,13 +242,43 @@ impl Writer<'_> {
         self.put(
             "(func $canon (param f64) (result f64) (select (f64.const nan) (local.get 0) (f64.ne (local.get 0) (local.get 0))))",
         );
-        for function in 0..self.functions.len() {
+        for function in LEAVES..self.functions.len() {
             self.function(function);
         }
         for entry in 0..3 {
             self.entry(entry);
         }
         self.put(")");
+        self.library.push(')');
+    }
+
+    /// Defines something, in the real text in the library if there is one.
+    fn lend(&mut self, kind: &str, name: &str, of: &str, value: &str) {
+        let here = format!("({kind} ${name} {of} {value})");
+        if !self.linked {
+            return self.put(&here);
+        }
+        let import = format!("(import \"library\" \"{name}\" ({kind} ${name} {of}))");
+        self.each(&import, &here);
+        self.library.push_str(&format!(
+            "({kind} ${name} (export \"{name}\") {of} {value})\n"
+        ));
+    }
+
+    /// A function that calls nothing.
+    fn lend_function(&mut self, function: usize) {
+        let before = self.real.len();
+        self.function(function);
+        if self.linked {
+            let text = self.real.split_off(before);
+            self.library.push_str(&text);
+            let of = self.functions[function];
+            self.library
+                .push_str(&format!("(export \"f{function}\" (func $f{function}))\n"));
+            self.real.push_str(&format!(
+                "(import \"library\" \"f{function}\" (func $f{function} (type $t{of})))\n"
+            ));
+        }
     }
 
     /// What is declared in each function: enough of each type.
