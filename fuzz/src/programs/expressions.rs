@@ -31,7 +31,7 @@ impl Writer<'_> {
             return false;
         }
         let depth = self.below(self.loops.len() as u64) as usize;
-        let text = match (self.loops[depth], self.below(4)) {
+        let text = match (self.loops[depth].wide, self.below(4)) {
             (_, 0) => format!("local.get $k{depth}"),
             (false, _) => format!("local.get $i{depth}"),
             (true, _) => format!("local.get $j{depth} i32.wrap_i64"),
@@ -272,6 +272,18 @@ impl Writer<'_> {
             return format!(" $m{memory} offset={offset}");
         }
         let mut offset = self.pick(&[0u64, 0, 0, 1, 4, 8, 16, 100, 4096]);
+        let around = self.loops.iter().position(|one| !one.wide && one.start < 0);
+        if let (Some(depth), true) = (around, self.one_in(3)) {
+            // A variable that begins below zero, and becomes an address by an addition that wraps around.
+            let by = -self.loops[depth].start + self.pick(&[0, 0, 16, 4096]);
+            if by < 1 << 20 {
+                self.put(&format!("local.get $i{depth} i32.const {by} i32.add"));
+                if wide {
+                    self.put("i64.extend_i32_u");
+                }
+                return format!(" $m{memory} offset={offset}");
+            }
+        }
         match self.below(10) {
             // Elements of an array.
             0..=4 if self.variable() => {

@@ -1,6 +1,6 @@
 //! Loops that count, as compilers write them.
 
-use super::{Ty, Writer};
+use super::{Loop, Ty, Writer};
 
 /// How often loops go round, by how many are around them.
 const ROUNDS: [u64; 3] = [24, 8, 4];
@@ -36,7 +36,7 @@ impl Writer<'_> {
         let early = self.one_in(4);
         let first = if early { next.as_str() } else { "" };
         let last = if early { "" } else { next.as_str() };
-        self.loops.push(wide);
+        self.loops.push(Loop { wide, start });
         self.labels += 1;
         match self.below(5) {
             // Ends at a number.
@@ -138,7 +138,10 @@ impl Writer<'_> {
         }
         if self.one_in(3) {
             // From close by: the rows overlap, or touch.
-            let apart = self.pick(&[-64, -33, -32, -8, -4, -1, 1, 4, 8, 16, 31, 32, 40]);
+            let apart = self.pick(&[
+                -64, -48, -33, -32, -31, -28, -24, -20, -16, -8, -4, -1, 1, 4, 8, 16, 24, 31, 32,
+                40,
+            ]);
             self.put(&format!(
                 "local.get $a2 i32.const {apart} i32.add local.set $a3"
             ));
@@ -148,10 +151,17 @@ impl Writer<'_> {
             let before = self.pick(&[8, 32, 64, 100, 128, 250]);
             self.put(&format!("i32.const {} local.set $a2", end - before));
         }
-        self.i32(1);
+        if self.one_in(2) {
+            let rounds = self.pick(&[15, 31, 33, 64, 100, 200]);
+            self.put(&format!("i32.const {rounds}"));
+        } else {
+            self.i32(1);
+        }
         // Enough for several vectors, where that is not done again and again.
         let most = if self.loops.is_empty() { 0xff } else { 0x1f };
-        self.put(&format!("i32.const {} i32.and local.set $ta", most * step));
+        self.put(&format!(
+            "i32.const {most} i32.and i32.const {step} i32.mul local.set $ta"
+        ));
         let fills = self.one_in(3);
         let mut value = match (fills, wide) {
             (true, true) => "local.get $b0".to_owned(),

@@ -53,6 +53,15 @@ const TYPES: [(&[Ty], &[Ty]); 5] = [
     (&[Ty::I32, Ty::I32], &[Ty::I32]),
 ];
 
+/// A loop, for addresses in it.
+#[derive(Clone, Copy)]
+struct Loop {
+    /// Whether its variable is an i64.
+    wide: bool,
+    /// Where the variable begins.
+    start: i64,
+}
+
 /// A linear memory.
 #[derive(Clone, Copy)]
 struct Memory {
@@ -88,8 +97,8 @@ struct Writer<'r> {
     labels: usize,
     /// The landing labels of the `try`s around, innermost last.
     landings: Vec<usize>,
-    /// Loops around: whether their variable is an i64, and where it begins, for addresses.
-    loops: Vec<bool>,
+    /// Loops around.
+    loops: Vec<Loop>,
     /// Statements that may still be written into this function.
     room: usize,
     exceptions: bool,
