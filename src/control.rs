@@ -18,7 +18,7 @@ mod word;
 pub use stopping::{Again, FLAGS_ALWAYS_SET, Registers, Times, stop};
 pub use word::Word;
 
-use crate::hot::{HotSet, Sampling};
+use crate::hot::{HotSet, Pages, Sampling};
 use lucet_format::runtime::IMPORT_ROW_BYTES;
 use pair::Pair;
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -303,6 +303,8 @@ pub struct ControlBlock {
     pub file_bytes: Cell<usize>,
     /// The pages that can always be written, and are restored by copying.
     pub hot: Cell<HotSet>,
+    /// Where the host had to be able to write when it opened the memory: maybe it wrote nothing, but the next guest's will ask again.
+    pub wanted: Cell<Pages>,
     /// How far the search for hot pages that are cold is.
     pub sampling: Cell<Sampling>,
     /// How often in a row written pages did not fit.
@@ -392,6 +394,7 @@ impl ControlBlock {
             file_bytes: Cell::new(0),
             hot: Cell::new(HotSet::EMPTY),
             sampling: Cell::new(Sampling::NONE),
+            wanted: Cell::new(Pages { first: 0, count: 0 }),
             misfits: Cell::new(0),
             guard_lent: AtomicBool::new(false),
             prepared: AtomicBool::new(false),

@@ -40,6 +40,15 @@ impl HotSet {
         self.ranges.get(..self.count).unwrap_or(&[])
     }
 
+    /// One range, if it is not empty.
+    pub fn of(range: Pages) -> HotSet {
+        let mut only = Cover::default();
+        if range.count > 0 {
+            only.add(range);
+        }
+        only.set()
+    }
+
     /// How many pages.
     pub fn pages(&self) -> u64 {
         self.ranges()

@@ -35,6 +35,9 @@ use std::sync::atomic::Ordering;
 /// After so many restorations in a row whose pages did not fit, a memory is not sealed any more.
 const MISFITS: u32 = 8;
 
+/// Pages that the host wants to write are hot up to so many, whether it writes or not: copying these costs less than to open.
+const MOST_WANTED: u64 = 16;
+
 /// Resets of a module's instances after which compact regions ask what was written: so many at first, then one in so many.
 const ASKED_FIRST: u32 = 8;
 const ASKED_AGAIN: u32 = 256;
@@ -94,6 +97,7 @@ pub fn vacate(region: &Region, block: &ControlBlock) -> Result<()> {
     block.file_bytes.set(0);
     block.hot.set(HotSet::EMPTY);
     block.misfits.set(0);
+    block.wanted.set(Pages::default());
     block.sampling.set(Sampling::NONE);
     Ok(())
 }
@@ -235,9 +239,13 @@ unsafe fn shrink(region: &Region, block: &ControlBlock, bytes: u64) -> Result<bo
 
 /// The pages to keep: those known, and those that were written this time, if they are few enough.
 fn learn(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> HotSet {
-    let known = block.hot.get().union(&initial.hot());
     let most = region.config.keep_resident_bytes / PAGE_SIZE;
     let fits = |hot: &HotSet| hot.pages() <= most;
+    let known = block.hot.get().union(&initial.hot());
+    let wanted = HotSet::of(block.wanted.take());
+    let known = Some(known.union(&wanted))
+        .filter(|all| wanted.pages() <= MOST_WANTED && fits(all))
+        .unwrap_or(known);
     let asks = !region.is_compact() || initial.counts_to(ASKED_FIRST, ASKED_AGAIN);
     let asked = (asks && block.misfits.get() < MISFITS && most > 0)
         .then(|| pagemap::written(block.memory_low.get(), page_count(initial.bytes)));
@@ -369,13 +377,19 @@ pub fn make_writable(block: &ControlBlock, offset: u64, length: u64) -> bool {
     }
     let first = (offset / PAGE_SIZE) as u32;
     let end = (offset + length).div_ceil(PAGE_SIZE) as u32;
-    let behind = offset >= block.sealed_bytes.load(Ordering::Relaxed);
-    behind
-        || block.hot.get().contains(Pages {
-            first,
-            count: end - first,
-        })
-        || open(block, block.memory_low.get() + offset as usize) == Opening::Done
+    let wanted = Pages {
+        first,
+        count: end - first,
+    };
+    let sealed = block.sealed_bytes.load(Ordering::Relaxed);
+    if offset >= sealed || block.hot.get().contains(wanted) {
+        return true;
+    }
+    block.wanted.set(Pages {
+        first,
+        count: end.min(page_count(sealed)) - first,
+    });
+    open(block, block.memory_low.get() + offset as usize) == Opening::Done
 }
 
 /// A range around an address, which can be written, that can be written as well: until the instance is reset or released. The memory

@@ -338,6 +338,43 @@ static void prefaulting(void) {
 }
 
 /* A host that writes through a view of an instance that is gone is found out. */
+/* A place where the host may write and does not, as in a buffer for a header that is not there, is not opened again and again. */
+static void places_that_are_not_written(void) {
+  lucet_region *region = fixture_region(1);
+  lucet_module *module = fixture_module("everything", NULL);
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_region_stats stats;
+  uint8_t *place = NULL;
+  for (int round = 0; round < 8; round++) {
+    OK(lucet_instance_view_mut(guest, 0, 40000, 100, &place));
+    OK(lucet_instance_reset(guest));
+  }
+  const uint64_t opened = stats_of(region).slots_opened, slow = stats_of(region).resets_slow;
+  CHECK(opened <= 2);
+  for (int round = 0; round < 8; round++) {
+    OK(lucet_instance_view_mut(guest, 0, 40000, 100, &place));
+    place[50] = 'x';
+    OK(lucet_instance_reset(guest));
+    OK(lucet_instance_view_mut(guest, 0, 40000, 100, &place));
+    EQUAL(place[50], 0);
+    OK(lucet_instance_reset(guest));
+  }
+  stats = stats_of(region);
+  EQUAL(stats.slots_opened, opened);
+  EQUAL(stats.resets_slow, slow);
+  /* Up to the end of what the module starts with, and beyond: nothing is restored that was not there. */
+  EQUAL(RUN1(guest, "grow", 1), 1);
+  OK(lucet_instance_view_mut(guest, 0, 65536 - 10, 20, &place));
+  place[5] = place[15] = 'x';
+  OK(lucet_instance_reset(guest));
+  EQUAL(RUN1(guest, "grow", 1), 1);
+  OK(lucet_instance_view_mut(guest, 0, 65536 - 10, 20, &place));
+  CHECK(place[5] == 0 && place[15] == 0);
+  lucet_instance_release(guest);
+  lucet_module_release(module);
+  lucet_region_release(region);
+}
+
 /* Resets are fast when a guest has written what guests of its module write. What each counter says, step by step. */
 static void counting_resets(void) {
   lucet_region *region = fixture_region(1);
@@ -427,6 +464,7 @@ int main(void) {
   trimming();
   budgets();
   prefaulting();
+  places_that_are_not_written();
   counting_resets();
   verifying();
   return finish();
