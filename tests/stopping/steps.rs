@@ -389,6 +389,10 @@ fn a_budget_may_be_used_up_at_every_instruction() {
 
 /// With LUCET_SOAK: a million of each, of calls by handle, which have few instructions.
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures that docs/stopping.md quotes"
+)]
 fn a_million_stops_of_each_kind() {
     let wanted = match std::env::var_os("LUCET_SOAK") {
         Some(_) => 1_000_000,
