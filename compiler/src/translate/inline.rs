@@ -385,8 +385,10 @@ mod tests {
         let body = |bytes| FunctionBody { range: 0..bytes };
         for size in [2, 3, 7, 20, 63, 64, 65, 300, 5000] {
             for count in [1, 10, 2000, 3000, 60_000] {
-                let mut module = Module::default();
-                module.bodies = (0..count).map(|_| body(size)).collect();
+                let module = Module {
+                    bodies: (0..count).map(|_| body(size)).collect(),
+                    ..Module::default()
+                };
                 let growth = Growth::of(&module);
                 let grown: usize = module
                     .bodies
