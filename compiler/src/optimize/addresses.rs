@@ -306,7 +306,7 @@ mod tests {
             format!(
                 "(loop $more
                     (i32.store (i32.add (local.get $i) (i32.const 1024)) (local.get $y))
-                    (local.set $i (i32.add (local.get $i) (i32.const 4)))
+                    (local.set $i (i32.add (local.get $i) (i32.const 8)))
                     (br_if $more {condition}))"
             )
         };

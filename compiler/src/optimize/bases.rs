@@ -209,7 +209,7 @@ mod tests {
                 "(local.set $row {first})
                  (loop $more
                     (i32.store (i32.add (local.get $row) (local.get $i)) (local.get $y))
-                    (br_if $more (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 4))) (i32.const 400))))"
+                    (br_if $more (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 400))))"
             )
         };
         // The one that is left is the loop's own.
@@ -233,7 +233,7 @@ mod tests {
         let body = "(if (i32.lt_u (local.get $x) (i32.const 1000)) (then
                  (loop $more
                     (i32.store (i32.add (local.get $x) (local.get $i)) (local.get $y))
-                    (br_if $more (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 4))) (i32.const 400))))))";
+                    (br_if $more (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 400))))))";
         assert_eq!(narrow_sums(body), 2);
     }
 
