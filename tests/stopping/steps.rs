@@ -387,16 +387,18 @@ fn a_budget_may_be_used_up_at_every_instruction() {
     a_limit_at_every_instruction(Stepping::Budget);
 }
 
-/// With LUCET_SOAK: a million of each, of calls by handle, which have few instructions.
+/// With LUCET_SOAK=n: n of each, of calls by handle, which have few instructions; with 1 a million.
 #[test]
 #[expect(
     clippy::print_stdout,
     reason = "the figures that docs/stopping.md quotes"
 )]
 fn a_million_stops_of_each_kind() {
-    let wanted = match std::env::var_os("LUCET_SOAK") {
-        Some(_) => 1_000_000,
-        None => 200,
+    let asked = std::env::var("LUCET_SOAK").map(|n| n.parse().expect("LUCET_SOAK: a number"));
+    let wanted = match asked {
+        Ok(1) => 1_000_000,
+        Ok(n) => n,
+        Err(_) => 200,
     };
     let _one = alone();
     let guest = prepared(GUEST_OF_WORDS);
