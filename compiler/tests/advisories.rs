@@ -207,12 +207,7 @@ fn advisory_57_cve_2025_58749_endless_and_unreachable_code() {
         vec![0x03, 0x40, 0x0c, 0, 0x0b, 0x0b],
         // unreachable code of every kind behind unreachable
         [&[0x00][..], &[0x02, 0x40, 0x0b].repeat(2000), &[0x0b]].concat(),
-        [
-            [0x03, 0x40].repeat(3000),
-            vec![0x0c, 0],
-            [0x0b].repeat(3001),
-        ]
-        .concat(),
+        loops_inside_of_each_other(150),
         [
             [0x02, 0x40].repeat(3000),
             vec![0x0c, 0],
@@ -232,4 +227,17 @@ fn advisory_57_cve_2025_58749_endless_and_unreachable_code() {
             "{number}"
         );
     }
+    let refused = compile(&module(&loops_inside_of_each_other(3000), &[]));
+    let message = refused.err().map(|error| error.to_string());
+    assert!(
+        message
+            .as_ref()
+            .is_some_and(|message| message.contains("nested loops")),
+        "{message:?}"
+    );
+}
+
+fn loops_inside_of_each_other(depth: usize) -> Vec<u8> {
+    let (begin, end) = ([0x03, 0x40].repeat(depth), [0x0b].repeat(depth + 1));
+    [begin, vec![0x0c, 0], end].concat()
 }

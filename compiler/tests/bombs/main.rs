@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// What the compiler is given for one module.
 const SECONDS: u64 = 2;
 /// How much slower the build for tests may be.
-const TIME_FACTOR: u64 = 8;
+const TIME_FACTOR: u64 = 20;
 /// How often something may take too long before it does.
 const ATTEMPTS: usize = 3;
 /// Address space: 512 MiB of memory, and the program's text and its threads' stacks.
