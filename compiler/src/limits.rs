@@ -29,8 +29,8 @@ pub struct Limits {
     pub data_bytes: u64,
     /// Bytes of a function's body.
     pub body_bytes: u64,
-    /// Instructions of the code generator's that a function becomes, those inlined among them: what memory is in proportion to. The
-    /// largest function of QuickJS has 49 000.
+    /// Instructions of the code generator's that a function becomes, those inlined among them: what memory is in
+    /// proportion to.
     pub function_instructions: u64,
     /// Locals of a function without its parameters.
     pub locals: u64,

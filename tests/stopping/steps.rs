@@ -240,25 +240,29 @@ fn a_kill_may_come_at_every_instruction_of_a_callback() {
     kill_at_each_step(GUEST, 11, |_| {}, run);
 }
 
+/// Leaves a guest suspended in a call of a host function.
+fn suspend(guest: &Setting) {
+    guest.desk.suspending.store(true, Ordering::Relaxed);
+    assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
+    guest.desk.suspending.store(false, Ordering::Relaxed);
+}
+
+/// Leaves a guest preempted.
+fn preempt(guest: &Setting) {
+    aim(guest);
+    begin(Stepping::Preempt, 40);
+    let outcome = instance::run(guest.handle, b"work", &[i32(2)]);
+    stepper::end();
+    assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
+}
+
 #[test]
 fn a_kill_may_come_at_every_instruction_of_a_resume() {
-    let suspend = |guest: &Setting| {
-        guest.desk.suspending.store(true, Ordering::Relaxed);
-        assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
-        guest.desk.suspending.store(false, Ordering::Relaxed);
-    };
     for text in [GUEST, GUEST_OF_WORDS] {
         kill_at_each_step(text, 7, suspend, |guest| {
             instance::resume(guest.handle, &[i32(4)]).expect("a resume")
         });
     }
-    let preempt = |guest: &Setting| {
-        aim(guest);
-        begin(Stepping::Preempt, 40);
-        let outcome = instance::run(guest.handle, b"work", &[i32(2)]);
-        stepper::end();
-        assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
-    };
     kill_at_each_step(GUEST, 7, preempt, |guest| {
         instance::resume(guest.handle, &[]).expect("a resume")
     });
@@ -349,20 +353,8 @@ fn a_limit_at_every_instruction(what: Stepping) {
     );
     limit_at_each_step(&guest, what, LUCET_RETURNED, 37, nothing, run(b"leaf", 3));
     limit_at_each_step(&guest, what, LUCET_TRAPPED, 37, nothing, run(b"trap", 3));
-    let suspend = |guest: &Setting| {
-        guest.desk.suspending.store(true, Ordering::Relaxed);
-        assert_eq!(guest.run("word", &[i32(1)]).kind, LUCET_SUSPENDED);
-        guest.desk.suspending.store(false, Ordering::Relaxed);
-    };
     let resumed = |guest: &Setting| instance::resume(guest.handle, &[i32(4)]).expect("a resume");
     limit_at_each_step(&guest, what, LUCET_RETURNED, 23, suspend, resumed);
-    let preempt = |guest: &Setting| {
-        aim(guest);
-        begin(Stepping::Preempt, 40);
-        let outcome = instance::run(guest.handle, b"work", &[i32(2)]);
-        stepper::end();
-        assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
-    };
     let go_on = |guest: &Setting| instance::resume(guest.handle, &[]).expect("a resume");
     limit_at_each_step(&guest, what, LUCET_RETURNED, 23, preempt, go_on);
     let guest = prepared(GUEST_OF_TEXT);

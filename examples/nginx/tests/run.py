@@ -10,6 +10,6 @@ import harness
 harness.BUILD = os.path.abspath(sys.argv[1])
 harness.WORK = os.environ.get("NGINX_TEST_WORK", f"{harness.BUILD}/test")
 os.makedirs(harness.WORK, exist_ok=True)
-for name in ("loading", "functions", "waiting", "filters", "hostile", "signals", "life", "resources", "docs"):
+for name in ("loading", "functions", "waiting", "fetching", "filters", "hostile", "signals", "life", "resources", "docs"):
     importlib.import_module(f"test_{name}")
 sys.exit(harness.run(sys.argv[2:]))

@@ -6,7 +6,7 @@ import time
 
 from harness import Server, check, equal, guest, matches, test, until
 from http2 import Connection
-from test_waiting import Upstream
+from upstream import Upstream
 
 WORDS = ["upper", "count", "drop", "secret", "spin-header", "trap-header", "refuse-header", "spin-body", "trap-body", "refuse-body",
          "badptr-body", "wait-body"]

@@ -337,7 +337,6 @@ static void prefaulting(void) {
   lucet_region_release(region);
 }
 
-/* A host that writes through a view of an instance that is gone is found out. */
 /* A place where the host may write and does not, as in a buffer for a header that is not there, is not opened again and again. */
 static void places_that_are_not_written(void) {
   lucet_region *region = fixture_region(1);
@@ -416,6 +415,7 @@ static void counting_resets(void) {
   lucet_region_release(region);
 }
 
+/* A host that writes through a view of an instance that is gone is found out. */
 static void verifying(void) {
   lucet_region_config config = lucet_region_config_default();
   lucet_module *module = fixture_module("everything", NULL);

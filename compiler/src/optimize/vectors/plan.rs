@@ -1,9 +1,10 @@
 //! Finds out whether a loop can take vectors, and what has to be true for that.
 //!
-//! Steps: the loop is one block that goes back to itself ([`body`]), its parameters change by constants and its rounds can be
-//! counted ([`rounds`](super::rounds)), its accesses fall into groups that go the same way ([`groups`]), its stores fill rows
-//! without gaps ([`rows`]), what they store are trees that vectors can compute and that use every load
-//! ([`packs`](super::packs)), and nothing overlaps that must not ([`overlap`](super::overlap)).
+//! Steps: the loop is one block that goes back to itself ([`ways_in_and_back`]), its parameters change by constants and its
+//! rounds can be counted ([`course`]), it does nothing but arithmetic and accesses ([`body`]), which fall into groups that go the
+//! same way ([`groups`]), its stores fill rows without gaps ([`rows`]), what they store are trees that vectors can compute and
+//! that use every load ([`packs`](super::packs)), nothing overlaps that must not ([`overlap`](super::overlap)), and there can be
+//! enough rounds ([`most_rounds`]).
 
 use super::super::accesses::{self, Access};
 use super::super::ranges::{Ranges, Trust};
@@ -67,22 +68,8 @@ pub fn plan(function: &Function, shape: Shape<'_>, vmctx: Value, header: Block) 
         function,
         block: header,
     };
-    let dfg = round.dfg();
-    let ways = shape.ways_into(function, header, MOST_WAYS)?;
-    let (back, ways): (Vec<Edge>, Vec<Edge>) = ways.into_iter().partition(|it| it.from == header);
-    let [back] = back[..] else { return None };
-    let inside = shape.loops.is_loop_header(header)?;
-    if ways.iter().any(|way| shape.goes_back(*way, inside)) {
-        return None;
-    }
-    let InstructionData::Brif { arg: condition, .. } = dfg.insts[back.branch] else {
-        return None;
-    };
-    let handed_on: Vec<Value> = (0..dfg.num_block_params(header))
-        .map(|position| shape.handed_on(function, back, position))
-        .collect::<Option<_>>()?;
-    let steps = round.steps(&handed_on)?;
-    let rounds = Rounds::of(round, &steps, condition, back.position == 0)?;
+    let (ways, back) = ways_in_and_back(round, shape)?;
+    let (steps, rounds) = course(round, shape, back)?;
     let accesses = body(round, vmctx)?;
     let (groups, places, step) = groups(round, &steps, &accesses)?;
     let upwards = step > 0;
@@ -93,12 +80,13 @@ pub fn plan(function: &Function, shape: Shape<'_>, vmctx: Value, header: Block) 
     }
     let mut packer = Packer::new(round, &places);
     let rows = rows(&mut packer, &accesses, bytes)?;
-    let all_loaded = accesses.iter().filter(|(_, it)| !stores(round, it.inst));
-    let mut all_loaded = all_loaded.map(|(_, access)| packer.loaded.contains(&access.inst));
-    all_loaded.all(|loaded| loaded).then_some(())?;
+    let mut loads = accesses.iter().filter(|(_, it)| !stores(round, it.inst));
+    if !loads.all(|(_, load)| packer.loaded.contains(&load.inst)) {
+        return None;
+    }
     let nodes = packer.nodes;
     let checks = overlaps(&nodes, &rows, upwards, chunk)?;
-    if most_rounds(round, shape, &ways, &steps, &rounds)? <= u64::from(2 * chunk / bytes) {
+    if most_rounds(round, shape, &ways, &rounds)? <= u64::from(2 * chunk / bytes) {
         return None;
     }
     let location = function.srcloc(accesses.first()?.1.inst);
@@ -116,6 +104,31 @@ pub fn plan(function: &Function, shape: Shape<'_>, vmctx: Value, header: Block) 
         checks,
         location,
     })
+}
+
+/// The ways into a loop that is one block, and its way back.
+fn ways_in_and_back(round: Round<'_>, shape: Shape<'_>) -> Option<(Vec<Edge>, Edge)> {
+    let ways = shape.ways_into(round.function, round.block, MOST_WAYS)?;
+    let (back, ways): (Vec<Edge>, Vec<Edge>) =
+        ways.into_iter().partition(|it| it.from == round.block);
+    let [back] = back[..] else { return None };
+    let inside = shape.loops.is_loop_header(round.block)?;
+    let one_block = !ways.iter().any(|way| shape.goes_back(*way, inside));
+    one_block.then_some((ways, back))
+}
+
+/// What a round adds to each parameter, and how many rounds there are.
+fn course(round: Round<'_>, shape: Shape<'_>, back: Edge) -> Option<(Vec<u64>, Rounds)> {
+    let dfg = round.dfg();
+    let InstructionData::Brif { arg: condition, .. } = dfg.insts[back.branch] else {
+        return None;
+    };
+    let handed_on: Vec<Value> = (0..dfg.num_block_params(round.block))
+        .map(|position| shape.handed_on(round.function, back, position))
+        .collect::<Option<_>>()?;
+    let steps = round.steps(&handed_on)?;
+    let rounds = Rounds::of(round, &steps, condition, back.position == 0)?;
+    Some((steps, rounds))
 }
 
 fn stores(round: Round<'_>, inst: Inst) -> bool {
@@ -255,16 +268,10 @@ fn overlaps(nodes: &[(Node, Type)], rows: &[Row], upwards: bool, chunk: u32) -> 
 }
 
 /// The most rounds that the loop can make, as far as that is known.
-fn most_rounds(
-    round: Round<'_>,
-    shape: Shape<'_>,
-    ways: &[Edge],
-    steps: &[u64],
-    rounds: &Rounds,
-) -> Option<u64> {
+fn most_rounds(round: Round<'_>, shape: Shape<'_>, ways: &[Edge], rounds: &Rounds) -> Option<u64> {
     let mut ranges = Ranges::new(round.function, shape, Trust::Branches);
     let inside = shape.loops.is_loop_header(round.block)?;
-    let by_tests = ranges.times_back(inside).unwrap_or(u64::MAX - 1);
+    let times_back = ranges.times_back(inside).unwrap_or(u64::MAX);
     // A loop that counts one parameter down to zero makes as many rounds as it starts with.
     let counted = match rounds.way.terms[..] {
         [(value, 1)] if rounds.way.constant == u64::from(u32::MAX) => round.parameter(value),
@@ -272,7 +279,6 @@ fn most_rounds(
     };
     let mut by_start = u64::MAX;
     if let Some(position) = counted.filter(|_| rounds.step == 1) {
-        debug_assert!(position < steps.len());
         by_start = 0;
         for way in ways {
             let call = destinations(round.dfg(), way.branch).get(way.position)?;
@@ -280,5 +286,5 @@ fn most_rounds(
             by_start = by_start.max(ranges.along(*way, start).high);
         }
     }
-    Some(by_start.min(by_tests + 1))
+    Some(by_start.min(times_back.saturating_add(1)))
 }

@@ -176,6 +176,12 @@ pub fn many_element_items() -> Bomb {
 }
 
 pub fn many_exports() -> Bomb {
+    let names = (0..500_000).map(|index| index.to_string());
+    bomb("many exports", Refused("exports"), exporting(names))
+}
+
+/// A module that exports its one function under these names.
+fn exporting(names: impl Iterator<Item = String>) -> Module {
     let mut module = Module::new();
     let mut types = TypeSection::new();
     types.ty().function([], []);
@@ -184,14 +190,14 @@ pub fn many_exports() -> Bomb {
     declared.function(0);
     module.section(&declared);
     let mut exports = ExportSection::new();
-    for index in 0..500_000 {
-        exports.export(&index.to_string(), ExportKind::Func, 0);
+    for name in names {
+        exports.export(&name, ExportKind::Func, 0);
     }
     module.section(&exports);
     let mut code = CodeSection::new();
     code.function(&body(0, |_| {}));
     module.section(&code);
-    bomb("many exports", Refused("exports"), module)
+    module
 }
 
 pub fn long_constant_expressions() -> Bomb {
@@ -222,23 +228,8 @@ pub fn long_constant_expressions() -> Bomb {
 
 /// Names of exports, which are kept in several places.
 pub fn long_names() -> Bomb {
-    let mut module = Module::new();
-    let mut types = TypeSection::new();
-    types.ty().function([], []);
-    module.section(&types);
-    let mut declared = FunctionSection::new();
-    declared.function(0);
-    module.section(&declared);
-    let mut exports = ExportSection::new();
-    for index in 0..150_000 {
-        let name = format!("{index:08}").repeat(50);
-        exports.export(&name, ExportKind::Func, 0);
-    }
-    module.section(&exports);
-    let mut code = CodeSection::new();
-    code.function(&body(0, |_| {}));
-    module.section(&code);
-    bomb("long names", Refused("bytes of names"), module)
+    let names = (0..150_000).map(|index| format!("{index:08}").repeat(50));
+    bomb("long names", Refused("bytes of names"), exporting(names))
 }
 
 /// Long names of many functions, for people: what is long is cut.
