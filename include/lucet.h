@@ -597,8 +597,9 @@ typedef struct lucet_limits {
   // When the guest must have ended, in nanoseconds of CLOCK_MONOTONIC: one value for all entries and resumes of a request.
   // LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
   uint64_t deadline_ns;
-  // CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
-  // before; those of less than a millisecond may be exceeded by more. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
+  // CPU time of all entries since new or reset, 200000 at least. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of
+  // it, never before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry, as it
+  // is for limits below 2000000.
   uint64_t cpu_ns;
   // Not in this release: 0.
   uint64_t fuel;
@@ -1027,7 +1028,7 @@ void lucet_region_release(struct lucet_region *region);
 // Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
 // lucet_call_instance_data. `limits` may be NULL.
 // Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
-// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or a shorter slice than there is; NO_SIGNALS: limits of time without a
+// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or less in slice_ns or cpu_ns than there can be; NO_SIGNALS: limits of time without a
 // stop signal; INCOMPATIBLE: the region is too small for the module, see
 // lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
 // Any thread. Since 0.1.

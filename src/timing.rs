@@ -9,9 +9,10 @@
 //!   end        the run has ended, in whatever way
 //! ```
 //!
-//! CPU time costs a system call to read, so it is not read at all for the first sixteenth of a budget: until then, time
-//! of the clock on the wall is an upper bound. A guest that has a budget is therefore stopped after between 1 and 1 1/16 times
-//! of it, and what the timer and host functions take.
+//! CPU time costs a system call to read, so of a budget of some milliseconds it is not read at all for the first sixteenth: until then,
+//! time of the clock on the wall is an upper bound. A guest that has a budget is therefore stopped after between 1 and 1 1/16 times
+//! of it, and what the timer and host functions take. Of a smaller one the timer alone would take too much: it is measured from the start,
+//! and for its end the timer is set a little early, since a signal takes so long to come; what is left then, the handler waits.
 //!
 //! Invariants: [`look`] runs in the signal handler of the thread that runs the guest; everything else on that thread
 //! outside of it. Times are written before the timer is looked at, so a handler in between does no harm.
@@ -24,8 +25,12 @@ use std::sync::atomic::Ordering;
 pub const RETRY_NS: u64 = 50_000;
 /// The part of a CPU budget that is not measured: one in so many.
 const UNMEASURED: u64 = 16;
+/// Smaller budgets than this are measured from the start.
+const MEASURED_AT_ONCE_NS: u64 = 2_000_000;
 /// CPU clocks are not looked at more often.
 const CPU_STEP_NS: u64 = 20_000;
+/// How much before the end of a budget the timer is set to fire. The most that a handler waits for the rest.
+const EARLY_NS: u64 = 20_000;
 /// Slices from here on are looked at by the timer of the thread's own processor time, which fires at the kernel's ticks, every few
 /// milliseconds.
 const OWN_TIME_NS: u64 = 8_000_000;
@@ -167,12 +172,17 @@ fn begin_budget(block: &ControlBlock, now: u64) {
         return;
     }
     let share = (budget / UNMEASURED).saturating_sub(times.cpu_unmeasured.get());
-    if share >= CPU_STEP_NS {
+    if budget >= MEASURED_AT_ONCE_NS && share >= CPU_STEP_NS {
         times.cpu.set(now.saturating_add(share));
     } else {
         times.cpu_baseline.set(cpu());
-        times.cpu.set(now.saturating_add(budget - measured));
+        times.cpu.set(near(now, budget - measured));
     }
+}
+
+/// When to look at a budget of which so much is left.
+fn near(now: u64, left: u64) -> u64 {
+    now.saturating_add(left.saturating_sub(EARLY_NS).max(1))
 }
 
 fn or_never(time: u64) -> u64 {
@@ -288,18 +298,25 @@ fn look_at_budget(block: &ControlBlock, now: u64) {
     if baseline == 0 {
         add(&times.cpu_unmeasured, now.saturating_sub(times.begun.get()));
         times.cpu_baseline.set(cpu());
-        times
-            .cpu
-            .set(now.saturating_add(budget.saturating_sub(measured)));
+        times.cpu.set(near(now, budget.saturating_sub(measured)));
         return;
     }
-    let used = measured.saturating_add(cpu().saturating_sub(baseline));
-    if used >= budget {
+    let left = || budget.saturating_sub(measured.saturating_add(cpu().saturating_sub(baseline)));
+    let mut remaining = left();
+    let step = if block.state() == state::GUEST {
+        // Another timer for what is left now would take longer than that.
+        while (1..=EARLY_NS).contains(&remaining) {
+            remaining = left();
+        }
+        CPU_STEP_NS
+    } else {
+        // A host function may sleep, and little may be left of the budget.
+        CPU_STEP_NS.max(budget / UNMEASURED)
+    };
+    if remaining == 0 {
         times.cpu.set(Times::NEVER);
         block.raise(stop::CPU);
     } else {
-        times
-            .cpu
-            .set(now.saturating_add((budget - used).max(CPU_STEP_NS)));
+        times.cpu.set(near(now, remaining.max(EARLY_NS + step)));
     }
 }

@@ -16,10 +16,14 @@ def main(path):
     for name in ("slice_half_ms", "slice_1ms"):
         goals.append((f"{name}, above an empty handler", report[name]["above_us"], 2.0, "us a slice"))
     missed = 0
+    for name in ("budget_fifth_ms", "budget_4ms"):
+        used = report[name]
+        goals.append((f"{name}, budget over what was used, at most", 1 / used["least"], 1.0, "times"))
+        goals.append((f"{name}, used over budget, 99th percentile", used["p99"], 1.125, "times"))
     for name, value, goal, unit in goals:
         good = value <= goal
         missed += not good
-        print(f"{'ok  ' if good else 'MISS'} {name}: {value:.2f} {unit}, at most {goal:g}")
+        print(f"{'ok  ' if good else 'MISS'} {name}: {value:.3f} {unit}, at most {goal:g}")
     return 1 if missed else 0
 
 

@@ -185,6 +185,7 @@ static void add_route(struct reader *reader, char *path, char **rest) {
   while ((word = strtok_r(NULL, " \t", rest)))
     route_option(reader, route, word);
   if (route->slice_ns < 500000) mistake(reader, "route: slice: 500us at least");
+  if (route->cpu_ns && route->cpu_ns < 200000) mistake(reader, "route: cpu: 200us at least");
 }
 
 static void set(struct reader *reader, const char *word, char *value, char **rest) {

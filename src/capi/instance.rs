@@ -30,8 +30,9 @@ pub struct lucet_limits {
     /// When the guest must have ended, in nanoseconds of CLOCK_MONOTONIC: one value for all entries and resumes of a request.
     /// LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
     pub deadline_ns: u64,
-    /// CPU time of all entries since new or reset. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of it, never
-    /// before; those of less than a millisecond may be exceeded by more. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry.
+    /// CPU time of all entries since new or reset, 200000 at least. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of
+    /// it, never before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry, as it
+    /// is for limits below 2000000.
     pub cpu_ns: u64,
     /// Not in this release: 0.
     pub fuel: u64,
@@ -58,6 +59,8 @@ unsafe impl Extensible for lucet_limits {
 
 /// The shortest slice: below, a guest would do little but be interrupted.
 const LEAST_SLICE_NS: u64 = 500_000;
+/// The smallest budget: an eighth of it is more than stopping a guest takes on a machine that does other work, too.
+const LEAST_CPU_NS: u64 = 200_000;
 
 impl lucet_limits {
     fn to_limits(self) -> Result<Limits> {
@@ -72,6 +75,12 @@ impl lucet_limits {
             return Err(error!(
                 Status::BadArgument,
                 "slice_ns is {}: it must be {LEAST_SLICE_NS} at least, or 0", self.slice_ns
+            ));
+        }
+        if self.cpu_ns != 0 && self.cpu_ns < LEAST_CPU_NS {
+            return Err(error!(
+                Status::BadArgument,
+                "cpu_ns is {}: it must be {LEAST_CPU_NS} at least, or 0", self.cpu_ns
             ));
         }
         Ok(Limits {
@@ -131,7 +140,7 @@ pub(super) fn handle(instance: *const lucet_instance) -> Result<Handle> {
 /// Makes an instance of a linked module in a free slot. No guest code runs. `data` is the host's, for lucet_instance_data and
 /// lucet_call_instance_data. `limits` may be NULL.
 /// Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
-/// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or a shorter slice than there is; NO_SIGNALS: limits of time without a
+/// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or less in slice_ns or cpu_ns than there can be; NO_SIGNALS: limits of time without a
 /// stop signal; INCOMPATIBLE: the region is too small for the module, see
 /// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
 /// Any thread. Since 0.1.

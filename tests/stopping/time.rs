@@ -90,25 +90,28 @@ fn thread_cpu() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// From the smallest one that C hosts can ask for. Other programs may take their time while the guest is stopped, so the best of some runs counts.
 #[test]
 fn a_cpu_budget_is_used_up_and_hardly_exceeded() {
     let guest = setting();
-    for cpu in [4 * MS, 20 * MS] {
-        limit(
-            guest.handle,
-            Allowance {
-                cpu,
-                ..Allowance::default()
-            },
-        );
-        let begun = thread_cpu();
-        let outcome = guest.run("spin", &[]);
-        let used = thread_cpu() - begun;
-        terminated(&outcome, LUCET_STOP_CPU);
-        assert!(used >= cpu, "{used} of {cpu}");
-        // An eighth, and what the machine takes to deliver a timer.
-        assert!(used <= cpu + cpu / 8 + MS, "{used} of {cpu}");
-        guest.reset();
+    for cpu in [MS / 5, MS / 2, MS, 2 * MS, 4 * MS, 20 * MS] {
+        let time = Allowance {
+            cpu,
+            ..Allowance::default()
+        };
+        limit(guest.handle, time);
+        let least = (0..8).map(|_| {
+            let begun = thread_cpu();
+            let outcome = guest.run("spin", &[]);
+            let used = thread_cpu() - begun;
+            terminated(&outcome, LUCET_STOP_CPU);
+            assert!(used >= cpu, "{used} of {cpu}");
+            assert!(outcome.cpu_ns <= used, "{} of {used}", outcome.cpu_ns);
+            guest.reset();
+            used
+        });
+        let least = least.min().expect("some runs");
+        assert!(least <= cpu + cpu / 8, "{least} of {cpu}");
     }
 }
 

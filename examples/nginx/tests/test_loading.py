@@ -100,7 +100,7 @@ def configurations_that_are_refused():
     refused("lucet_pool for guest \"hello\": .*stack of an instance is 4096", pool="lucet_pool 8 stack=4k;")
     refused("lucet_pool for guest \"hello\": .*", pool="lucet_pool 8 memory=2000000m;")
     refused("lucet_pool: a process has no address space for 21000 instances", pool="lucet_pool 21000;")
-    for line in ("lucet_slice 100us", "lucet_slice 2", "lucet_cpu soon", "lucet_timeout -1", "lucet_on_trap 200", "lucet_on_trap x",
+    for line in ("lucet_slice 100us", "lucet_slice 2", "lucet_cpu soon", "lucet_cpu 100us", "lucet_filter_cpu 199us", "lucet_timeout -1", "lucet_on_trap 200", "lucet_on_trap x",
                  "lucet_allow everything", "lucet_fetch nowhere", "lucet_fetch /", "lucet_fetch /x parallel=99", "lucet_pool_full later",
                  "lucet_trap_log loud", "lucet_cpu 1ms; lucet_cpu 2ms", "lucet_variables", "lucet_status xml", "lucet_log_limit x"):
         refused(".", f"location / {{ {line}; lucet_content hello; }}")

@@ -231,18 +231,27 @@ static void threads_that_end_without_a_word(void) {
   EQUAL(status, 0);
 }
 
-/* Slices that are too short are refused, by every call that takes limits. */
-static void short_slices(void) {
+/* Slices and budgets that cannot be kept are refused, by every call that takes limits. */
+static void too_little_time(void) {
   lucet_instance *guest = fixture_instance(region, module, NULL), *none = NULL;
   lucet_limits limits = lucet_limits_default();
-  const uint64_t refused[] = {1, 499999};
+  lucet_outcome outcome;
+  const uint64_t slices[] = {1, 499999}, budgets[] = {1, 199999};
   for (int i = 0; i < 2; i++) {
-    limits.slice_ns = refused[i];
+    limits.slice_ns = slices[i];
+    limits.cpu_ns = 0;
     FAILS(LUCET_BAD_ARGUMENT, "slice_ns", lucet_instance_set_limits(guest, &limits));
     FAILS(LUCET_BAD_ARGUMENT, "slice_ns", lucet_instance_new(region, module, NULL, &limits, &none));
+    limits.slice_ns = 0;
+    limits.cpu_ns = budgets[i];
+    FAILS(LUCET_BAD_ARGUMENT, "cpu_ns", lucet_instance_set_limits(guest, &limits));
+    FAILS(LUCET_BAD_ARGUMENT, "cpu_ns", lucet_instance_new(region, module, NULL, &limits, &none));
   }
   limits.slice_ns = 500000;
+  limits.cpu_ns = 200000;
   OK(lucet_instance_set_limits(guest, &limits));
+  OK(lucet_instance_run(guest, "spin", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_CPU);
   OK(lucet_instance_release(guest));
 }
 
@@ -266,7 +275,7 @@ int main(void) {
   abandons();
   threads_that_end();
   threads_that_end_without_a_word();
-  short_slices();
+  too_little_time();
   lucet_module_release(module);
   lucet_region_release(region);
   OK(lucet_signals_remove());
