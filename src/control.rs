@@ -261,6 +261,12 @@ pub struct ControlBlock {
     pub deferred: AtomicU64,
     /// How often its sealed memory was opened, since the region was made.
     pub opened: AtomicU64,
+    /// Instances made in the slot, since the region was made. These three the owner counts.
+    pub created: AtomicU64,
+    /// Resets.
+    pub resets: AtomicU64,
+    /// Instances released.
+    pub released: AtomicU64,
     /// While runs are nested: `host_sp` of the outermost one.
     pub outermost_sp: Cell<usize>,
     /// The instance that this one has had called, while that runs: a bridge, which is a host function or helper. Read by killers and
@@ -297,8 +303,8 @@ pub struct ControlBlock {
     pub sealed_bytes: AtomicU64,
     /// Bytes that the slot keeps in memory for its next guest, as its region's budget counts. Others change it while the slot is free.
     pub kept: AtomicU64,
-    /// Which initial memory the slot holds; 0: none.
-    pub tenant: Cell<u64>,
+    /// Which initial memory the slot holds; 0: none. Others look at it while the slot is free, and make sure by taking the slot.
+    pub tenant: AtomicU64,
     /// Bytes at the start of memory that are mapped from a file.
     pub file_bytes: Cell<usize>,
     /// The pages that can always be written, and are restored by copying.
@@ -374,6 +380,9 @@ impl ControlBlock {
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
             opened: AtomicU64::new(0),
+            created: AtomicU64::new(0),
+            resets: AtomicU64::new(0),
+            released: AtomicU64::new(0),
             outermost_sp: Cell::new(0),
             bridge: AtomicPtr::new(std::ptr::null_mut()),
             bridges: Cell::new(0),
@@ -390,7 +399,7 @@ impl ControlBlock {
             sealed: AtomicU32::new(0),
             sealed_bytes: AtomicU64::new(0),
             kept: AtomicU64::new(0),
-            tenant: Cell::new(0),
+            tenant: AtomicU64::new(0),
             file_bytes: Cell::new(0),
             hot: Cell::new(HotSet::EMPTY),
             sampling: Cell::new(Sampling::NONE),

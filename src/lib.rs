@@ -15,8 +15,8 @@
 //!                                      of its memory are written
 //!   wasi        host functions for what a wasm32-wasi guest calls while it starts
 //!   poison      a debug mode: what host functions look at is over with their call
-//!   mapping, counted, error, local, guard, text, abi    system memory, shared ownership, failures, a record for each thread, panics,
-//!                                      lines, C's structs
+//!   mapping, counted, lanes, error, local, guard, text, abi    system memory, shared ownership, what threads have each a place of,
+//!                                      failures, a record for each thread, panics, lines, C's structs
 //! ```
 
 pub mod abi;
@@ -36,6 +36,7 @@ pub mod guard;
 mod helpers;
 mod hot;
 pub mod instance;
+mod lanes;
 pub mod linker;
 pub mod linking;
 mod local;

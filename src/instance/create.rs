@@ -21,7 +21,7 @@ use lucet_format::image::NONE;
 use lucet_format::vmctx;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::ffi::c_void;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Makes an instance of a linked module in a free slot.
 ///
@@ -45,8 +45,8 @@ pub fn create(
     fetch_early(block.vmctx.get().wrapping_sub(64));
     fetch_early(block.vmctx.get());
     let inner = Inner {
-        region: region.clone(),
-        module: module.clone(),
+        region: region.lend(),
+        module: module.lend(),
         data,
         limits: Cell::new(limits),
         started: Cell::new(false),
@@ -69,7 +69,7 @@ pub fn create(
             // SAFETY: the slot was free, so nobody looks at its instance; the handle is not known to the caller yet.
             unsafe { *block.instance.get() = Some(inner) };
             block.set_state(state::READY);
-            Counters::count(&region.counters.created);
+            count_one(&block.created);
             Ok(Handle(handle))
         }
         Err(failure) => {
@@ -89,6 +89,11 @@ fn new_handle(region: &Region, block: &ControlBlock) -> Result<u64> {
             "this slot has had as many instances as there are handles"
         )
     })
+}
+
+/// Counts one of something that only the owner of the slot counts, and others read.
+fn count_one(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
 /// That the module starts with no more than the limits allow.
@@ -299,7 +304,7 @@ pub fn reset(handle: Handle) -> Result<()> {
     } else {
         state::STOPPED
     });
-    Counters::count(&inner.region.counters.reset);
+    count_one(&block.resets);
     done
 }
 
@@ -319,11 +324,13 @@ pub fn release(handle: Handle) -> Result<()> {
     // SAFETY: the handle is void from here on, so nobody else reaches the instance.
     let inner = unsafe { (*block.instance.get()).take() };
     if let Some(inner) = inner {
-        Counters::count(&inner.region.counters.released);
+        count_one(&block.released);
         // Without a tenant, nobody gets the slot before its memory has been replaced.
         let reusable = match cleaned {
             Ok(()) => true,
-            Err(failure) => failure.status != Status::Poisoned && block.tenant.get() == 0,
+            Err(failure) => {
+                failure.status != Status::Poisoned && block.tenant.load(Ordering::Relaxed) == 0
+            }
         };
         if reusable {
             inner.region.return_slot(block);

@@ -51,7 +51,7 @@ pub use waiting::resume;
 
 use crate::abi::{lucet_frame, lucet_value};
 use crate::control::{ControlBlock, state};
-use crate::counted::Counted;
+use crate::counted::Loan;
 use crate::directory;
 use crate::error::{Result, Status, error};
 use crate::exception::Arena;
@@ -73,9 +73,9 @@ pub struct Handle(pub u64);
 /// What the host keeps of an instance.
 pub struct Inner {
     /// The region whose slot it is in.
-    pub region: Counted<Region>,
+    pub region: Loan<Region>,
     /// Its module, which is linked.
-    pub module: Counted<Module>,
+    pub module: Loan<Module>,
     /// The host's own.
     pub data: *mut c_void,
     /// What it may use.

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::module::{Home, Link};
 use crate::region::{slot, verify};
 use lucet_format::vmctx::TABLE_ELEMENT_BYTES;
+use std::sync::atomic::Ordering;
 
 /// That an instance which has not run finds what the module says: memory, state, tables.
 ///
@@ -118,7 +119,7 @@ fn compare(
         ));
     }
     let initial = link.initial(&inner.module.code)?;
-    if block.tenant.get() != initial.id {
+    if block.tenant.load(Ordering::Relaxed) != initial.id {
         // Replaced, since it could not be restored: the next instance gets a new one.
         return Ok(());
     }

@@ -49,7 +49,7 @@ impl Module {
     ///
     /// `NoMemory`.
     pub fn new_unlinked(code: Counted<CodeImage>) -> Result<Counted<Module>> {
-        Counted::new(Module { code, link: None })
+        Counted::new_lendable(Module { code, link: None })
     }
 
     /// Resolves every import. Each one that cannot be resolved is a sentence for `problem`.
@@ -63,7 +63,7 @@ impl Module {
         problem: &mut dyn FnMut(&str),
     ) -> Result<Counted<Module>> {
         let link = Link::new(code, linker, problem)?;
-        Counted::new(Module {
+        Counted::new_lendable(Module {
             code: code.clone(),
             link: Some(link),
         })

@@ -57,17 +57,15 @@ fn note(region: &Region, block: &ControlBlock, bytes: u64) -> u64 {
 
 /// Has the slot that has been free for longest give its memory back. False: no free slot keeps any.
 pub(super) fn evict_coldest(region: &Region) -> bool {
-    let mut free = region.lock_free();
-    while let Some(slot) = free.coldest() {
-        if let Some(block) = region.block(slot)
-            && block.kept.load(Ordering::Relaxed) > 0
-            && give_back(region, block, slot)
-        {
-            region.count_given_back();
-            return true;
-        }
+    let evicted = region.free.coldest(|slot| {
+        region.block(slot).is_some_and(|block| {
+            block.kept.load(Ordering::Relaxed) > 0 && give_back(region, block, slot)
+        })
+    });
+    if evicted {
+        region.count_given_back();
     }
-    false
+    evicted
 }
 
 /// Gives back all memory of a slot without an instance: it is clean, so it holds the same afterwards, except in compact regions,
@@ -79,7 +77,7 @@ pub(super) fn give_back(region: &Region, block: &ControlBlock, slot: u32) -> boo
     let all = region.slots().give_back(from as usize, length as usize) == Ok(true);
     if all {
         if region.is_compact() {
-            block.tenant.set(0);
+            block.tenant.store(0, Ordering::Relaxed);
             block.accessible.store(0, Ordering::Relaxed);
         }
         note(region, block, 0);

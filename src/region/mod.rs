@@ -14,6 +14,8 @@ pub mod layout;
 pub mod lend;
 mod maps;
 mod pagemap;
+mod parked;
+mod pool;
 mod prefault;
 mod probe;
 pub mod ranges;
@@ -35,16 +37,12 @@ use crate::mapping::{Access, Mapping};
 use crate::module::CodeImage;
 use crate::text::Line;
 use crate::{process, running, signal};
-use free::FreeSlots;
 use layout::Layout;
 use lucet_format::PAGE_SIZE;
+use pool::Pool;
 use stats::Counters;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// How many free slots are looked at for one whose memory needs nothing.
-const SLOTS_TO_LOOK_AT: usize = 16;
 
 /// See the file's header.
 pub struct Region {
@@ -60,7 +58,7 @@ pub struct Region {
     blocks: directory::Range,
     slots: Mapping,
     values: Mapping,
-    free: Mutex<FreeSlots>,
+    free: Pool,
     /// Bytes that slots keep for their next guests, all together: see [`budget`].
     kept: AtomicU64,
 }
@@ -108,10 +106,10 @@ impl Region {
             .filter_map(|slot| blocks.block(slot))
             .for_each(slot::forget);
         let published = ranges::publish(&slots, &layout, &blocks, process)?;
-        let free = Mutex::new(FreeSlots::all(config.instances)?);
+        let free = Pool::all(config.instances)?;
         let counters = Counters::default();
         let config = *config;
-        Counted::new(Region {
+        Counted::new_lendable(Region {
             config,
             layout,
             counters,
@@ -125,16 +123,18 @@ impl Region {
         })
     }
 
+    /// Bytes from one slot's array of values to the next one's. Slots that different threads use do not meet in a cache line, nor in two that
+    /// processors fetch together.
+    fn values_stride(config: &RegionConfig) -> usize {
+        (config.values as usize * size_of::<lucet_value>()).next_multiple_of(128)
+    }
+
     fn values(config: &RegionConfig) -> Result<Mapping> {
-        let bytes = config.instances as usize * config.values as usize * size_of::<lucet_value>();
+        let bytes = config.instances as usize * Self::values_stride(config);
         let length = bytes.next_multiple_of(PAGE_SIZE as usize);
         let mapping = Mapping::reserve(length, PAGE_SIZE as usize)?;
         mapping.protect(0, length, Access::ReadWrite)?;
         Ok(mapping)
-    }
-
-    fn lock_free(&self) -> MutexGuard<'_, FreeSlots> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That the region belongs to this process.
@@ -231,23 +231,8 @@ impl Region {
     /// Takes a free slot: one whose memory is already that of `tenant`, else one that was nobody's, else any; of the slots that became
     /// free last, which are in the caches.
     pub fn take_slot(&self, tenant: u64) -> Result<&'static ControlBlock> {
-        let mut free = self.lock_free();
-        let recent = free.len().saturating_sub(SLOTS_TO_LOOK_AT)..free.len();
-        let tenant_of = |index: usize| {
-            let slot = free.at(index)?;
-            // The lock orders this after what the last owner has written.
-            Some(self.blocks.block(slot)?.tenant.get())
-        };
-        let of = |wanted: u64| {
-            recent
-                .clone()
-                .rev()
-                .find(|index| tenant_of(*index) == Some(wanted))
-        };
-        let taken = of(tenant)
-            .or_else(|| of(0))
-            .or(free.len().checked_sub(1))
-            .and_then(|index| free.take(index));
+        let tenant_of = |slot| Some(self.blocks.block(slot)?.tenant.load(Ordering::Relaxed));
+        let taken = self.free.take(tenant, tenant_of);
         let block = taken.and_then(|slot| Some((slot, self.blocks.block(slot)?)));
         let Some((slot, block)) = block else {
             return Err(error!(
@@ -266,7 +251,7 @@ impl Region {
             // The budget leaves nothing for it. Where the kernel refuses, the memory is kept, and is clean.
             budget::give_back(self, block, slot);
         }
-        self.lock_free().put(slot);
+        self.free.put(slot);
     }
 
     /// Has free slots give their memory back, those that have been free for longest first, until all slots together keep at most
@@ -301,8 +286,8 @@ impl Region {
 
     /// The array of values through which entries into a slot pass.
     pub fn values_of(&self, block: &ControlBlock) -> *mut lucet_value {
-        let count = self.config.values as usize * block.slot.get() as usize;
-        (self.values.base() + count * size_of::<lucet_value>()) as *mut lucet_value
+        let offset = block.slot.get() as usize * Self::values_stride(&self.config);
+        (self.values.base() + offset) as *mut lucet_value
     }
 
     /// Statistics.
@@ -310,13 +295,12 @@ impl Region {
         let mut stats = self.counters.snapshot();
         stats.capacity = u64::from(self.config.instances);
         stats.reserved_bytes = self.layout.total;
-        let free = self.lock_free().len() as u64;
+        let free = self.free.len() as u64;
         stats.live = stats.capacity.saturating_sub(free);
         stats.resident_bytes = resident::bytes(self);
         stats.kept_bytes = self.kept.load(Ordering::Relaxed);
         for block in (0..self.config.instances).filter_map(|slot| self.blocks.block(slot)) {
-            stats.deferred += block.deferred.load(Ordering::Relaxed);
-            stats.opened += block.opened.load(Ordering::Relaxed);
+            stats.add_slot(block);
         }
         stats.lost_signals = signal::LOST_SIGNALS.load(Ordering::Relaxed);
         stats

@@ -24,7 +24,7 @@ impl Region {
         let initial = link.initial(&module.code)?;
         let mut left = count;
         for strangers in [false, true] {
-            let mut place = self.lock_free().len();
+            let mut place = self.free.gathered().len();
             while left > 0 && place > 0 {
                 place -= 1;
                 if self.prefault_slot(place, (link, initial), strangers)? {
@@ -42,14 +42,14 @@ impl Region {
         (link, initial): (&Link, &InitialMemory),
         strangers: bool,
     ) -> Result<bool> {
-        let mut free = self.lock_free();
+        let mut free = self.free.gathered();
         let found = free
             .at(place)
             .and_then(|slot| Some((slot, self.block(slot)?)));
         let Some((slot, block)) = found else {
             return Ok(false);
         };
-        let tenant = block.tenant.get();
+        let tenant = block.tenant.load(Ordering::Relaxed);
         if strangers == (tenant == 0 || tenant == initial.id) {
             return Ok(false);
         }

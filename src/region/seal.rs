@@ -54,7 +54,7 @@ pub(super) fn page_count(bytes: u64) -> u32 {
 
 /// Makes a slot's memory that of a fresh instance, unless it is already: the slot's last instance was of the same module.
 pub fn occupy(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> Result<()> {
-    if block.tenant.get() == initial.id {
+    if block.tenant.load(Ordering::Relaxed) == initial.id {
         return Ok(());
     }
     vacate(region, block)?;
@@ -69,7 +69,7 @@ pub fn occupy(region: &Region, block: &ControlBlock, initial: &InitialMemory) ->
     }
     slot::resize_memory(region, block, initial.bytes)?;
     block.sealed_bytes.store(initial.bytes, Ordering::Relaxed);
-    block.tenant.set(initial.id);
+    block.tenant.store(initial.id, Ordering::Relaxed);
     Ok(())
 }
 
@@ -80,7 +80,7 @@ pub fn occupy(region: &Region, block: &ControlBlock, initial: &InitialMemory) ->
 ///
 /// `NoMemory`, `System`: whatever is there stays, and nobody gets the slot before this has succeeded.
 pub fn vacate(region: &Region, block: &ControlBlock) -> Result<()> {
-    block.tenant.set(0);
+    block.tenant.store(0, Ordering::Relaxed);
     block.sealed.store(PLAIN, Ordering::Release);
     let at = offset_in_region(region, block);
     let before = block.accessible.load(Ordering::Relaxed) as usize;
@@ -118,7 +118,7 @@ pub unsafe fn restore(
     initial: &InitialMemory,
     elsewhere: u64,
 ) -> Result<bool> {
-    if block.tenant.get() == 0 {
+    if block.tenant.load(Ordering::Relaxed) == 0 {
         // An earlier attempt has failed: the next instance gets another memory.
         return Ok(false);
     }
@@ -132,7 +132,7 @@ pub unsafe fn restore(
 
 /// Says that nobody can have what lies in a slot's memory.
 pub fn disown(block: &ControlBlock) {
-    block.tenant.set(0);
+    block.tenant.store(0, Ordering::Relaxed);
 }
 
 /// # Safety
@@ -438,7 +438,8 @@ pub(super) unsafe fn warm(
 
 /// The pages that guests of a module are likely to write in a slot.
 pub(super) fn expected(region: &Region, block: &ControlBlock, initial: &InitialMemory) -> HotSet {
-    let own = block.tenant.get() == initial.id && block.sealed.load(Ordering::Acquire) == SEALED;
+    let own = block.tenant.load(Ordering::Relaxed) == initial.id
+        && block.sealed.load(Ordering::Acquire) == SEALED;
     let hot = if own { block.hot.get() } else { initial.hot() };
     if hot.pages() * PAGE_SIZE <= region.config.keep_resident_bytes {
         hot

@@ -26,9 +26,12 @@ pub fn forget(block: &ControlBlock) {
     block.prepared.store(false, Ordering::Relaxed);
     block.deferred.store(0, Ordering::Relaxed);
     block.opened.store(0, Ordering::Relaxed);
+    block.created.store(0, Ordering::Relaxed);
+    block.resets.store(0, Ordering::Relaxed);
+    block.released.store(0, Ordering::Relaxed);
     block.accessible.store(0, Ordering::Relaxed);
     block.guard_lent.store(false, Ordering::Relaxed);
-    block.tenant.set(0);
+    block.tenant.store(0, Ordering::Relaxed);
     block.file_bytes.set(0);
     block.sealed.store(sealing::PLAIN, Ordering::Relaxed);
     block.sealed_bytes.store(0, Ordering::Relaxed);

@@ -1,5 +1,7 @@
-//! What happens in a region, counted.
+//! What happens in a region, counted: here what happens rarely. What happens in every cycle is counted by each slot, whose owner is
+//! the only one who does.
 
+use crate::control::ControlBlock;
 use lucet_format::trap::TrapCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,12 +12,6 @@ const _: () = assert!(TrapCode::ALL.len() < TRAP_ROWS);
 /// Counters, raised by whoever does the thing.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Instances made.
-    pub created: AtomicU64,
-    /// Resets.
-    pub reset: AtomicU64,
-    /// Instances released.
-    pub released: AtomicU64,
     /// Entries that ended in a trap.
     pub trapped: AtomicU64,
     /// Entries that were ended from outside.
@@ -88,14 +84,8 @@ impl Counters {
     /// The counters now.
     pub fn snapshot(&self) -> RegionStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (reset, released) = (read(&self.reset), read(&self.released));
-        let restored_slowly = read(&self.restored_slowly);
         RegionStats {
-            created: read(&self.created),
-            reset,
-            released,
-            restored_fast: (reset + released).saturating_sub(restored_slowly),
-            restored_slowly,
+            restored_slowly: read(&self.restored_slowly),
             trapped: read(&self.trapped),
             terminated: read(&self.terminated),
             waiting: read(&self.waiting),
@@ -103,5 +93,18 @@ impl Counters {
             traps: std::array::from_fn(|row| read(&self.traps[row])),
             ..RegionStats::default()
         }
+    }
+}
+
+impl RegionStats {
+    /// Adds what a slot has counted.
+    pub(super) fn add_slot(&mut self, block: &ControlBlock) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        self.created += read(&block.created);
+        self.reset += read(&block.resets);
+        self.released += read(&block.released);
+        self.deferred += read(&block.deferred);
+        self.opened += read(&block.opened);
+        self.restored_fast = (self.reset + self.released).saturating_sub(self.restored_slowly);
     }
 }

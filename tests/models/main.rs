@@ -18,6 +18,8 @@ mod word;
 
 use word::Word;
 
+mod sharing;
+
 /// `control::Pair` for loom, which knows nothing wider than 64 bits: the first word in the low half of one, the second in the high half. So
 /// both are of one moment more often than in the library, which reads one after the other and finds out by the exchange.
 ///

@@ -19,7 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("hot", &[]),
     ("utf8", &[]),
-    ("counted", &["error"]),
+    ("lanes", &["error"]),
+    ("counted", &["error", "lanes"]),
     ("mapping", &["error"]),
     ("process", &["error", "mapping"]),
     ("poison", &["mapping"]),
@@ -84,6 +85,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "running",
             "hot",
+            "lanes",
             "abi",
             "control",
             "counted",
