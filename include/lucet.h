@@ -43,10 +43,10 @@
 // `lucet_outcome.detail` of terminated: by a kill handle.
 #define LUCET_STOP_KILL 2
 
-// `lucet_outcome.detail` of terminated: the deadline passed.
+// `lucet_outcome.detail` of terminated: the deadline passed, its own or that of a guest whose host function ran it.
 #define LUCET_STOP_DEADLINE 3
 
-// `lucet_outcome.detail` of terminated: the CPU budget is used up.
+// `lucet_outcome.detail` of terminated: the CPU budget is used up, its own or that of a guest whose host function ran it.
 #define LUCET_STOP_CPU 4
 
 // `lucet_outcome.detail` of terminated: the fuel is used up.
@@ -55,7 +55,8 @@
 // `lucet_outcome.detail` of terminated: the guest called `proc_exit`; `token` is its status.
 #define LUCET_STOP_EXIT 6
 
-// `lucet_outcome.detail` of terminated: a callback into the guest went on for too long after the slice had ended.
+// `lucet_outcome.detail` of terminated: a callback into the guest went on for too long after the slice had ended; or the slice of a guest
+// whose host function ran this one.
 #define LUCET_STOP_NESTED 7
 
 // The guest of another instance, which is linked to this one and had called it, was stopped.
@@ -595,7 +596,8 @@ typedef struct lucet_limits {
   // Elements of all tables. The guest's table.grow gives -1 beyond.
   uint64_t table_elements;
   // When the guest must have ended, in nanoseconds of CLOCK_MONOTONIC: one value for all entries and resumes of a request.
-  // LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
+  // LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already. So do other instances that are run by a host function
+  // of the guest, as with its CPU budget: the host function sees that outcome, and the guest ends when it returns.
   uint64_t deadline_ns;
   // CPU time of all entries since new or reset, 200000 at least. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of
   // it, never before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry, as it
@@ -606,8 +608,9 @@ typedef struct lucet_limits {
   // The time of one entry or resume, 500000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
   // from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
   uint64_t slice_ns;
-  // What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
-  // LUCET_STOP_NESTED. 0: as much as a slice.
+  // What a callback into the guest may take beyond the slice's end, since it cannot be preempted then: LUCET_TERMINATED with
+  // LUCET_STOP_NESTED. 0: as much as a slice. The same for another instance that is run by a host function of the guest; that one
+  // ends then, and the guest is preempted when its host function returns.
   uint64_t nested_ns;
   // Bytes of the host's memory for the exceptions that exist at a time; the guest ends with LUCET_TRAP_EXCEPTIONS beyond. 0: 65536, which
   // is several hundred. One is kept until it is caught without a reference to it being asked for, or until nothing refers to it.

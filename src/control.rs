@@ -255,6 +255,8 @@ pub struct ControlBlock {
     pub deadline_alone: Cell<u64>,
     /// The run that this thread was in when it entered this guest, if any: in a host function of another instance.
     pub outer: Cell<*const ControlBlock>,
+    /// What is over for `outer` is over for this one: see `timing::chain`.
+    pub inside: Cell<bool>,
     /// The process that made the instance.
     pub process: AtomicU64,
     /// Stops that had to wait for a host function, since the region was made.
@@ -377,6 +379,7 @@ impl ControlBlock {
             timed: Cell::new(false),
             deadline_alone: Cell::new(0),
             outer: Cell::new(std::ptr::null()),
+            inside: Cell::new(false),
             process: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
             opened: AtomicU64::new(0),

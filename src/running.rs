@@ -29,7 +29,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Runner {
     /// The process in which the other fields are true. After a fork the child finds zeros in all of them: so an entry compares
     /// this with its region's process, and nothing else, to know that it is in neither another process nor on a thread that is
-    /// not prepared in this one.
+    /// not prepared in this one. It has one bit more while short ways are closed.
     pub process: AtomicU64,
     /// The kernel's number of the thread; 0: nobody's.
     pub tid: AtomicI32,
@@ -42,6 +42,9 @@ pub struct Runner {
     /// The token of the latest typed entry that did not return, for its caller: who waits may be resumed elsewhere by then.
     pub token: AtomicU64,
 }
+
+/// The bit of a runner's process that tokens of processes do not have: see [`Runner::close_short_ways`].
+const CLOSED: u64 = 1 << 63;
 
 /// Threads of a process that have been prepared for guests and have not ended.
 const CAPACITY: usize = 1 << 16;
@@ -143,6 +146,7 @@ pub fn orphan(runner: &Runner) {
     // SAFETY: the runs that this thread was in; blocks live for ever.
     while let Some(block) = unsafe { current.as_ref() } {
         current = block.outer.replace(std::ptr::null());
+        block.inside.set(false);
         block.runner.store(0, Ordering::Release);
     }
     runner.retry.store(std::ptr::null_mut(), Ordering::Release);
@@ -150,8 +154,8 @@ pub fn orphan(runner: &Runner) {
 
 /// Gives a runner back: its thread runs no guests any more.
 pub fn give_back(runner: &'static Runner) {
-    let process = runner.process.load(Ordering::Relaxed);
-    let created_here = process != 0 && process == process::current();
+    let process = process::current();
+    let created_here = process != 0 && runner.is_of(process);
     runner.alarm.delete(created_here);
     runner.tid.store(0, Ordering::Release);
     let number = runner.number();
@@ -225,5 +229,22 @@ impl Runner {
     /// As [`introduce`](Runner::introduce), for the thread that was copied by a fork: timers are not.
     pub fn after_fork(&self, signal: i32) {
         self.introduce(self.number(), signal);
+    }
+
+    /// Whether its fields are true in this process.
+    pub fn is_of(&self, process: u64) -> bool {
+        self.process.load(Ordering::Relaxed) & !CLOSED == process
+    }
+
+    /// No entry takes a short way on this thread from now on, but of an instance whose token is what the runner's process is now.
+    pub fn close_short_ways(&self) {
+        let process = self.process.load(Ordering::Relaxed);
+        self.process.store(process | CLOSED, Ordering::Relaxed);
+    }
+
+    /// As before [`close_short_ways`](Runner::close_short_ways).
+    pub fn open_short_ways(&self) {
+        let process = self.process.load(Ordering::Relaxed);
+        self.process.store(process & !CLOSED, Ordering::Relaxed);
     }
 }

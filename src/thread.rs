@@ -15,7 +15,6 @@ use crate::signal::{self, SIGNALS};
 use crate::{context, process};
 use libc::sigset_t;
 use std::cell::Cell;
-use std::sync::atomic::Ordering;
 
 /// What attaching did to this thread.
 struct Attachment {
@@ -44,7 +43,7 @@ thread_local! {
 #[inline]
 pub fn ensure_attached() -> Result<&'static Runner> {
     match runner() {
-        Some(runner) if runner.process.load(Ordering::Relaxed) == process::current() => Ok(runner),
+        Some(runner) if runner.is_of(process::current()) => Ok(runner),
         Some(runner) => {
             runner.after_fork(signal::stop_signal());
             Ok(runner)

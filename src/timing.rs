@@ -17,9 +17,10 @@
 //! Invariants: [`look`] runs in the signal handler of the thread that runs the guest; everything else on that thread
 //! outside of it. Times are written before the timer is looked at, so a handler in between does no harm.
 
+pub mod chain;
+
 use crate::control::{ControlBlock, Times, state, stop};
 use crate::running::Runner;
-use std::sync::atomic::Ordering;
 
 /// How long a handler waits when a guest cannot be stopped at this moment.
 pub const RETRY_NS: u64 = 50_000;
@@ -84,13 +85,14 @@ fn cpu() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// Begins an entry with times: what is over already is raised at once, and the guest does not run.
-pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
+/// Begins an entry with times, its own or those of the run that it is `inside` of ([`chain`]): what is over already is raised at once, and
+/// the guest does not run.
+pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance, inside: bool) {
     if let Some(deadline) = allowed
         .deadline_alone()
         .filter(|_| !runner.alarm.is_unset())
     {
-        return begin_deadline(block, runner, deadline);
+        return begin_deadline(block, runner, deadline, inside);
     }
     let times = &block.times;
     let now = now();
@@ -117,7 +119,7 @@ pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
     if allowed.cpu != 0 {
         begin_budget(block, now);
     }
-    publish(block, runner);
+    chain::enter(block, runner, inside);
     runner.alarm.run_begins(now);
     runner.alarm.by(times.next());
     if own {
@@ -127,7 +129,7 @@ pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance) {
 
 /// The same for a deadline alone, of which most requests of a server have the same: the clock is read only when the timer must be set. It
 /// is set for no later time, so it has not fired, so the deadline has not passed.
-fn begin_deadline(block: &ControlBlock, runner: &Runner, deadline: u64) {
+fn begin_deadline(block: &ControlBlock, runner: &Runner, deadline: u64, inside: bool) {
     let times = &block.times;
     times.deadline.set(deadline);
     times.slice.set(Times::NEVER);
@@ -136,7 +138,7 @@ fn begin_deadline(block: &ControlBlock, runner: &Runner, deadline: u64) {
     times.cpu.set(Times::NEVER);
     times.cpu_budget.set(0);
     times.slice_due.set(false);
-    publish(block, runner);
+    chain::enter(block, runner, inside);
     if !runner.alarm.is_set_by(deadline) {
         set_for(block, runner, deadline);
     }
@@ -150,14 +152,6 @@ fn set_for(block: &ControlBlock, runner: &Runner, deadline: u64) {
     } else {
         runner.alarm.by(deadline);
     }
-}
-
-/// Makes the run one that the thread's timer looks at.
-fn publish(block: &ControlBlock, runner: &Runner) {
-    block.outer.set(runner.current.load(Ordering::Relaxed));
-    runner
-        .current
-        .store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
 }
 
 fn begin_budget(block: &ControlBlock, now: u64) {
@@ -199,11 +193,7 @@ fn after(now: u64, span: u64) -> u64 {
 
 /// Ends an entry with times.
 pub fn end(block: &ControlBlock, runner: &Runner) {
-    let outer = block.outer.replace(std::ptr::null());
-    runner.current.store(outer.cast_mut(), Ordering::Release);
-    if outer.is_null() {
-        runner.alarm.runs_are_over();
-    }
+    chain::leave(block, runner);
     let times = &block.times;
     if times.cpu_budget.get() == 0 {
         return;
@@ -223,7 +213,7 @@ fn add(counter: &std::cell::Cell<u64>, more: u64) {
     counter.set(counter.get().saturating_add(more));
 }
 
-/// A host function of a guest with times calls back into it: the guest cannot be preempted before it has returned.
+/// A host function of a guest with times calls back into it, or runs another: the guest cannot be preempted before that has ended.
 pub fn begin_nested(block: &ControlBlock, runner: &Runner) {
     if block.stops() & stop::SLICE == 0 {
         return;
@@ -240,13 +230,15 @@ fn due(block: &ControlBlock, now: u64) {
     times.nested.set(now.saturating_add(times.nested_ns.get()));
 }
 
-/// A callback or a call of another instance has ended: whether it was the outermost is looked at here.
+/// A callback, a call of another instance or a run of one has ended: whether it was the outermost is looked at here.
 pub fn end_nested(block: &ControlBlock) {
     if is_nested(block) {
         return;
     }
     block.times.nested.set(Times::NEVER);
     block.lower(stop::NESTED);
+    // What it had of the runs around it, for which nobody would look again.
+    chain::inherit(block);
     if block.times.slice_due.replace(false) {
         block.raise(stop::SLICE);
     }
@@ -286,9 +278,9 @@ pub fn look(block: &ControlBlock, now: u64) {
     }
 }
 
-/// Whether the guest cannot be preempted: it has been called back, or has had another instance called.
+/// Whether the guest cannot be preempted: it has been called back, has had another instance called, or its host function runs one.
 fn is_nested(block: &ControlBlock) -> bool {
-    block.nested.get() > 0 || block.bridges.get() > 0
+    block.nested.get() > 0 || block.bridges.get() > 0 || chain::has_inside(block)
 }
 
 fn look_at_budget(block: &ControlBlock, now: u64) {

@@ -28,7 +28,8 @@ pub struct lucet_limits {
     /// Elements of all tables. The guest's table.grow gives -1 beyond.
     pub table_elements: u64,
     /// When the guest must have ended, in nanoseconds of CLOCK_MONOTONIC: one value for all entries and resumes of a request.
-    /// LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already.
+    /// LUCET_TERMINATED with LUCET_STOP_DEADLINE, at once if it has passed already. So do other instances that are run by a host function
+    /// of the guest, as with its CPU budget: the host function sees that outcome, and the guest ends when it returns.
     pub deadline_ns: u64,
     /// CPU time of all entries since new or reset, 200000 at least. LUCET_TERMINATED with LUCET_STOP_CPU after between 1 and 1.125 times of
     /// it, never before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry, as it
@@ -39,8 +40,9 @@ pub struct lucet_limits {
     /// The time of one entry or resume, 500000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
     /// from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
     pub slice_ns: u64,
-    /// What a callback into the guest may take beyond the slice's end, since it cannot be preempted: LUCET_TERMINATED with
-    /// LUCET_STOP_NESTED. 0: as much as a slice.
+    /// What a callback into the guest may take beyond the slice's end, since it cannot be preempted then: LUCET_TERMINATED with
+    /// LUCET_STOP_NESTED. 0: as much as a slice. The same for another instance that is run by a host function of the guest; that one
+    /// ends then, and the guest is preempted when its host function returns.
     pub nested_ns: u64,
     /// Bytes of the host's memory for the exceptions that exist at a time; the guest ends with LUCET_TRAP_EXCEPTIONS beyond. 0: 65536, which
     /// is several hundred. One is kept until it is caught without a reference to it being asked for, or until nothing refers to it.

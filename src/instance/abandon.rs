@@ -9,7 +9,8 @@ use crate::abi::{LUCET_STOP_HOST, LUCET_TERMINATED};
 use crate::control::{ControlBlock, Trap, state, stop};
 use crate::error::{Result, Status, error};
 use crate::region::stats::Counters;
-use crate::{guard, running, thread};
+use crate::timing::chain;
+use crate::{guard, thread};
 use std::sync::atomic::Ordering;
 
 /// Ends a run whose frames on the host's stack are gone.
@@ -19,14 +20,16 @@ use std::sync::atomic::Ordering;
 /// `BadState`: it is in no host function, or in one that has not been left, or was entered by another thread; `Stale`, `WrongProcess`.
 pub fn abandon(handle: Handle) -> Result<()> {
     let (block, inner) = live(handle)?;
-    let here = thread::runner().map(|runner| std::ptr::from_ref(runner) as usize);
-    let ours = here == Some(block.runner.load(Ordering::Acquire));
-    if !ours || !matches!(block.state(), state::HOST | state::LEAF) {
+    let in_host = matches!(block.state(), state::HOST | state::LEAF);
+    let runner = thread::runner().filter(|runner| {
+        in_host && block.runner.load(Ordering::Acquire) == std::ptr::from_ref(*runner) as usize
+    });
+    let Some(runner) = runner else {
         return Err(error!(
             Status::BadState,
             "only a run that this thread has left from within a host function can be abandoned"
         ));
-    }
+    };
     if is_inside(block) {
         return Err(error!(
             Status::BadState,
@@ -34,7 +37,7 @@ pub fn abandon(handle: Handle) -> Result<()> {
         ));
     }
     guard::forget();
-    leave_chain(block);
+    chain::abandon(block, runner);
     block.lower(stop::TIMES);
     block.take_request();
     block.again.set(None);
@@ -73,25 +76,4 @@ fn is_inside(block: &ControlBlock) -> bool {
     };
     let below_the_run = (low..high).contains(&entered_at) && (low..entered_at).contains(&here);
     below_the_run || (block.stack_guard.get()..block.stack_high.get()).contains(&here)
-}
-
-/// Takes the run, and those that were going on inside of it, out of the runs whose times this thread's timer looks at.
-fn leave_chain(block: &ControlBlock) {
-    // SAFETY: the runner of this thread.
-    let Some(runner) = (unsafe { running::at(block.runner.load(Ordering::Acquire)) }) else {
-        return;
-    };
-    let mut current = runner.current.load(Ordering::Acquire).cast_const();
-    // SAFETY: the runs that this thread is in; blocks live for ever.
-    while let Some(inside) = unsafe { current.as_ref() } {
-        current = inside.outer.get();
-        if std::ptr::eq(inside, block) {
-            inside.outer.set(std::ptr::null());
-            runner.current.store(current.cast_mut(), Ordering::Release);
-            if current.is_null() {
-                runner.alarm.runs_are_over();
-            }
-            return;
-        }
-    }
 }

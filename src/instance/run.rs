@@ -282,11 +282,30 @@ pub(super) fn begin(block: &ControlBlock, inner: &Inner, runner: &'static Runner
         // The frame of who has called it is on the host's stack.
         allowed.slice = 0;
     }
-    let timed = allowed.is_any();
+    let inside = is_inside(block, runner);
+    let timed = allowed.is_any() || inside;
     block.timed.set(timed);
     if timed {
-        timing::begin(block, runner, &allowed);
+        timing::begin(block, runner, &allowed, inside);
     }
+}
+
+/// Whether a host function of the thread's innermost run with times begins this one: what is over for that guest is over for this one, too. Not
+/// so when a linked instance is called, which has ways of its own, nor on stacks of the host's making, which tell nothing.
+#[inline]
+pub(super) fn is_inside(block: &ControlBlock, runner: &Runner) -> bool {
+    // SAFETY: a run that this thread is in; blocks live for ever.
+    let around = unsafe { runner.current.load(Ordering::Relaxed).as_ref() };
+    around.is_some_and(|around| !block.bridged.get() && is_below(around.host_sp.get()))
+}
+
+/// Whether the caller is further down on this thread's own stack.
+#[cold]
+fn is_below(entered_at: usize) -> bool {
+    let local = 0u8;
+    let here = std::ptr::from_ref(&local) as usize;
+    let (low, high) = thread::host_stack();
+    (low..high).contains(&entered_at) && (low..entered_at).contains(&here)
 }
 
 /// The run has ended, or waits.

@@ -52,17 +52,16 @@ fn open(handle: u64) -> Option<&'static ControlBlock> {
     if deadline == 0 || !ours || block.state() != state::READY {
         return None;
     }
-    let prepared = |runner: &&'static Runner| {
-        runner.process.load(Ordering::Relaxed) == process && runner.alarm.exists()
-    };
+    let prepared = |runner: &&'static Runner| runner.is_of(process) && runner.alarm.exists();
     let runner = thread::runner().filter(prepared)?;
     block.timed.set(true);
     let allowed = Allowance {
         deadline,
         ..Allowance::default()
     };
-    timing::begin(block, runner, &allowed);
-    block.token.set(process);
+    timing::begin(block, runner, &allowed, run::is_inside(block, runner));
+    // To this one the way is open.
+    block.token.set(runner.process.load(Ordering::Relaxed));
     Some(block)
 }
 

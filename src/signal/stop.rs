@@ -21,7 +21,8 @@ use super::handler::{FLAGS_TO_CLEAR, register};
 use super::install::stop_signal;
 use crate::control::{ControlBlock, FLAGS_ALWAYS_SET, Times, Trap, exit, state, stop};
 use crate::running::{self, Runner};
-use crate::{context, directory, timing};
+use crate::timing::{self, chain};
+use crate::{context, directory};
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::sync::atomic::Ordering;
 
@@ -100,16 +101,16 @@ fn try_again(runner: &Runner, block: &ControlBlock) {
 fn look_at_runs(runner: &Runner, context: &mut ucontext_t) {
     let now = timing::now();
     let (mut next, mut next_own) = (Times::NEVER, Times::NEVER);
-    let mut current = runner.current.load(Ordering::Acquire).cast_const();
-    // SAFETY: the runs that this thread is in; blocks live for ever.
-    while let Some(block) = unsafe { current.as_ref() } {
+    for block in chain::of(runner) {
         timing::look(block, now);
+    }
+    for block in chain::of(runner) {
+        chain::inherit(block);
         next = next.min(block.times.next());
         next_own = next_own.min(block.times.own_slice.get());
         if stop_guest(block, context) == Done::NotYet {
             next = next.min(now + timing::RETRY_NS);
         }
-        current = block.outer.get();
     }
     let retry = runner.retry.swap(std::ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: blocks live for ever.
