@@ -1067,7 +1067,8 @@ lucet_status lucet_instance_start(struct lucet_instance *instance, struct lucet_
 // status, that it has not run and is as it was (`out_outcome->kind` is LUCET_NOT_RUN). `out_outcome` may be NULL.
 // The arguments are copied. Results are in the outcome, the instance's until its next entry, reset or release.
 // Errors: NULL_ARGUMENT; NOT_FOUND: no such function; TYPE_MISMATCH: number or types of arguments; BAD_ARGUMENT: a funcref that
-// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; SYSTEM. The instance's thread. Since 0.1.
+// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; NO_MEMORY or SYSTEM: the thread's first run, and it could
+// not be prepared, for want of a timer (RLIMIT_SIGPENDING) for one. The instance's thread. Since 0.1.
 lucet_status lucet_instance_run(struct lucet_instance *instance, const char *name, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
 
 // As lucet_instance_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function.

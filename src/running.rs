@@ -100,7 +100,9 @@ pub fn take(signal: i32) -> Result<&'static Runner> {
     };
     drop(pool);
     let runner = by_number(number).ok_or_else(|| Error::no_memory("a thread that runs guests"))?;
-    runner.introduce(number, signal);
+    runner
+        .introduce(number, signal)
+        .inspect_err(|_| give_back(runner))?;
     Ok(runner)
 }
 
@@ -217,18 +219,30 @@ impl Runner {
         distance / size_of::<Runner>()
     }
 
-    /// Notes which thread this is: when it is prepared for guests, and again in the child of a fork.
-    fn introduce(&self, number: usize, signal: i32) {
+    /// Notes which thread this is: when it is prepared for guests, and again in the child of a fork. Without a timer it is not prepared:
+    /// limits of time could not be kept, and where the system gives none, it will not queue the signal of a kill either.
+    fn introduce(&self, number: usize, signal: i32) -> Result<()> {
         self.tid.store(own_tid(), Ordering::Release);
         self.current.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.retry.store(std::ptr::null_mut(), Ordering::Relaxed);
         self.alarm.create(signal, number);
+        if signal != 0 && !self.alarm.is_made() {
+            return Err(error!(
+                Status::System,
+                "the system has no timer for this thread, so guests could not be stopped on it: see RLIMIT_SIGPENDING"
+            ));
+        }
         self.process.store(process::current(), Ordering::Release);
+        Ok(())
     }
 
     /// As [`introduce`](Runner::introduce), for the thread that was copied by a fork: timers are not.
-    pub fn after_fork(&self, signal: i32) {
-        self.introduce(self.number(), signal);
+    ///
+    /// # Errors
+    ///
+    /// `System`.
+    pub fn after_fork(&self, signal: i32) -> Result<()> {
+        self.introduce(self.number(), signal)
     }
 
     /// Whether its fields are true in this process.

@@ -45,7 +45,7 @@ pub fn ensure_attached() -> Result<&'static Runner> {
     match runner() {
         Some(runner) if runner.is_of(process::current()) => Ok(runner),
         Some(runner) => {
-            runner.after_fork(signal::stop_signal());
+            runner.after_fork(signal::stop_signal())?;
             Ok(runner)
         }
         None => attach(),

@@ -80,7 +80,8 @@ pub unsafe extern "C" fn lucet_instance_start(
 /// status, that it has not run and is as it was (`out_outcome->kind` is LUCET_NOT_RUN). `out_outcome` may be NULL.
 /// The arguments are copied. Results are in the outcome, the instance's until its next entry, reset or release.
 /// Errors: NULL_ARGUMENT; NOT_FOUND: no such function; TYPE_MISMATCH: number or types of arguments; BAD_ARGUMENT: a funcref that
-/// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; SYSTEM. The instance's thread. Since 0.1.
+/// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; NO_MEMORY or SYSTEM: the thread's first run, and it could
+/// not be prepared, for want of a timer (RLIMIT_SIGPENDING) for one. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_run(
     instance: *mut lucet_instance,

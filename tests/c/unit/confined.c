@@ -61,6 +61,8 @@ struct guest {
   lucet_instance *instance;
 };
 
+static lucet_instance *instance_that_waits;
+
 static struct guest guest(void) {
   struct guest guest;
   guest.module = load();
@@ -207,15 +209,68 @@ static void full_queue(void) {
   OK(lucet_instance_run(mine.instance, "spin", NULL, 0, &outcome));
   OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_DEADLINE);
   OK(lucet_instance_reset(mine.instance));
-  /* A thread that comes too late for a timer: no limits of time, which is a status. */
-  lucet_thread_detach();
+  let_go(&mine);
+}
+
+/* A thread that comes too late for a timer runs no guests, by any way in, with limits of time or without: they could not be stopped on it. */
+static void *without_a_timer(void *instance) {
+  struct rlimit before, none;
+  lucet_limits limits = lucet_limits_default();
+  lucet_outcome outcome;
+  LUCET_ENTRY(value, int32_t);
+  const lucet_func *function = NULL;
+  int32_t answer = 0;
+  sigset_t mask, same;
+  stack_t stack;
+  lucet_module *module = ((struct guest *)instance)->module;
+  instance = ((struct guest *)instance)->instance;
+  OK(lucet_module_func(module, "value", &function));
+  CHECK(LUCET_FIND(value, module, "value", int32_t));
+  pthread_sigmask(SIG_SETMASK, NULL, &mask);
+  EQUAL(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+  none = before;
+  none.rlim_cur = 0;
+  EQUAL(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+  for (int limited = 0; limited < 2; limited++) {
+    limits.deadline_ns = limited ? now_ns() + 60000000000u : 0;
+    OK(lucet_instance_set_limits(instance, &limits));
+    FAILS(LUCET_SYSTEM, "RLIMIT_SIGPENDING", lucet_instance_run(instance, "value", NULL, 0, &outcome));
+    EQUAL(outcome.kind, LUCET_NOT_RUN);
+    FAILS(LUCET_SYSTEM, "RLIMIT_SIGPENDING", lucet_instance_call(instance, function, NULL, 0, &outcome));
+    FAILS(LUCET_SYSTEM, "RLIMIT_SIGPENDING", lucet_instance_resume(instance_that_waits, NULL, 0, &outcome));
+    EQUAL(value(instance, &answer), LUCET_NOT_RUN);
+    CONTAINS(lucet_last_error(), "RLIMIT_SIGPENDING");
+  }
+  /* Nothing of what was begun is left. */
+  pthread_sigmask(SIG_SETMASK, NULL, &same);
+  CHECK(!memcmp(&mask, &same, 8));
+  EQUAL(sigaltstack(NULL, &stack), 0);
+  if (!SANITIZED) CHECK(stack.ss_flags & SS_DISABLE);
+  EQUAL(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+  EQUAL(RUN0(instance, "value"), 42);
   limits.deadline_ns = now_ns() + 1000000;
-  OK(lucet_instance_set_limits(mine.instance, &limits));
-  FAILS(LUCET_SYSTEM, "timer", lucet_instance_run(mine.instance, "spin", NULL, 0, &outcome));
-  EQUAL(outcome.kind, LUCET_NOT_RUN);
-  limits.deadline_ns = 0;
-  OK(lucet_instance_set_limits(mine.instance, &limits));
-  EQUAL(RUN0(mine.instance, "value"), 42);
+  OK(lucet_instance_set_limits(instance, &limits));
+  OK(lucet_instance_resume(instance_that_waits, NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_PREEMPTED, 0);
+  OK(lucet_instance_run(instance, "spin", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_DEADLINE);
+  OK(lucet_instance_reset(instance));
+  return NULL;
+}
+
+static void no_timer(void) {
+  struct guest mine = guest();
+  lucet_limits limits = lucet_limits_default();
+  lucet_outcome outcome;
+  pthread_t thread;
+  instance_that_waits = fixture_instance(mine.region, mine.module, NULL);
+  limits.slice_ns = 500000;
+  OK(lucet_instance_set_limits(instance_that_waits, &limits));
+  OK(lucet_instance_run(instance_that_waits, "spin", NULL, 0, &outcome));
+  OUTCOME(outcome, LUCET_PREEMPTED, 0);
+  EQUAL(pthread_create(&thread, NULL, without_a_timer, &mine), 0);
+  pthread_join(thread, NULL);
+  OK(lucet_instance_release(instance_that_waits));
   let_go(&mine);
 }
 
@@ -319,6 +374,7 @@ int main(void) {
   TEST(no_new_code);
   TEST(little_address_space);
   TEST(full_queue);
+  TEST(no_timer);
   TEST(blocked_signals);
   TEST(small_stacks);
   TEST(shadow_stack);
