@@ -1,9 +1,10 @@
-//! What every record of an image must satisfy. One function a section; each failure names its field.
+//! What every record of an image must satisfy. One function a section; each failure names its field. Long lists are sound as a rule:
+//! `quick` tells, and when it says no, the records are looked at one after the other.
 
 use super::records::{
     self, CodeKind, ExternKind, Initial, InitialKind, Operation, SegmentMode, Span,
 };
-use super::{Image, ImageError, Integrity, NONE, Section, exceptions, source};
+use super::{Image, ImageError, Integrity, NONE, Section, exceptions, quick, source};
 use crate::contract::MemoryContract;
 use crate::trap::TrapCode;
 use crate::value::ValueType;
@@ -55,6 +56,7 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
         image,
         text: image.header().text.length,
         steps: Cell::new(0),
+        names: std::str::from_utf8(image.section(Section::Strings)).ok(),
     };
     checker.value_types()?;
     checker.function_types()?;
@@ -86,6 +88,8 @@ struct Checker<'a> {
     /// Steps of the expressions seen so far. Together they have no more than there are, so that the work of checking and of
     /// evaluating them is bounded by the file's size.
     steps: Cell<u64>,
+    /// The names, if all of them together are UTF-8.
+    names: Option<&'a str>,
 }
 
 /// A record under inspection.
@@ -111,16 +115,20 @@ impl At {
 
 impl Checker<'_> {
     fn name(&self, at: At, name: Span) -> Check {
+        if name.length == 0 {
+            return Ok(());
+        }
         let strings = self.image.section_span(Section::Strings);
         let inside = name.offset >= strings.offset
             && u64::from(name.offset) + u64::from(name.length)
                 <= u64::from(strings.offset) + u64::from(strings.length);
-        at.holds(inside || name.length == 0, "the name's place", name.offset)?;
-        at.holds(
-            std::str::from_utf8(self.image.bytes(name)).is_ok(),
-            "the name's encoding",
-            name.offset,
-        )
+        at.holds(inside, "the name's place", name.offset)?;
+        let start = (name.offset - strings.offset) as usize;
+        let is_text = match self.names {
+            Some(names) => names.get(start..start + name.length as usize).is_some(),
+            None => std::str::from_utf8(self.image.bytes(name)).is_ok(),
+        };
+        at.holds(is_text, "the name's encoding", name.offset)
     }
 
     fn code(&self, at: At, offset: u32) -> Check {
@@ -247,6 +255,12 @@ impl Checker<'_> {
     }
 
     fn functions(&self) -> Check {
+        let types = self.image.function_types().len() as u32;
+        let funcrefs = self.image.funcrefs().len() as u32;
+        let (raw, _) = self.image.section(Section::Functions).as_chunks();
+        if quick::are_functions(raw, types, self.text, funcrefs) {
+            return self.start_function();
+        }
         for (index, record) in self.image.functions().iter().enumerate() {
             let at = At {
                 section: Section::Functions,
@@ -265,6 +279,10 @@ impl Checker<'_> {
                 self.funcref(at, u64::from(record.funcref))?;
             }
         }
+        self.start_function()
+    }
+
+    fn start_function(&self) -> Check {
         let start = self.image.header().start_function;
         if start != NONE && start as usize >= self.image.functions().len() {
             return Err(ImageError::Header {
@@ -466,7 +484,14 @@ impl Checker<'_> {
 
     fn elements(&self) -> Check {
         let items = self.image.element_items();
-        for (index, item) in items.iter().enumerate() {
+        let funcrefs = self.image.funcrefs().len() as u32;
+        let (raw, _) = self.image.section(Section::ElementItems).as_chunks();
+        let listed = if quick::are_items(raw, funcrefs) {
+            0
+        } else {
+            items.len()
+        };
+        for (index, item) in items.iter().take(listed).enumerate() {
             let at = At {
                 section: Section::ElementItems,
                 index,
@@ -553,7 +578,8 @@ impl Checker<'_> {
         let codes = self.image.section(Section::TrapCodes);
         let offsets = self.image.trap_offsets();
         let (raw, _) = self.image.section(Section::TrapOffsets).as_chunks();
-        if offsets.len() == codes.len() && ascend(raw, self.text) && are_traps(codes) {
+        if offsets.len() == codes.len() && quick::ascend(raw, self.text) && quick::are_traps(codes)
+        {
             return Ok(());
         }
         // What is wrong with them?
@@ -622,6 +648,10 @@ impl Checker<'_> {
     }
 
     fn code_ranges(&self) -> Check {
+        let (raw, _) = self.image.section(Section::CodeRanges).as_chunks();
+        if quick::are_ranges(raw, CodeKind::COUNT, self.text) {
+            return Ok(());
+        }
         let mut free_from = 0;
         for (index, record) in self.image.code_ranges().iter().enumerate() {
             let at = At {
@@ -645,6 +675,14 @@ impl Checker<'_> {
     }
 
     fn funcrefs(&self) -> Check {
+        let types = self.image.function_types().len() as u32;
+        let first = self.image.funcrefs().get(0);
+        let (raw, _) = self.image.section(Section::Funcrefs).as_chunks();
+        if first.is_some_and(|null| null.function_type == NONE)
+            && quick::are_funcrefs(raw, types, self.text)
+        {
+            return Ok(());
+        }
         for (index, record) in self.image.funcrefs().iter().enumerate() {
             let at = At {
                 section: Section::Funcrefs,
@@ -669,69 +707,5 @@ impl Checker<'_> {
             index: 0,
         };
         at.holds(!none, "the number of references", 0u32)
-    }
-}
-
-/// Whether numbers ascend, and are below `limit`, which is at the most 2^31. Nothing branches on what is read, so that compilers
-/// make several comparisons at a time; so below.
-fn ascend(numbers: &[[u8; 4]], limit: u32) -> bool {
-    let number = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
-    let Some(last) = numbers.last().map(number) else {
-        return true;
-    };
-    let pairs = numbers.iter().zip(numbers.get(1..).unwrap_or(&[]));
-    // The highest bit is set where a number is too large, or the difference of two is not positive.
-    let signs = pairs.fold(last, |signs, (one, next)| {
-        let (one, next) = (number(one), number(next));
-        signs | one | next.wrapping_sub(one).wrapping_sub(1)
-    });
-    signs & 1 << 31 == 0 && last < limit
-}
-
-/// Whether these are the numbers of traps, which are 1 and those that follow.
-fn are_traps(codes: &[u8]) -> bool {
-    let most = codes
-        .iter()
-        .fold(0, |most: u8, code| most.max(code.wrapping_sub(1)));
-    codes.is_empty() || usize::from(most) < TrapCode::ALL.len()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_ascend() {
-        let ascend = |numbers: &[u32], limit| {
-            let bytes: Vec<[u8; 4]> = numbers.iter().map(|number| number.to_le_bytes()).collect();
-            super::ascend(&bytes, limit)
-        };
-        assert!(ascend(&[], 0));
-        assert!(ascend(&[0, 1, 99], 100) && !ascend(&[0, 1, 99], 99));
-        for length in 2..40 {
-            let sound: Vec<u32> = (0..length).map(|index| index * 7).collect();
-            assert!(ascend(&sound, 7 * length - 6) && !ascend(&sound, 7 * length - 7));
-            for index in 1..length as usize {
-                let mut wrong = sound.clone();
-                wrong[index] = sound[index - 1];
-                assert!(!ascend(&wrong, u32::MAX >> 1));
-                wrong[index] = 0;
-                assert!(!ascend(&wrong, u32::MAX >> 1));
-                for large in [1 << 31, u32::MAX] {
-                    wrong[index] = large;
-                    assert!(!ascend(&wrong, u32::MAX >> 1));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn traps_have_numbers() {
-        for number in 0..=u8::MAX {
-            let known = TrapCode::from_number(u32::from(number)).is_some();
-            assert_eq!(are_traps(&[number]), known, "{number}");
-            assert_eq!(are_traps(&[1, 2, number, 1]), known, "{number}");
-        }
-        assert!(are_traps(&[]));
     }
 }

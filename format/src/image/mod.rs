@@ -8,6 +8,7 @@ mod check;
 pub mod elf;
 pub mod error;
 pub mod exceptions;
+mod quick;
 pub mod reader;
 pub mod records;
 pub mod source;

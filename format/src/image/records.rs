@@ -477,6 +477,9 @@ pub enum CodeKind {
 }
 
 impl CodeKind {
+    /// How many kinds there are.
+    pub const COUNT: u32 = CodeKind::Bridge as u32 + 1;
+
     /// The kind with this number.
     pub const fn from_number(number: u32) -> Option<CodeKind> {
         Some(match number {
