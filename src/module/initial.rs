@@ -3,6 +3,7 @@
 //! The data lie in a file of the kernel's memory, which slots map privately: a page of it is copied when a guest first
 //! writes to it, and never before. The same file is mapped once for us, to restore pages by copying.
 
+use super::clear;
 use crate::counted::try_collect;
 use crate::error::{Error, Result};
 use crate::hot::HotSet;
@@ -103,12 +104,41 @@ impl InitialMemory {
             .map(|data| (data.file.as_fd(), data.mapping.len()))
     }
 
-    /// Makes a range of a memory what it is at first.
+    /// Makes a range of a memory what it is at first, by writing all of it: afterwards every page of it is in memory.
     ///
     /// # Safety
     ///
     /// `memory` is the address of a memory of `bytes` bytes, in which the range can be written and nobody looks at it.
     pub unsafe fn restore(&self, memory: usize, offset: usize, length: usize) {
+        // SAFETY: the caller's promise.
+        let zero = |at: *mut u8, length| unsafe { at.write_bytes(0, length) };
+        // SAFETY: the caller's promise.
+        unsafe { self.restore_by(memory, offset, length, zero) };
+    }
+
+    /// The same for pages that have been in memory since they were last restored: it may take half as long.
+    ///
+    /// # Safety
+    ///
+    /// As [`InitialMemory::restore`].
+    pub unsafe fn restore_resident(&self, memory: usize, offset: usize, length: usize) {
+        // SAFETY: the caller's promise.
+        let zero = |at: *mut u8, length| unsafe { clear::clear(at, length) };
+        // SAFETY: the caller's promise.
+        unsafe { self.restore_by(memory, offset, length, zero) };
+    }
+
+    /// # Safety
+    ///
+    /// As [`InitialMemory::restore`], and `zero_pages` makes pages zero.
+    #[inline]
+    unsafe fn restore_by(
+        &self,
+        memory: usize,
+        offset: usize,
+        length: usize,
+        zero_pages: impl Fn(*mut u8, usize),
+    ) {
         let end = offset + length;
         let mut at = offset;
         while at < end {
@@ -122,8 +152,7 @@ impl InitialMemory {
                         run_end - at,
                     );
                 },
-                // SAFETY: the caller's promise.
-                None => unsafe { target.write_bytes(0, run_end - at) },
+                None => zero_pages(target, run_end - at),
             }
             at = run_end;
         }

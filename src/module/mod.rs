@@ -12,6 +12,7 @@
 //!
 //! It does not run anything and does not know regions.
 
+mod clear;
 pub mod code;
 mod cpu;
 mod initial;

@@ -31,12 +31,12 @@ pub(super) unsafe fn restore_hot(
     let hot = block.hot.get();
     if hot.pages() <= SMALL {
         // SAFETY: the caller's promise; hot pages can be written.
-        unsafe { seal::copy(block, initial, hot.ranges()) };
+        unsafe { seal::copy_resident(block, initial, hot.ranges()) };
         return Ok(());
     }
     let mut sampling = block.sampling.get();
-    if sampling.running {
-        sampling.running = false;
+    let sampled = std::mem::take(&mut sampling.running);
+    if sampled {
         if let Some(smaller) = end_sample(block, initial, &mut sampling, &hot) {
             block.sampling.set(sampling);
             // SAFETY: the caller's promise.
@@ -48,9 +48,13 @@ pub(super) unsafe fn restore_hot(
         sampling.left = sampling.interval;
         sampling.running = seal::give_back(region, block, hot.ranges())?;
     }
-    if !sampling.running {
+    if sampled && !sampling.running {
+        // What this guest has not written is not in memory since the sample began.
         // SAFETY: the caller's promise; hot pages can be written.
         unsafe { seal::copy(block, initial, hot.ranges()) };
+    } else if !sampling.running {
+        // SAFETY: the caller's promise; hot pages can be written.
+        unsafe { seal::copy_resident(block, initial, hot.ranges()) };
     }
     block.sampling.set(sampling);
     Ok(())

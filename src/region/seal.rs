@@ -209,6 +209,8 @@ pub(super) unsafe fn reseal(
     seal(region, block, initial, hot)
 }
 
+/// Restores ranges, and gets every page of them into memory.
+///
 /// # Safety
 ///
 /// The ranges can be written, and nobody looks at them.
@@ -217,6 +219,23 @@ pub(super) unsafe fn copy(block: &ControlBlock, initial: &InitialMemory, ranges:
         let (offset, length) = (range.first as usize * PAGE, range.count as usize * PAGE);
         // SAFETY: the caller's promise; ranges lie within the memory.
         unsafe { initial.restore(block.memory_low.get(), offset, length) };
+    }
+}
+
+/// Restores ranges that have been in memory since they were last restored, as a rule: one that has not need not be afterwards.
+///
+/// # Safety
+///
+/// As [`copy`].
+pub(super) unsafe fn copy_resident(
+    block: &ControlBlock,
+    initial: &InitialMemory,
+    ranges: &[Pages],
+) {
+    for range in ranges {
+        let (offset, length) = (range.first as usize * PAGE, range.count as usize * PAGE);
+        // SAFETY: the caller's promise; ranges lie within the memory.
+        unsafe { initial.restore_resident(block.memory_low.get(), offset, length) };
     }
 }
 
