@@ -7,6 +7,7 @@
 //! * [`parameters`]: parameters of blocks that always have the value of another one go, before Cranelift optimises;
 //! * [`latches`]: loops end with one comparison of the value that goes round;
 //! * [`hoisting`]: what Cranelift recomputes in loops is computed in front of them;
+//! * [`masks`]: masks go that change nothing;
 //! * [`vectors`]: loops over rows of numbers take several at a time;
 //! * [`addresses`]: constants in addresses become offsets of accesses;
 //! * [`bases`]: what a loop leaves alone in an address is added up in front of it;
@@ -32,6 +33,7 @@ mod hoisting;
 mod interval;
 mod knowledge;
 mod latches;
+mod masks;
 mod parameters;
 mod ranges;
 mod shape;
@@ -59,6 +61,7 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
     context.compute_loop_analysis();
     let (func, shape) = parts(context);
     hoisting::hoist(func, shape);
+    masks::leave_out(func, shape);
     let memory = accesses::vmctx(func).zip(memory);
     if let Some((vmctx, _)) = memory.filter(|_| grow) {
         vectors::widen_loops(context, vmctx);

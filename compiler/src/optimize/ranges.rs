@@ -133,9 +133,12 @@ impl<'a> Ranges<'a> {
         let Some(ways) = self.ways_into(block) else {
             return all;
         };
+        let itself = self.function.dfg.block_params(block).get(position).copied();
         let mut handed_on = None::<Interval>;
         for edge in ways.iter() {
             let range = match self.shape.handed_on(self.function, *edge, position) {
+                // It stays what it was.
+                same if same.is_some() && same == itself => continue,
                 Some(value) => self.along(*edge, value),
                 None => all,
             };
