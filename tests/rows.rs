@@ -1,4 +1,4 @@
-//! Loops over rows of numbers do with vectors what they do one by one. Random loops of the kinds that the compiler widens are compiled with and
+//! Loops over rows of numbers do with vectors what they do one by one: copy, combine, add up. Random loops of the kinds that the compiler widens are compiled with and
 //! without optimisation and run on rows that overlap, touch, lie at the ends of memory or wrap around; results, traps and all of
 //! memory must agree.
 
@@ -26,6 +26,8 @@ const CALLS: usize = 40;
 struct Kind {
     name: &'static str,
     load: &'static str,
+    /// A conversion of what is loaded.
+    then: Option<&'static str>,
     store: &'static str,
     bytes: u32,
     unary: &'static [&'static str],
@@ -43,6 +45,7 @@ const fn integers(name: &'static str, load: &'static str, store: &'static str, b
     Kind {
         name,
         load,
+        then: None,
         store,
         bytes,
         unary: &[],
@@ -51,7 +54,15 @@ const fn integers(name: &'static str, load: &'static str, store: &'static str, b
     }
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
+    Kind {
+        then: Some("i64.extend_i32_u"),
+        ..integers("i64", "i32.load8_s", "store8", 1)
+    },
+    Kind {
+        then: Some("i64.extend_i32_s"),
+        ..integers("i64", "i32.load16_u", "store16", 2)
+    },
     integers("i32", "load8_u", "store8", 1),
     integers("i32", "load8_s", "store8", 1),
     integers("i64", "load8_u", "store8", 1),
@@ -106,7 +117,16 @@ struct Shape<'a> {
     loads_first: bool,
     /// How far another row of stores is from the first one.
     second: Option<i32>,
+    /// How a local gathers what is loaded or stored, in integers.
+    gathers: Option<&'static str>,
+    /// Whether there are stores; if not, something is gathered.
+    stores: bool,
 }
+
+/// Operations that take numbers in any order. Those with two letters are comparisons to choose by.
+const GATHERING: &[&str] = &[
+    "add", "add", "add", "xor", "and", "or", "lt_s", "lt_u", "gt_s", "ge_u",
+];
 
 impl Shape<'_> {
     fn random<'a>(random: &mut Random) -> Shape<'a> {
@@ -118,8 +138,13 @@ impl Shape<'_> {
             1 => order.rotate_left(random.below(lanes as usize)),
             _ => {}
         }
+        let integers = kind.float_bytes() == 1;
+        let gathers =
+            (integers && random.below(3) == 0).then(|| GATHERING[random.below(GATHERING.len())]);
         Shape {
             kind,
+            gathers,
+            stores: gathers.is_none() || random.below(3) == 0,
             lanes,
             downwards: random.below(2) == 0,
             pointers: random.below(2) == 0,
@@ -158,7 +183,10 @@ impl Shape<'_> {
             address = format!("(i32.add {address} (i32.const {apart}))");
         }
         let (name, load) = (self.kind.name, self.kind.load);
-        format!("({name}.{load} offset={own} {address})")
+        match self.kind.then {
+            Some(then) => format!("({then} ({load} offset={own} {address}))"),
+            None => format!("({name}.{load} offset={own} {address})"),
+        }
     }
 
     /// What a lane stores, given what it loads. Of the same form for all lanes, for the same choices.
@@ -189,13 +217,27 @@ impl Shape<'_> {
         value
     }
 
+    /// Brings another number into `$sum`.
+    fn gather(&self, operation: &str, number: &str) -> String {
+        let name = self.kind.name;
+        if !operation.contains('_') {
+            return format!("(local.set $sum ({name}.{operation} (local.get $sum) {number}))");
+        }
+        format!(
+            "(local.set $one {number})
+             (local.set $sum (select (local.get $sum) (local.get $one) ({name}.{operation} (local.get $sum) (local.get $one))))"
+        )
+    }
+
     /// A function of `to`, `from`, `count` and an integer that it makes the numbers of that it combines with others.
     fn function(&self, random: &mut Random, export: usize) -> String {
         let name = self.kind.name;
         let choices: Vec<usize> = (0..2 * random.below(4))
             .map(|_| random.below(1000))
             .collect();
-        let fills = random.below(5) == 0;
+        // A loop that never touches memory would not end where the count starts at zero.
+        let fills = self.stores && random.below(5) == 0;
+        let gathered = random.below(2);
         let (mut loads, mut stores) = (String::new(), String::new());
         for lane in &self.order {
             let load = self.load(random, *lane);
@@ -214,6 +256,12 @@ impl Shape<'_> {
                 format!("(local.get {local})")
             };
             let value = self.value(&loaded, &choices);
+            if let Some(operation) = self.gathers {
+                stores.push_str(&self.gather(operation, [&loaded, &value][gathered]));
+            }
+            if !self.stores {
+                continue;
+            }
             let store = self.kind.store;
             let _ = write!(stores, "({name}.{store} offset={own} {address} {value})");
             if let Some(second) = self.second {
@@ -259,12 +307,19 @@ impl Shape<'_> {
             "i64" => "(i64.extend_i32_s (local.get $number))".to_owned(),
             _ => format!("({name}.convert_i32_s (local.get $number))"),
         };
+        let sum = match name {
+            "i32" => "(local.get $sum)",
+            "i64" => {
+                "(i32.wrap_i64 (i64.xor (local.get $sum) (i64.shr_u (local.get $sum) (i64.const 31))))"
+            }
+            _ => "(i32.const 0)",
+        };
         format!(
             r#"(func (export "{export}") (param $to i32) (param $from i32) (param $count i32) (param $number i32) (result i32)
-                (local $i i32) (local $end i32) (local ${name} {name}) {locals}
-                (local.set ${name} {number}) {start}
+                (local $i i32) (local $end i32) (local ${name} {name}) (local $sum {name}) (local $one {name}) {locals}
+                (local.set ${name} {number}) (local.set $sum (local.get ${name})) {start}
                 (loop $more {loads} {stores} {step_pointers} (br_if $more {more}))
-                (i32.add (i32.add (local.get $to) (local.get $from)) (i32.add (local.get $i) (local.get $count))))
+                (i32.xor {sum} (i32.add (i32.add (local.get $to) (local.get $from)) (i32.add (local.get $i) (local.get $count)))))
             "#
         )
     }
@@ -273,8 +328,10 @@ impl Shape<'_> {
 /// A module, and of each of its functions the bytes of a float that it works on.
 fn text(random: &mut Random) -> (String, Vec<i32>) {
     let mut text = String::from("(module (memory 1) (data (i32.const 0) \"");
-    for _ in 0..WASM_PAGE_SIZE {
-        let _ = write!(text, "\\{:02x}", random.below(256));
+    for at in 0..WASM_PAGE_SIZE as usize {
+        // Here all numbers are negative, there none is.
+        let (set, kept) = [(0, 0xff), (0x80, 0xff), (0, 0x7f)][at / 1024 % 3];
+        let _ = write!(text, "\\{:02x}", (random.below(256) | set) & kept);
     }
     text.push_str("\")");
     let mut float_bytes = Vec::new();

@@ -86,8 +86,8 @@ impl Round<'_> {
         self.add(to, x, times.wrapping_shl(by as u32), depth)
     }
 
-    /// What a round adds to each parameter; `None` if to one of them something that is not always the same.
-    pub fn steps(&self, handed_on: &[Value]) -> Option<Vec<u64>> {
+    /// What a round adds to each parameter; `None` for those that change in another way.
+    pub fn steps(&self, handed_on: &[Value]) -> Vec<Option<u64>> {
         let dfg = self.dfg();
         let parameters = dfg.block_params(self.block);
         let step = |(parameter, next): (&Value, &Value)| {
@@ -137,12 +137,15 @@ impl Linear {
         Some(self.reduced(all))
     }
 
-    /// What a round adds, modulo 2^64.
-    pub fn step(&self, round: Round<'_>, steps: &[u64]) -> u64 {
-        let each = self.terms.iter().filter_map(|(value, times)| {
-            let position = round.parameter(*value)?;
-            Some(times.wrapping_mul(*steps.get(position)?))
-        });
-        each.fold(0, u64::wrapping_add)
+    /// What a round adds, modulo 2^64; `None` if that is not always the same.
+    pub fn step(&self, round: Round<'_>, steps: &[Option<u64>]) -> Option<u64> {
+        let mut all = 0u64;
+        for (value, times) in &self.terms {
+            if let Some(position) = round.parameter(*value) {
+                let step = (*steps.get(position)?)?;
+                all = all.wrapping_add(times.wrapping_mul(step));
+            }
+        }
+        Some(all)
     }
 }

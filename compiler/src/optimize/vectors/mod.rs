@@ -1,7 +1,7 @@
 //! Loops that do the same to each of a row of bytes or numbers take a vector of them at a time.
 //!
 //! Guests copy, fill and combine arrays in loops, often in their own `memcpy`. For a loop that is one block and whose stores
-//! fill a contiguous row, this pass adds one in front of it that does most of the work with vectors:
+//! fill a contiguous row, or that add up one, this pass adds one in front of it that does most of the work with vectors:
 //!
 //! ```text
 //!        in                          in
@@ -21,19 +21,20 @@
 //! * no store of a round lies where a later round would have loaded what was there before, or the other way round: see
 //!   [`overlap`];
 //! * each lane computes exactly what the loop computes: only operations whose low bits depend on low bits, and operations on
-//!   floats in their own order ([`packs`]).
+//!   floats in their own order ([`packs`]); what is gathered from all lanes may be gathered in any order ([`reductions`]).
 //!
 //! The loop that was there stays, does at least the last round and gives every value that is used behind it. A processor
 //! that mispredicts the checks goes no further than the loop itself could: indices of 32 bits above the memory's base, or some
 //! vectors more.
 //!
-//! It does not find sums or searches, and leaves loops alone that are more than one block.
+//! It does not find searches, and leaves loops alone that are more than one block.
 
 mod emit;
 mod linear;
 mod overlap;
 mod packs;
 mod plan;
+mod reductions;
 mod rounds;
 
 use super::shape::Shape;

@@ -1,9 +1,10 @@
 //! Finds out whether a loop can take vectors, and what has to be true for that.
 //!
 //! Steps: the loop is one block that goes back to itself ([`ways_in_and_back`]), its parameters change by constants and its
-//! rounds can be counted ([`course`]), it does nothing but arithmetic and accesses ([`body`]), which fall into groups that go the
-//! same way ([`groups`]), its stores fill rows without gaps ([`rows`]), what they store are trees that vectors can compute and
-//! that use every load ([`packs`](super::packs)), nothing overlaps that must not ([`overlap`](super::overlap)), and there can be
+//! rounds can be counted ([`rounds`]), it does nothing but arithmetic and accesses ([`body`]), which fall into groups that go the
+//! same way ([`groups`]), its stores fill rows without gaps ([`rows`]), its other parameters gather rows
+//! ([`reductions`](super::reductions)), both from trees that vectors can compute and that use every load
+//! ([`packs`](super::packs)), nothing overlaps that must not ([`overlap`](super::overlap)), and there can be
 //! enough rounds ([`most_rounds`]).
 
 use super::super::accesses::{self, Access};
@@ -14,6 +15,7 @@ use super::super::values::{argument, destinations};
 use super::linear::{Linear, Round};
 use super::overlap::{Check, Overlaps};
 use super::packs::{Node, Pack, Packer, Place, lane_of_store};
+use super::reductions::{Reduction, reductions};
 use super::rounds::Rounds;
 use super::{CHUNK_BYTES, MOST_CHUNK_BYTES, MOST_INSTRUCTIONS};
 use cranelift_codegen::ir::{
@@ -33,8 +35,8 @@ pub struct Plan {
     pub header: Block,
     /// The ways into the loop from outside.
     pub ways: Vec<Edge>,
-    /// What a round adds to each parameter.
-    pub steps: Vec<u64>,
+    /// What a round adds to each parameter, but for the reductions'.
+    pub steps: Vec<Option<u64>>,
     pub rounds: Rounds,
     /// Bytes of each row that a round of the loop handles, and one of the vector loop: powers of two.
     pub bytes: u32,
@@ -43,6 +45,7 @@ pub struct Plan {
     pub groups: Vec<Group>,
     pub nodes: Vec<(Node, Type)>,
     pub rows: Vec<Row>,
+    pub reductions: Vec<Reduction>,
     pub checks: Vec<Check>,
     /// What the new instructions are said to come from.
     pub location: SourceLoc,
@@ -69,7 +72,9 @@ pub fn plan(function: &Function, shape: Shape<'_>, vmctx: Value, header: Block) 
         block: header,
     };
     let (ways, back) = ways_in_and_back(round, shape)?;
-    let (steps, rounds) = course(round, shape, back)?;
+    let handed_on = handed_on(round, shape, back)?;
+    let steps = round.steps(&handed_on);
+    let rounds = rounds(round, back, &steps)?;
     let accesses = body(round, vmctx)?;
     let (groups, places, step) = groups(round, &steps, &accesses)?;
     let upwards = step > 0;
@@ -80,6 +85,10 @@ pub fn plan(function: &Function, shape: Shape<'_>, vmctx: Value, header: Block) 
     }
     let mut packer = Packer::new(round, &places);
     let rows = rows(&mut packer, &accesses, bytes)?;
+    let reductions = reductions(&mut packer, &steps, &handed_on, bytes)?;
+    if rows.is_empty() && reductions.is_empty() {
+        return None;
+    }
     let mut loads = accesses.iter().filter(|(_, it)| !stores(round, it.inst));
     if !loads.all(|(_, load)| packer.loaded.contains(&load.inst)) {
         return None;
@@ -101,6 +110,7 @@ pub fn plan(function: &Function, shape: Shape<'_>, vmctx: Value, header: Block) 
         groups,
         nodes,
         rows,
+        reductions,
         checks,
         location,
     })
@@ -117,18 +127,20 @@ fn ways_in_and_back(round: Round<'_>, shape: Shape<'_>) -> Option<(Vec<Edge>, Ed
     one_block.then_some((ways, back))
 }
 
-/// What a round adds to each parameter, and how many rounds there are.
-fn course(round: Round<'_>, shape: Shape<'_>, back: Edge) -> Option<(Vec<u64>, Rounds)> {
-    let dfg = round.dfg();
-    let InstructionData::Brif { arg: condition, .. } = dfg.insts[back.branch] else {
+/// What the next round gets as each parameter.
+fn handed_on(round: Round<'_>, shape: Shape<'_>, back: Edge) -> Option<Vec<Value>> {
+    let parameters = 0..round.dfg().num_block_params(round.block);
+    parameters
+        .map(|position| shape.handed_on(round.function, back, position))
+        .collect()
+}
+
+/// How many rounds there are.
+fn rounds(round: Round<'_>, back: Edge, steps: &[Option<u64>]) -> Option<Rounds> {
+    let InstructionData::Brif { arg: condition, .. } = round.dfg().insts[back.branch] else {
         return None;
     };
-    let handed_on: Vec<Value> = (0..dfg.num_block_params(round.block))
-        .map(|position| shape.handed_on(round.function, back, position))
-        .collect::<Option<_>>()?;
-    let steps = round.steps(&handed_on)?;
-    let rounds = Rounds::of(round, &steps, condition, back.position == 0)?;
-    Some((steps, rounds))
+    Rounds::of(round, steps, condition, back.position == 0)
 }
 
 fn stores(round: Round<'_>, inst: Inst) -> bool {
@@ -158,7 +170,7 @@ type Places = HashMap<Inst, Place>;
 /// The groups of accesses, where each access lies, and by how many bytes all of them go on each round.
 fn groups(
     round: Round<'_>,
-    steps: &[u64],
+    steps: &[Option<u64>],
     accesses: &[(usize, Access)],
 ) -> Option<(Vec<Group>, Places, i64)> {
     let mut indices: Vec<Linear> = Vec::new();
@@ -166,7 +178,7 @@ fn groups(
     let mut common = None;
     for (at, access) in accesses {
         let index = round.linear(access.index)?;
-        let step = signed(index.step(round, steps));
+        let step = signed(index.step(round, steps)?);
         if *common.get_or_insert(step) != step || !accesses::is_covered(access.offset) {
             return None;
         }
@@ -245,7 +257,7 @@ fn rows(packer: &mut Packer<'_>, accesses: &[(usize, Access)], bytes: u32) -> Op
         rows.push(Row { pack, node });
         rest = others;
     }
-    (!rows.is_empty()).then_some(rows)
+    Some(rows)
 }
 
 fn overlaps(nodes: &[(Node, Type)], rows: &[Row], upwards: bool, chunk: u32) -> Option<Vec<Check>> {

@@ -27,7 +27,12 @@ pub struct Rounds {
 
 impl Rounds {
     /// The rounds of a loop that goes on while `condition` has the outcome `goes_on`.
-    pub fn of(round: Round<'_>, steps: &[u64], condition: Value, goes_on: bool) -> Option<Rounds> {
+    pub fn of(
+        round: Round<'_>,
+        steps: &[Option<u64>],
+        condition: Value,
+        goes_on: bool,
+    ) -> Option<Rounds> {
         let dfg = round.dfg();
         let compared = maker(dfg, condition).map(|inst| dfg.insts[inst]);
         let (kind, mut way) = match compared {
@@ -53,7 +58,7 @@ impl Rounds {
         }
         let all = u64::from(u32::MAX);
         // `way` is tested - bound. Upwards that is negative and grows.
-        let mut step = way.step(round, steps) & all;
+        let mut step = way.step(round, steps)? & all;
         if step <= all >> 1 {
             way = way.negated(all);
         } else {

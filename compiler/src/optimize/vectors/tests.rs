@@ -66,6 +66,60 @@ fn loads_that_nothing_is_made_of_do_not() {
     assert!(!looping(&body).contains("i8x16"));
 }
 
+/// Eight bytes, each brought into $sum.
+fn gathered(operation: &str) -> String {
+    let term = |lane| {
+        format!(
+            "(local.set $sum ({operation} (local.get $sum) {}))",
+            load(lane)
+        )
+    };
+    (0..8).map(term).collect()
+}
+
+#[test]
+fn sums_are_added_up_in_wider_lanes() {
+    let listing = looping(&gathered("i32.add"));
+    assert!(listing.contains("load.i8x16"), "{listing}");
+    assert!(listing.contains("iadd_pairwise"), "{listing}");
+}
+
+#[test]
+fn bits_are_gathered_in_lanes_as_they_are_loaded() {
+    let listing = looping(&gathered("i32.xor"));
+    assert!(
+        listing.contains("bxor.i8x16") || listing.contains("extractlane"),
+        "{listing}"
+    );
+    assert!(!listing.contains("widen"), "{listing}");
+}
+
+#[test]
+fn sums_of_products_take_vectors() {
+    let listing = looping(
+        &[0, 4].map(|lane| {
+            format!(
+                "(local.set $sum (i32.add (local.get $sum) (i32.mul (i32.load offset={lane} {}) (i32.load offset={lane} {}))))",
+                at("$from"),
+                at("$to")
+            )
+        })
+        .concat(),
+    );
+    assert!(listing.contains("load.i32x4"), "{listing}");
+}
+
+#[test]
+fn sums_that_are_stored_on_the_way_do_not() {
+    let body = gathered("i32.add") + &bytes(|_| "(local.get $sum)".to_owned());
+    assert!(!looping(&body).contains("i8x16"));
+}
+
+#[test]
+fn differences_do_not() {
+    assert!(!looping(&gathered("i32.sub")).contains("i8x16"));
+}
+
 #[test]
 fn numbers_that_go_from_round_to_round_do_not() {
     let body = bytes(|_| {

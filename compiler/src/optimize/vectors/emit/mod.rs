@@ -15,24 +15,23 @@
 //! round that the processor has in flight: they stay in the reservation or the guard behind it. Downwards, each address is made of
 //! an index of 32 bits, since below the base lies what guests must not see.
 
+mod body;
+mod reductions;
+
 use super::super::values::{argument, constant, destinations};
 use super::linear::Linear;
 use super::packs::Node;
 use super::plan::Plan;
-use crate::translate::{below, trap_code};
+use crate::translate::below;
+use body::VECTOR_BYTES;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
-    Block, BlockArg, ConstantData, Endianness, Function, InstBuilder, MemFlagsData, Opcode, Type,
-    Value,
+    Block, BlockArg, Endianness, Function, InstBuilder, MemFlagsData, Type, Value,
 };
-use lucet_format::trap::TrapCode;
 use lucet_format::vmctx::MEMORY_BYTES;
 use std::collections::HashMap;
-
-/// Bytes of a vector register.
-const VECTOR_BYTES: u32 = 16;
 
 pub fn emit(function: &mut Function, vmctx: Value, plan: &Plan) {
     let blocks: [Block; 5] = std::array::from_fn(|_| function.dfg.make_block());
@@ -52,8 +51,8 @@ pub fn emit(function: &mut Function, vmctx: Value, plan: &Plan) {
     let way = emitter.guard(guard, checks);
     let (bytes, starts) = emitter.checks(checks, ready, way);
     let done = emitter.ready(ready, vectors, bytes, &starts);
-    emitter.vectors(vectors, rest, &done);
-    emitter.rest(rest, done.bytes);
+    let gathered = emitter.vectors(vectors, rest, &done);
+    emitter.rest(rest, done.bytes, &gathered);
 }
 
 /// Leads the ways into the loop to `guard`. Answers what each of the header's parameters is in the first round: what the only
@@ -287,7 +286,9 @@ impl Emitter<'_> {
             (I32, self.cursor.ins().ineg(bytes))
         };
         let none = self.iconst(kind, 0);
-        self.cursor.ins().jump(vectors, &[BlockArg::Value(none)]);
+        let mut start = vec![BlockArg::Value(none)];
+        start.extend(self.nothing_gathered().into_iter().map(BlockArg::Value));
+        self.cursor.ins().jump(vectors, &start);
         Ready {
             bytes,
             end,
@@ -306,128 +307,45 @@ impl Emitter<'_> {
         self.cursor.ins().splat(vector(lane), value)
     }
 
-    fn vectors(&mut self, vectors: Block, rest: Block, ready: &Ready) {
-        let chunk = i64::from(self.plan.chunk);
-        let kind = if self.plan.upwards { I64 } else { I32 };
-        let done = self.cursor.func.dfg.append_block_param(vectors, kind);
-        self.cursor.goto_bottom(vectors);
-        let mut addresses = Vec::new();
-        for base in &ready.bases {
-            let sum = self.cursor.ins().iadd(*base, done);
-            addresses.push(if self.plan.upwards {
-                sum
-            } else {
-                let index = self.cursor.ins().uextend(I64, sum);
-                self.cursor.ins().iadd(self.vmctx, index)
-            });
-        }
-        let parts = self.plan.chunk / VECTOR_BYTES;
-        let computed: Vec<Vec<Value>> = (0..parts)
-            .map(|part| self.compute(part, &addresses, ready))
-            .collect();
-        let flags = memory_flags();
-        for row in &self.plan.rows {
-            let address = addresses[row.pack.group()];
-            for (part, nodes) in (0u32..).zip(&computed) {
-                let offset = displacement(row.pack.offset(), part);
-                self.cursor
-                    .ins()
-                    .store(flags, nodes[row.node], address, offset);
-            }
-        }
-        let step = if self.plan.upwards { chunk } else { -chunk };
-        let next = self.add(done, step);
-        let more = self.cursor.ins().icmp(IntCC::NotEqual, next, ready.end);
-        let next = [BlockArg::Value(next)];
-        self.cursor.ins().brif(more, vectors, &next, rest, &[]);
-    }
-
-    /// The vectors of all nodes for a part of the chunk.
-    fn compute(&mut self, part: u32, addresses: &[Value], ready: &Ready) -> Vec<Value> {
-        let mut made: Vec<Value> = Vec::with_capacity(self.plan.nodes.len());
-        for (number, (node, lane)) in self.plan.nodes.iter().enumerate() {
-            let kind = vector(*lane);
-            made.push(match node {
-                Node::Constants(numbers) => self.constants(numbers, *lane, part),
-                Node::Splat(_) => ready.splats[&number],
-                Node::Load(pack) => {
-                    let offset = displacement(pack.offset(), part);
-                    let address = addresses[pack.group()];
-                    let ins = self.cursor.ins();
-                    ins.load(kind, memory_flags(), address, offset)
-                }
-                Node::Unary(opcode, operand) => {
-                    let ins = self.cursor.ins();
-                    let (inst, dfg) = ins.Unary(*opcode, kind, made[*operand]);
-                    dfg.first_result(inst)
-                }
-                Node::Binary(opcode, left, right) => {
-                    let ins = self.cursor.ins();
-                    let (inst, dfg) = ins.Binary(*opcode, kind, made[*left], made[*right]);
-                    dfg.first_result(inst)
-                }
-                Node::Shift(opcode, operand, bits) => {
-                    let bits = self.iconst(I32, bits.cast_signed());
-                    let operand = made[*operand];
-                    match opcode {
-                        Opcode::Ishl => self.cursor.ins().ishl(operand, bits),
-                        Opcode::Ushr => self.cursor.ins().ushr(operand, bits),
-                        _ => self.cursor.ins().sshr(operand, bits),
-                    }
-                }
-            });
-        }
-        made
-    }
-
-    /// A part of a vector of constants that come again and again.
-    fn constants(&mut self, numbers: &[u64], lane: Type, part: u32) -> Value {
-        let lanes = VECTOR_BYTES / lane.bytes();
-        let mut bytes = Vec::with_capacity(VECTOR_BYTES as usize);
-        for number in part * lanes..(part + 1) * lanes {
-            let number = numbers[number as usize % numbers.len()];
-            bytes.extend_from_slice(&number.to_le_bytes()[..lane.bytes() as usize]);
-        }
-        let constants = &mut self.cursor.func.dfg.constants;
-        let constant = constants.insert(ConstantData::from(bytes));
-        self.cursor.ins().vconst(vector(lane), constant)
-    }
-
     /// Enters the loop for the rest, with what its parameters would be by then.
-    fn rest(&mut self, rest: Block, bytes: Value) {
+    fn rest(&mut self, rest: Block, bytes: Value, gathered: &[Value]) {
         self.cursor.goto_bottom(rest);
-        let rounds = self.shift_right(bytes, self.plan.bytes.trailing_zeros());
-        let parameters = self.cursor.func.dfg.block_params(self.plan.header).to_vec();
+        let plan = self.plan;
+        let rounds = self.shift_right(bytes, plan.bytes.trailing_zeros());
+        let parameters = self.cursor.func.dfg.block_params(plan.header).to_vec();
         let mut arguments = Vec::new();
-        for (parameter, step) in parameters.iter().zip(&self.plan.steps) {
-            let kind = self.cursor.func.dfg.value_type(*parameter);
+        for (parameter, step) in parameters.iter().zip(&plan.steps) {
             let first = self.first[parameter];
-            let unused = 64 - kind.bits();
-            let step = ((step << unused).cast_signed()) >> unused;
-            let times = match kind {
-                I64 => rounds,
-                _ => self.cursor.ins().ireduce(kind, rounds),
-            };
-            let step = self.iconst(kind, step);
-            let way = self.cursor.ins().imul(times, step);
-            arguments.push(BlockArg::Value(self.cursor.ins().iadd(first, way)));
+            arguments.push(match step {
+                Some(step) => self.gone_on(first, *step, rounds),
+                // One of the reductions.
+                None => first,
+            });
         }
-        self.cursor.ins().jump(self.plan.header, &arguments);
+        for (reduction, lanes) in plan.reductions.iter().zip(gathered) {
+            let argument = &mut arguments[reduction.parameter];
+            *argument = self.gathered(reduction, *argument, *lanes);
+        }
+        let arguments: Vec<BlockArg> = arguments.into_iter().map(BlockArg::Value).collect();
+        self.cursor.ins().jump(plan.header, &arguments);
+    }
+
+    /// What a number is after so many rounds that add `step`.
+    fn gone_on(&mut self, first: Value, step: u64, rounds: Value) -> Value {
+        let kind = self.cursor.func.dfg.value_type(first);
+        let unused = 64 - kind.bits();
+        let step = ((step << unused).cast_signed()) >> unused;
+        let times = match kind {
+            I64 => rounds,
+            _ => self.cursor.ins().ireduce(kind, rounds),
+        };
+        let step = self.iconst(kind, step);
+        let way = self.cursor.ins().imul(times, step);
+        self.cursor.ins().iadd(first, way)
     }
 }
 
 /// The type of vectors with such lanes.
 fn vector(lane: Type) -> Type {
     lane.by(VECTOR_BYTES / lane.bytes()).unwrap_or(lane)
-}
-
-fn displacement(offset: i64, part: u32) -> i32 {
-    // Groups reach over less than 2^30 bytes, chunks over 128.
-    (offset as i32) + (part * VECTOR_BYTES) as i32
-}
-
-fn memory_flags() -> MemFlagsData {
-    MemFlagsData::new()
-        .with_endianness(Endianness::Little)
-        .with_trap_code(Some(trap_code(TrapCode::Memory)))
 }
