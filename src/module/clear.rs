@@ -42,6 +42,7 @@ unsafe fn clear_blocks(at: *mut __m256i, blocks: usize) {
         // SAFETY: the caller's promise, here and below; pages are aligned.
         let start = unsafe { at.add(block * VECTORS) };
         let mut found: [__m256i; VECTORS] =
+            // SAFETY: the same.
             std::array::from_fn(|index| unsafe { _mm256_load_si256(start.add(index)) });
         // In pairs, so that none waits for all others.
         let mut step = 1;

@@ -36,12 +36,10 @@ pub(super) unsafe fn restore_hot(
     }
     let mut sampling = block.sampling.get();
     let sampled = std::mem::take(&mut sampling.running);
-    if sampled {
-        if let Some(smaller) = end_sample(block, initial, &mut sampling, &hot) {
-            block.sampling.set(sampling);
-            // SAFETY: the caller's promise.
-            return unsafe { seal::reseal(region, block, initial, smaller) };
-        }
+    if sampled && let Some(smaller) = end_sample(block, initial, &mut sampling, &hot) {
+        block.sampling.set(sampling);
+        // SAFETY: the caller's promise.
+        return unsafe { seal::reseal(region, block, initial, smaller) };
     }
     sampling.left = sampling.left.saturating_sub(1);
     if sampling.left == 0 {
