@@ -3,11 +3,14 @@ names file and line, and without any trace left."""
 
 import hashlib
 import os
+import re
+import signal
+import struct
 import subprocess
 import time
 
 import harness
-from harness import Server, check, equal, guest, lua_and_njs, matches, test
+from harness import Server, check, equal, guest, lua_and_njs, matches, test, until
 
 HELLO = "location / { lucet_content hello; }"
 
@@ -74,6 +77,40 @@ def guests_that_are_refused():
     digest = hashlib.sha256(bytes_).hexdigest()
     refused(f"the SHA-256 of .* is {digest}", guests=[("hello", guest("hello"), "sha256=" + "0" * 64)])
     equal(Server(HELLO, guests=[("hello", guest("hello"), f"sha256={digest}")]).test()[0], 0, "the right hash")
+
+
+CHECKSUM, CPU_FEATURES = 16, 64  # where they stand in the header of an image: format/src/image/records.rs
+
+
+@test
+def another_cpu():
+    """a guest that is compiled for a CPU that this machine is not: refused by name, and by a reload, which leaves the old code at work"""
+    s = Server(HELLO)
+    path = f"{s.directory}/guest.so"
+    with open(guest("hello"), "rb") as file:
+        data = bytearray(file.read())
+    start = data.index(b"LUCETIMG")
+    # A feature that no CPU has, and the sum for which the library itself asks then.
+    struct.pack_into("<Q", data, start + CPU_FEATURES, struct.unpack_from("<Q", data, start + CPU_FEATURES)[0] | 1 << 60)
+
+    def write():
+        with open(path, "wb") as file:
+            file.write(data)
+
+    write()
+    s.write(guests=[("hello", path)])
+    found = re.search("damaged module: checksum ([0-9a-f]{16}), expected", s.test()[1])
+    check(found, "a changed file is damaged")
+    struct.pack_into("<Q", data, start + CHECKSUM, int(found[1], 16))
+    write()
+    text = 'lucet_module "hello": .*the module\'s code needs CPU features that this machine lacks: .*another --target-cpu'
+    refused(text, guests=[("hello", path)])
+    with Server(HELLO, guests=["hello"]) as s:
+        workers = s.workers()
+        s.write(guests=[("hello", path)])
+        s.signal(signal.SIGHUP)
+        until(lambda: re.search(text, s.log()), "the reload is refused")
+        equal((s.workers(), s.get("/").text), (workers, "hello, world\n"), "the old configuration goes on")
 
 
 @test

@@ -91,6 +91,14 @@ static char *set(ngx_conf_t *cf, ngx_command_t *command, void *conf) {
   return NGX_CONF_OK;
 }
 static ngx_command_t commands[] = {{ngx_string("crash"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set, 0, 0, NULL}, ngx_null_command};
+static ngx_int_t get(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data) { return crash(r); }
+static ngx_int_t add(ngx_conf_t *cf) {
+  ngx_str_t name = ngx_string("crash");
+  ngx_http_variable_t *v = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOCACHEABLE);
+  if (v) v->get_handler = get;
+  return v ? NGX_OK : NGX_ERROR;
+}
+static ngx_http_module_t context = {add};
 static struct sigaction before;
 static void handler(int number, siginfo_t *info, void *context) {
   ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "other handler: %d at %p", number, info->si_addr);
@@ -121,6 +129,34 @@ def crashes_of_nginx():
             until(lambda: f"worker process {worker} exited on signal 11" in s.log(), "the worker dies")
             until(s.answers, "another one answers")
             equal(s.get("/hello").status, 200)
+
+
+@test
+def crashes_of_host_functions():
+    """a fault in the code of another module that a guest's host function calls: the worker dies of it, the other one and the next serve on"""
+    crash = build("host_crash", source=CRASH, commands="commands")
+    watched = build("host_crash_watched", source=CRASH, commands="commands", init_process="init")
+    more = dict(server="location /script { lucet_content script; lucet_variables crash; }", guests=["script"])
+    with hostile_server(preload=f"load_module {crash};", workers=2, **more) as s:
+        for round in range(3):
+            equal(s.get("/oob").status, 500)
+            before = s.workers()
+            with s.client() as c:
+                c.request("/script?variable=crash")
+                until(lambda: not c.more(), "the connection ends")
+                equal(c.buffer, b"", "no answer")
+                until(lambda: s.log().count("exited on signal 11") == round + 1, "a worker dies")
+                until(lambda: len(set(s.workers()) - set(before)) == 1 and len(s.workers()) == 2, "and is replaced")
+                equal(len(set(s.workers()) & set(before)), 1, "the other one lives")
+            until(s.answers, "the server answers")
+            equal([s.get("/hello").status for _ in range(20)], [200] * 20)
+        check("guest \"script\": trapped" not in s.log(), "it is not taken for the guest's")
+    with hostile_server(preload=f"load_module {watched};", **more) as s:
+        with s.client() as c:
+            c.request("/script?x&variable=crash")
+            until(lambda: not c.more(), "the connection ends")
+        until(lambda: "other handler: 11 at 0000000000000010" in s.log(), "a handler from before has the fault, with its address")
+        until(lambda: "exited on signal 11" in s.log(), "the worker dies of it")
 
 
 @test
