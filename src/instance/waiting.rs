@@ -266,7 +266,7 @@ fn deliver(block: &ControlBlock, inner: &Inner, results: &[lucet_value]) {
         return;
     };
     let image = inner.image();
-    let mut registers = block.registers.get();
+    let registers = block.registers.as_ptr();
     for (index, (wanted, result)) in image.results(&function_type).zip(results).enumerate() {
         let bits = narrow(wanted, result.bits());
         if results.len() >= 2 {
@@ -274,12 +274,13 @@ fn deliver(block: &ControlBlock, inner: &Inner, results: &[lucet_value]) {
             // SAFETY: the guest has passed the address of as many cells, on its own stack, as compiled code does.
             unsafe { (cell as *mut [u8; 16]).write(bits.to_le_bytes()) };
         } else if wanted.is_float_class() {
-            registers.xmm[0] = bits;
+            // SAFETY: this thread owns the instance, and nobody looks at the registers of a guest that waits.
+            unsafe { (*registers).xmm[0] = bits };
         } else {
-            registers.general[0] = bits as u64;
+            // SAFETY: as above.
+            unsafe { (*registers).general[0] = bits as u64 };
         }
     }
-    block.registers.set(registers);
 }
 
 fn narrow(value_type: ValueType, bits: u128) -> u128 {
