@@ -3,12 +3,12 @@
 //! ```text
 //!  addresses grow to the right; sizes as configured, whole pages
 //!
-//!  slot start (2 MiB aligned)                                      vmctx == memory 0
+//!  slot start                                                      vmctx == memory 0
 //!  |                                                               |
-//!  | guard     | stack      | memories 1.. | tables  | state       | memory 0 ............. | guard          | to 2 MiB |
-//!  | PROT_NONE | grows left | of equal     | 8 bytes | module      | RW up to its length,   | 2 GiB + 64 KiB |          |
-//!  | 64 KiB    | RW         | size, RW     | each RW | part, then  | PROT_NONE up to 4 GiB  | PROT_NONE      |          |
-//!  |           |            |              |         | header RW   | or its largest size    |                |          |
+//!  | guard     | stack      | memories 1.. | tables  | state       | memory 0 ............. | guard          | see below |
+//!  | PROT_NONE | grows left | of equal     | 8 bytes | module      | RW up to its length,   | 2 GiB + 64 KiB |           |
+//!  | 64 KiB    | RW         | size, RW     | each RW | part, then  | PROT_NONE up to 4 GiB  | PROT_NONE      |           |
+//!  |           |            |              |         | header RW   | or its largest size    |                |           |
 //! ```
 //!
 //! From the stack to the end of memory 0 all is one kind of memory: one mapping of the kernel's, and one for what is inaccessible.
@@ -16,6 +16,10 @@
 //! nothing between them is protected.
 //! The further memories need no guards, since code compares each address with their length, and they are writable as a whole:
 //! what lies beyond their length is zero and out of reach.
+//!
+//! A slot begins a page further behind a multiple of 2 MiB than the slot before it. Processors look for translations of addresses
+//! by the low bits of the page's number: were those the same in all slots, some twenty guests in turns would be all whose
+//! stacks' ends stay at hand, and each entry beyond would walk the page tables twice.
 //!
 //! Slots of *compact* regions have no guards: code compares every address and the stack pointer. All of them are one mapping of the
 //! kernel's, behind the trap zone that failed checks lead to, which is the region's:
@@ -29,7 +33,7 @@
 //! There small stacks are less than a page, too.
 //!
 //! Invariants: stack top, tables, state and the start of memory are contiguous and, without further memories, normally lie in one
-//! 2 MiB range, so one page table serves them; every sum is checked; a slot never overlaps its neighbour.
+//! 2 MiB range, so one page table serves them (not so for some of each 512 slots); every sum is checked; a slot never overlaps its neighbour.
 
 use crate::error::{Result, Status, error};
 use lucet_format::contract::{GUARD, RESERVATION};
@@ -133,7 +137,7 @@ impl Layout {
             guard: GUARD,
             stack_guard: STACK_GUARD,
             end,
-            stride: end.next_multiple_of(SLOT_ALIGN),
+            stride: end.next_multiple_of(SLOT_ALIGN) + PAGE_SIZE,
             ..parts
         }
     }
@@ -265,6 +269,16 @@ mod tests {
             layout.memory < SLOT_ALIGN,
             "stack, state and the first page of memory share a page table"
         );
+    }
+
+    #[test]
+    fn neighbours_do_not_share_places_in_the_processors_tables() {
+        let layout = Layout::new(&sizes()).expect("a layout");
+        let page = |slot| (layout.start(slot) + layout.memory) / PAGE_SIZE;
+        let places: std::collections::BTreeSet<_> = (0..128).map(|slot| page(slot) % 128).collect();
+        assert_eq!(places.len(), 128);
+        let table = |slot, at| (layout.start(slot) + at) / SLOT_ALIGN;
+        assert!((0..256).all(|slot| table(slot, 0) == table(slot, layout.memory)));
     }
 
     #[test]
