@@ -17,10 +17,25 @@ static void fail(struct fetch *fetch) {
   fetch->length = 0;
 }
 
+/* Whether there is more to come: from a file that is read in threads, or from subrequests of its own. */
+static ngx_flag_t goes_on(const ngx_http_request_t *r, ngx_int_t rc) {
+  return rc != NGX_ERROR && rc < NGX_HTTP_SPECIAL_RESPONSE && (r->buffered || r->postponed);
+}
+
+/* While a subrequest goes on, nginx sets the timer for clients that do not read, as if it sent to one. */
+static void forget_timer(const ngx_http_request_t *sr) {
+  ngx_event_t *write = sr->connection->write;
+  if (write->delayed || sr->main->buffered || sr->connection->buffered) return;
+  if (write->timer_set) ngx_del_timer(write);
+  write->timedout = 0;
+}
+
 /* The subrequest has come to its end, well or badly; also called again for the page of an error. */
 static ngx_int_t on_done(ngx_http_request_t *r, void *data, ngx_int_t rc) {
   struct fetch *fetch = data;
   if (fetch->done) return NGX_OK;
+  if (goes_on(r, rc)) return rc;
+  forget_timer(r);
   fetch->done = 1;
   fetch->status = rc >= NGX_HTTP_SPECIAL_RESPONSE ? (ngx_uint_t)rc : r->headers_out.status;
   if (rc == NGX_ERROR || fetch->status == 0 || (fetch->has_header && !is_whole(fetch))) fail(fetch);
@@ -154,12 +169,29 @@ static void end_delay(struct fetch *fetch) {
   let_go(fetch);
 }
 
-/* Ends a subrequest: one that has not begun, waits for an upstream, a lock or a delay, or has a guest of its
- * own. Others, that read files in other threads, go on until a response to them begins. */
+/* In the place of going on when a thread has read a piece of a file, or of writing for another reason
+ * meanwhile. A client that has gone away meanwhile was left to the subrequest as well: nginx frees nothing
+ * under a thread. */
+static void end_after_piece(ngx_http_request_t *sr) {
+  if (sr->aio) return;
+  sr->write_event_handler = ngx_http_request_empty_handler;
+  forget_timer(sr);
+  ngx_http_finalize_request(sr, sr->connection->error ? NGX_ERROR : NGX_DONE);
+}
+
+/* Ends a subrequest: one that has not begun, waits for an upstream, a lock or a delay, reads a file in
+ * threads, or has a guest of its own. Others, at work for an upstream in a thread or for another module's
+ * reasons, go on until a response to them begins. */
 static void end(struct fetch *fetch) {
   ngx_http_request_t *sr = fetch->subrequest;
   struct run *inner;
-  if (end_lock(fetch) || fetch->done || sr->main->blocked) return;
+  if (end_lock(fetch) || fetch->done) return;
+  if (sr->aio && !sr->upstream) {
+    fetch->done = 1;
+    sr->write_event_handler = end_after_piece;
+    return;
+  }
+  if (sr->main->blocked) return;
   if (sr->write_event_handler == ngx_http_handler) { /* is posted */
     fetch->done = 1;
     sr->write_event_handler = never_begin;

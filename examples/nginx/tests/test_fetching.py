@@ -199,6 +199,40 @@ def parallel_fetches():
 
 
 @test
+def fetches_that_read_files_in_threads():
+    """whole; and one whose guest has ended, or closed it, ends after the piece that is being read, as does one of a client that goes away"""
+    server = "location /_fetch/ { internal; sendfile off; output_buffers 1 32k; aio threads; alias DIRECTORY/; }"
+    s = script_server("lucet_fetch /_fetch parallel=2;", server=server, main="thread_pool default threads=2;")
+    s.parts["server"] = s.parts["server"].replace("DIRECTORY", s.directory)
+    with open(f"{s.directory}/small", "w") as file:
+        file.write("x" * 100000)
+    with open(f"{s.directory}/huge", "w") as file:
+        file.truncate(1 << 36)  # minutes
+    with s:
+        workers = s.workers()
+        for _ in range(20):
+            equal(script("fetch=/small&fetch=/small&status=0&length=0&length=1", s).text,
+                  "fetch: 0\nfetch: 1\nstatus: 200\nlength: 100000\nlength: 100000\n")
+            for steps, status in (("fetch=/huge&fetch=/huge&say=x", 200), ("fetch=/huge&rest=3&close=0&fetch=/small&length=0&say=x", 200),
+                                  ("fetch=/huge&rest=2&trap", 500), ("fetch=/huge&fetch=/small&rest=1&close=0&rest=20&fetch=/small&length=1&say=x", 200)):
+                with s.client() as c:
+                    r = c.ask(f"/script?{steps}")
+                    equal(r.status, status, steps)
+                    check(status != 200 or r.text.endswith("x"), f"{steps}: {r.text}")
+                    if r.header("Connection") == "keep-alive":
+                        equal(c.ask("/script?say=next").text, "next", f"{steps}: the connection goes on")
+                    else:
+                        check(not c.more(), f"{steps}: closed")
+            with s.client() as c:
+                c.request("/script?fetch=/huge&fetch=/huge&rest=20000")
+                until(lambda: s.region()["waiting"] == 1, "it waits")
+        until(lambda: s.region()["live"] == 0, "gone with the client")
+        equal(s.workers(), workers, "the same worker")
+        check("[alert]" not in s.log(), f"alerts: {s.log()[-1000:]}")
+        s.nothing_is_left()
+
+
+@test
 def fetches_that_go_on():
     """one that waits for another module's reasons cannot be ended: it is left in its request, counts, and gets no answer when nobody waits"""
     server = UPSTREAM + "location /_fetch/lua/ { internal; rewrite_by_lua_block { ngx.sleep(1) } empty_gif; }"
