@@ -7,6 +7,7 @@
 #include "fetch.h"
 #include "limits.h"
 #include "queue.h"
+#include "sleep.h"
 #include "wait.h"
 #include "worker.h"
 
@@ -222,6 +223,7 @@ void run_end(struct run *run, enum ending ending) {
   if (run->state == RUN_DONE) return;
   if (run->state == RUN_QUEUED) queue_remove(run);
   if (run->state == RUN_FOR_SLOT) queue_leave(run);
+  sleep_forget(run);
   if (run->timer.timer_set) ngx_del_timer(&run->timer);
   run_set_state(run, RUN_DONE);
   run->ending = ending;

@@ -70,9 +70,11 @@ struct run {
   struct wait wait;
   ngx_event_t timer;
   ngx_msec_t started, deadline;
-  ngx_queue_t queue; /* QUEUED: among its guest's; FOR_SLOT: among those without a slot */
+  uint64_t wakes_ns; /* of one that sleeps */
+  ngx_queue_t
+      queue; /* QUEUED: among its guest's; FOR_SLOT: among those without a slot; `sleeps`: see sleep.c */
   unsigned guarded : 1, reading_body : 1, body_read : 1, header_sent : 1, committed : 1, suspended : 1,
-      sliced : 1, trusted : 1;
+      sliced : 1, trusted : 1, sleeps : 1;
   unsigned access_known : 1;
   unsigned partial : 1, had_error_page : 1, had_keepalive : 1; /* see body.c */
   ngx_int_t access_rc;

@@ -8,6 +8,7 @@
 #include "fetch.h"
 #include "queue.h"
 #include "response.h"
+#include "sleep.h"
 
 /* Longer than anything here lasts. */
 enum { NO_END = 86400000 };
@@ -40,26 +41,26 @@ static void on_timer(ngx_event_t *event) {
   struct run *run = event->data;
   ngx_connection_t *c = run->r->connection;
   ngx_flag_t late = run->conf->timeout && ngx_current_msec >= run->deadline;
-  ngx_flag_t sleeps = run->state == RUN_WAITING && run->wait.kind == WAIT_SLEEP;
+  ngx_flag_t slept = run->state == RUN_WAITING && run->wait.kind == WAIT_SLEEP && sleep_is_over(run);
   if (!run_has_request(run)) {
     run_end(run, END_ABORTED);
     return;
   }
-  if (!late && !sleeps && run->state != RUN_FOR_SLOT) { /* it is something else that wakes this one */
+  if (slept) {
+    run_wake(run);
+    return;
+  }
+  if (!late && run->state != RUN_FOR_SLOT) { /* it is something else that wakes this one */
     set_timer(run, NO_END);
     return;
   }
-  if (late || run->state == RUN_FOR_SLOT) {
-    ngx_http_set_log_request(c->log, run->r);
-    if (run->instance)
-      ngx_log_error(run->conf->trap_log, c->log, 0, "lucet: guest \"%V\": %s beyond lucet_timeout",
-                    &run->use->name, run->state == RUN_QUEUED ? "ran" : "waited");
-    run_end(run, run->state == RUN_FOR_SLOT ? END_REFUSED : END_TIME);
-    run->kind == RUN_CONTENT ? content_settle(run) : access_settle(run);
-    ngx_http_run_posted_requests(c);
-    return;
-  }
-  run_wake(run);
+  ngx_http_set_log_request(c->log, run->r);
+  if (run->instance)
+    ngx_log_error(run->conf->trap_log, c->log, 0, "lucet: guest \"%V\": %s beyond lucet_timeout",
+                  &run->use->name, run->state == RUN_QUEUED ? "ran" : "waited");
+  run_end(run, run->state == RUN_FOR_SLOT ? END_REFUSED : END_TIME);
+  run->kind == RUN_CONTENT ? content_settle(run) : access_settle(run);
+  ngx_http_run_posted_requests(c);
 }
 
 /* Before a run leaves nginx's stack with its guest alive. */
@@ -127,14 +128,15 @@ ngx_int_t wait_begin(struct run *run) {
     break;
   }
   if (guard(run) != NGX_OK) return failed(run);
-  set_timer(run, run->wait.kind == WAIT_SLEEP ? run->wait.length : NO_END);
+  ngx_msec_t left = run->wait.kind == WAIT_SLEEP ? sleep_begin(run, run->wait.length) : NO_END;
+  if (left) set_timer(run, left);
   return NGX_AGAIN;
 }
 
 ngx_flag_t wait_is_over(struct run *run) {
   switch (run->wait.kind) {
   case WAIT_SLEEP:
-    return 0; /* its timer says */
+    return 0; /* sleep.c says */
   case WAIT_BODY:
     return run->body_read;
   case WAIT_OUTPUT:

@@ -6,6 +6,7 @@
 
 #include "counters.h"
 #include "queue.h"
+#include "sleep.h"
 #include "status.h"
 
 static void on_log(void *data, int level, const char *text, size_t length) {
@@ -59,6 +60,10 @@ ngx_int_t worker_init(ngx_cycle_t *cycle) {
   if (lucet_signals_choose_stop((int)main->stop_signal) != LUCET_OK ||
       lucet_signals_install(LUCET_SIGNALS_ONSTACK) != LUCET_OK) {
     ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "lucet: signals: %s", lucet_last_error());
+    main->region_failed = 1;
+    return NGX_OK;
+  }
+  if (sleep_init(cycle) != NGX_OK) {
     main->region_failed = 1;
     return NGX_OK;
   }

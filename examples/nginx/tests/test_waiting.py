@@ -1,6 +1,7 @@
 """Guests that wait: for time, bodies and clients that do not read; clients that go away meanwhile; access."""
 
 import re
+import signal
 import socket
 import time
 
@@ -26,6 +27,41 @@ def sleeping():
             c.close()
         s.nothing_is_left()
         equal(s.count("script", "returned"), s.count("script", "started"), "all have returned")
+
+
+@test
+def sleeps_are_never_short():
+    """of each length, many one after the other, while others are served, and by a worker that was stopped for longer"""
+    with script_server(http="keepalive_timeout 60s;", pool="lucet_pool 600;", server="location /soon { lucet_content script; lucet_timeout 100ms; }") as s:
+        def timed(steps):
+            started = time.monotonic()
+            equal(set(script(steps, s).text.splitlines()), {"sleep: 0"}, steps)
+            return (time.monotonic() - started) * 1000
+
+        for ms in (1, 2, 7, 31, 32, 33, 34, 50):
+            for count in (1, 4):
+                took = timed("&".join([f"sleep={ms}"] * count))
+                check(took >= ms * count, f"{count} sleeps of {ms} ms took {took} ms")
+        check(min(timed("sleep=5") for _ in range(20)) < 8, "and not long either, on a machine that has time")
+        clients = [s.client() for _ in range(300)]
+        started = time.monotonic()
+        for i, c in enumerate(clients):
+            c.request(f"/script?rest={1 + i % 60}&rest={1 + i % 7}&say=done")
+        until(lambda: s.region()["waiting"] > 0, "they sleep")
+        for pause in (0.1, 0.01, 0.04):
+            s.signal(signal.SIGSTOP, to=s.workers()[0])
+            time.sleep(pause)
+            s.signal(signal.SIGCONT, to=s.workers()[0])
+            timed("sleep=1&sleep=1")
+        for i, c in enumerate(clients):
+            equal(c.response().text, "done", f"client {i}")
+            c.close()
+        # The deadline is earlier than the end of a short sleep, and of a long one.
+        for steps, status in (("sleep=30&sleep=30&say=x", 200), ("sleep=30&sleep=30&sleep=30&sleep=30", 504), ("sleep=90&sleep=31", 504), ("sleep=400", 504)):
+            started = time.monotonic()
+            equal(s.get(f"/soon?{steps}").status, status, steps)
+            check(status == 200 or time.monotonic() - started >= 0.09, f"{steps}: at its deadline")
+        s.nothing_is_left()
 
 
 @test
