@@ -10,7 +10,7 @@ LOCAL = $(CURDIR)/build/prefix
 INSTALL_DIRS = $(if $(LIBDIR),--libdir "$(LIBDIR)") $(if $(INCLUDEDIR),--includedir "$(INCLUDEDIR)") \
   $(if $(BINDIR),--bindir "$(BINDIR)") $(if $(DOCDIR),--docdir "$(DOCDIR)")
 
-.PHONY: help build install check test spec demo nginx-demo nginx-test nginx-soak nginx-sanitize nginx-bench bench bench-readme fuzz soak test-vm package-check clean
+.PHONY: help build install check test spec demo nginx-demo nginx-test nginx-soak nginx-sanitize nginx-bench bench bench-readme fuzz soak soak-stops test-vm package-check clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -92,6 +92,11 @@ soak: ## works guests for MINUTES (10): memory, mappings and descriptors of the 
 	@scripts/build.sh
 	@scripts/install.sh --prefix "$(LOCAL)" --destdir "" >/dev/null
 	@LUCET_PREFIX="$(LOCAL)" tests/soak/run.sh $$(($(or $(MINUTES),10) * 60)) "$(CURDIR)/build/soak"
+
+soak-stops: ## kills, deadlines, budgets and slices at every instruction of guests and of the library, a million times each; minutes
+	@scripts/setup.sh rust
+	@cargo build --locked --workspace --lib --tests
+	@LUCET_SOAK=1 cargo test --locked --workspace --test stopping at_every_instruction -- --nocapture --test-threads 1
 
 test-vm: ## recycling and refusals with swap, huge pages, without overcommitting, on Debian's kernel: in an emulated machine, for an hour
 	@scripts/setup.sh rust cc vm

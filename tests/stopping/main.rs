@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod breaks;
 mod bulk;
 mod guests;
 mod kill;

@@ -1,17 +1,19 @@
 //! Executes a guest instruction by instruction: the processor's trap flag stops the thread after each one, and the handler of the signal
 //! that this is asks for a kill or a preemption at one of them, which is delivered right there.
 //!
-//! Two ways to begin. [`begin`] raises the signal, so everything is stepped from there: the library on its way in, the trampolines, the
+//! Three ways to begin. [`begin`] raises the signal, so everything is stepped from there: the library on its way in, the trampolines, the
 //! guest, its host functions. [`begin_in_guest`] puts the flag among the registers of a guest that was preempted, so its resume runs at
-//! full speed and stepping begins with the first instruction of the guest's that is executed.
+//! full speed and stepping begins with the first instruction of the guest's that is executed. [`begin_at`] steps nothing: what is to be done is
+//! done at a place of a run that was noted before ([`breaks`]).
 //!
 //! Invariants: one test at a time, which holds [`alone`]; the handler touches nothing but atomics and the block.
 
+use crate::breaks::{self, Met, Place};
 use crate::guests::{Setting, setting_of};
 use crate::visited;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use lucet::abi::LUCET_RETURNED;
-use lucet::control::{ControlBlock, state, stop};
+use lucet::control::{self, ControlBlock, state};
 use lucet::instance::{KillHandle, kill, kill_handle};
 use lucet::timing::{look, now};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -49,8 +51,12 @@ pub enum Stepping {
     DeadlineUnseen,
     /// The CPU budget is used up, likewise.
     Budget,
+    /// The slice ends, as the timer's handler sees it, likewise.
+    Slice,
     /// At the guest's first instruction its registers are looked at: [`dirty`].
     Registers,
+    /// Nothing is done, but every step is noted: [`breaks::places`].
+    Note,
 }
 
 /// No other test steps meanwhile.
@@ -100,6 +106,18 @@ pub fn begin_in_guest(what: Stepping, at: u64) {
     block.registers.set(registers);
 }
 
+/// Does something at this place of what follows.
+pub fn begin_at(what: Stepping, place: Place) {
+    prepare(what, 0);
+    breaks::arm(place);
+}
+
+/// The end of what was begun by [`begin_at`]. Answers whether the place has been reached.
+pub fn end_at() -> bool {
+    MODE.store(Stepping::Nothing as u64, Ordering::Relaxed);
+    breaks::end()
+}
+
 fn prepare(what: Stepping, at: u64) {
     STEPS.store(0, Ordering::Relaxed);
     AT.store(at, Ordering::Relaxed);
@@ -113,14 +131,33 @@ pub fn end() -> bool {
     STEPS.load(Ordering::Relaxed) > AT.load(Ordering::Relaxed)
 }
 
-fn block() -> Option<&'static ControlBlock> {
+/// The block of the guest that is aimed at.
+pub fn block() -> Option<&'static ControlBlock> {
     // SAFETY: set by the test; blocks live for ever.
     unsafe { BLOCK.load(Ordering::Relaxed).as_ref() }
 }
 
-extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: the handler's own context.
-    let context = unsafe { &mut *context.cast::<ucontext_t>() };
+extern "C" fn on_step(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the handler's own context and siginfo.
+    let (context, code) = unsafe { (&mut *context.cast::<ucontext_t>(), (*info).si_code) };
+    match breaks::met(code, context) {
+        Met::Nothing => step(context),
+        Met::Done => {}
+        Met::Place => arrive(context),
+    }
+}
+
+/// At the place of [`begin_at`].
+fn arrive(context: &mut ucontext_t) {
+    let mode = MODE.load(Ordering::Relaxed);
+    let Some(block) = block().filter(|_| mode != Stepping::Nothing as u64) else {
+        return;
+    };
+    let pc = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+    stop(block, mode, pc);
+}
+
+fn step(context: &mut ucontext_t) {
     let pc = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
     let mode = MODE.load(Ordering::Relaxed);
     let is = |what: Stepping| mode == what as u64;
@@ -129,17 +166,17 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         return;
     };
     let now = block.state();
-    let preempting = is(Stepping::Preempt) || is(Stepping::PreemptAtNew);
-    let counts = if preempting {
-        let (first, end) = lucet::context::trampolines();
-        now == state::GUEST
-            || matches!(now, state::HOST | state::LEAF) && (first..end).contains(&pc)
-    } else {
-        state::is_running(now)
-    };
+    let preempting = is_preempting(mode);
+    let (first, end) = lucet::context::trampolines();
+    let in_slice = now == state::GUEST
+        || matches!(now, state::HOST | state::LEAF) && (first..end).contains(&pc);
+    let in_run = state::is_running(now);
+    let counts = if preempting { in_slice } else { in_run };
     let distance = pc.wrapping_sub(block.text.get());
     let within = (distance < block.text_length.get()).then_some(distance);
-    if is(Stepping::Registers) {
+    if is(Stepping::Note) {
+        breaks::note(pc, in_run, in_slice);
+    } else if is(Stepping::Registers) {
         if within.is_some() && FOUND.load(Ordering::Relaxed) == u64::MAX {
             FOUND.store(look_at_registers(context), Ordering::Relaxed);
         }
@@ -151,18 +188,30 @@ extern "C" fn on_step(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
             AT.store(step, Ordering::Relaxed);
         }
         if step == AT.load(Ordering::Relaxed) {
-            visited::stopped(pc, within);
-            let (first, end) = lucet::context::restoring();
-            if preempting && !(first..end).contains(&pc) {
-                forget_saved(block);
-            }
-            act(block, mode);
+            stop(block, mode, pc);
             if !preempting {
                 return;
             }
         }
     }
     context.uc_mcontext.gregs[libc::REG_EFL as usize] |= TRAP_FLAG;
+}
+
+fn is_preempting(mode: u64) -> bool {
+    mode == Stepping::Preempt as u64 || mode == Stepping::PreemptAtNew as u64
+}
+
+/// What was to be done is done at this instruction.
+fn stop(block: &ControlBlock, mode: u64, pc: usize) {
+    let distance = pc.wrapping_sub(block.text.get());
+    visited::stopped(pc, (distance < block.text_length.get()).then_some(distance));
+    let (first, end) = lucet::context::restoring();
+    let saves =
+        is_preempting(mode) || mode == Stepping::Slice as u64 && block.state() == state::GUEST;
+    if saves && !(first..end).contains(&pc) {
+        forget_saved(block);
+    }
+    act(block, mode);
 }
 
 /// So that it shows whether registers are saved at this stop.
@@ -175,8 +224,8 @@ fn forget_saved(block: &ControlBlock) {
 fn act(block: &ControlBlock, mode: u64) {
     let is = |what: Stepping| mode == what as u64;
     let times = &block.times;
-    if is(Stepping::Preempt) || is(Stepping::PreemptAtNew) {
-        block.raise(stop::SLICE);
+    if is_preempting(mode) {
+        block.raise(control::stop::SLICE);
         signal_self();
     } else if !is(Stepping::Kill) {
         // As the timer's handler: only while the run is one that it looks at, which raises the bit.
@@ -187,8 +236,11 @@ fn act(block: &ControlBlock, mode: u64) {
         if is(Stepping::Deadline) {
             times.deadline.set(0);
             look(block, now());
+        } else if is(Stepping::Slice) {
+            times.slice.set(0);
+            look(block, now());
         } else if is(Stepping::DeadlineUnseen) {
-            block.raise(stop::DEADLINE);
+            block.raise(control::stop::DEADLINE);
             return;
         } else {
             times.cpu_budget.set(1);

@@ -1,9 +1,13 @@
 //! Stops at every instruction, see [`crate::stepper`]: in guest code, in trampolines, and in the library on the way in and out.
 //!
-//! With LUCET_SOAK in the environment slices end a million times, and kills come at each instruction instead of some.
+//! Most of what stops guests comes at each instruction of some runs ([`crate::breaks`]); slices end one after the other, too, a few
+//! instructions apart. With LUCET_SOAK in the environment each does so a million times.
 
+use crate::breaks::{self, Family, Place};
 use crate::guests::{GUEST, GUEST_OF_TEXT, GUEST_OF_WORDS, Setting, limit, resume, values};
-use crate::stepper::{self, GENERAL, Stepping, aim, alone, begin, begin_in_guest, dirty, prepared};
+use crate::stepper::{
+    self, GENERAL, Stepping, aim, alone, begin, begin_at, begin_in_guest, dirty, end_at, prepared,
+};
 use crate::support::i32;
 use crate::visited::{self, Visited};
 use lucet::abi::{
@@ -151,93 +155,175 @@ fn a_slice_may_end_at_every_instruction_of_a_suspension() {
     }
 }
 
-/// Kills at each step of what `act` does, after `prepare`; or, without LUCET_SOAK, at one in `stride`. Answers how many came too late
-/// for the run.
-fn kill_at_each_step(
-    text: &str,
-    stride: usize,
-    prepare: impl Fn(&Setting),
-    act: impl Fn(&Setting) -> lucet_outcome,
-) -> u32 {
-    kill_at_each_step_until(text, LUCET_RETURNED, stride, prepare, act)
-}
-
-/// The same, where the run ends in another way by itself.
-fn kill_at_each_step_until(
-    text: &str,
+/// What a guest is doing when it is stopped.
+struct Scenario<'a> {
+    guest: &'a Setting,
+    /// How it ends by itself.
     end: u32,
-    stride: usize,
-    prepare: impl Fn(&Setting),
-    act: impl Fn(&Setting) -> lucet_outcome,
-) -> u32 {
-    let _one = alone();
-    let guest = prepared(text);
-    let (mut ended, mut returned) = (0, 0);
-    let stride = std::env::var_os("LUCET_SOAK").map_or(stride, |_| 1);
-    for at in (0..).step_by(stride) {
-        guest.reset();
-        prepare(&guest);
-        aim(&guest);
-        begin(Stepping::Kill, at);
-        let outcome = act(&guest);
-        if !stepper::end() {
-            // It has fewer instructions.
-            assert_eq!(outcome.kind, end);
-            break;
-        }
-        match outcome.kind {
-            LUCET_TERMINATED => {
-                assert_eq!((outcome.detail, outcome.token), (LUCET_STOP_KILL, 5));
-                ended += 1;
-            }
-            kind => {
-                assert_eq!(kind, end, "step {at}");
-                returned += 1;
-                if end == LUCET_TRAPPED {
-                    // It has ended for good in one way.
-                    continue;
-                }
-                // Too late for this run, not forgotten.
-                let next = guest.run("plain", &[]);
-                assert_eq!(
-                    (next.kind, next.detail),
-                    (LUCET_TERMINATED, LUCET_STOP_KILL)
-                );
-            }
-        }
-    }
-    assert!(ended > 10, "{ended}");
-    visited::report();
-    returned
+    /// Comes before, and is not disturbed.
+    prepare: &'a dyn Fn(&Setting),
+    act: &'a dyn Fn(&Setting) -> lucet_outcome,
 }
 
-#[test]
-fn a_kill_may_come_at_every_instruction() {
-    let run = |guest: &Setting| instance::run(guest.handle, b"talk", &[i32(2)]).expect("a run");
-    assert!(
-        kill_at_each_step(GUEST, 11, |_| {}, run) > 0,
-        "none was too late"
-    );
+/// What has come of stops.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Ended by it; or preempted.
+    ended: u64,
+    /// Too late for the run.
+    late: u64,
+    /// The run has not come by there: it does not take the same way each time.
+    missed: u64,
+}
+
+/// What an undisturbed run leads to.
+fn result(outcome: &lucet_outcome) -> (u32, Vec<u128>) {
+    let values = match outcome.kind {
+        LUCET_RETURNED => values(outcome),
+        _ => vec![],
+    };
+    (outcome.kind, values)
+}
+
+impl Scenario<'_> {
+    fn begin(&self, what: Stepping) {
+        self.guest.reset();
+        limit(self.guest.handle, Allowance::default());
+        (self.prepare)(self.guest);
+        if what != Stepping::Kill {
+            limit(self.guest.handle, far(what));
+        }
+        aim(self.guest);
+    }
+
+    /// The places of such a run, in order, and what it leads to.
+    fn places(&self, what: Stepping) -> (Vec<Place>, (u32, Vec<u128>)) {
+        // The first ones are not as all others.
+        for _ in 0..2 {
+            self.begin(what);
+            (self.act)(self.guest);
+        }
+        let mut wanted = Default::default();
+        let places = noted(Family::Run, || {
+            self.begin(what);
+            begin(Stepping::Note, 0);
+            wanted = result(&(self.act)(self.guest));
+            assert_eq!(wanted.0, self.end);
+        });
+        limit(self.guest.handle, Allowance::default());
+        (places, wanted)
+    }
+
+    /// It ends by the stop; or, when that comes too late, as it would have by itself. A kill is not forgotten then, of a limit nothing is
+    /// left. After a slice it goes on, to the result of a run that was not interrupted.
+    fn stop_at(&self, what: Stepping, place: Place, wanted: &(u32, Vec<u128>), tally: &mut Tally) {
+        self.begin(what);
+        begin_at(what, place);
+        let mut outcome = (self.act)(self.guest);
+        let reached = end_at();
+        let preempted = what == Stepping::Slice && outcome.kind == LUCET_PREEMPTED;
+        if preempted {
+            assert!(reached);
+            outcome = resume(self.guest.handle, &[]);
+        }
+        if outcome.kind == self.end {
+            assert_eq!(result(&outcome), *wanted, "{place:?}");
+        }
+        limit(self.guest.handle, Allowance::default());
+        if preempted {
+            assert_eq!(outcome.kind, self.end, "{place:?}");
+            tally.ended += 1;
+            return;
+        }
+        if outcome.kind == LUCET_TERMINATED {
+            let wanted = match what {
+                Stepping::Kill => (LUCET_STOP_KILL, 5),
+                Stepping::Deadline => (LUCET_STOP_DEADLINE, 0),
+                _ => (LUCET_STOP_CPU, 0),
+            };
+            assert!(reached);
+            assert_eq!((outcome.detail, outcome.token), wanted, "{place:?}");
+            tally.ended += 1;
+            return;
+        }
+        assert_eq!(outcome.kind, self.end, "{place:?}");
+        if !reached {
+            tally.missed += 1;
+            return;
+        }
+        tally.late += 1;
+        if self.end == LUCET_TRAPPED {
+            // It has ended for good in one way.
+        } else if what == Stepping::Kill {
+            let next = self.guest.run("plain", &[]);
+            assert_eq!(
+                (next.kind, next.detail),
+                (LUCET_TERMINATED, LUCET_STOP_KILL)
+            );
+        } else {
+            assert_eq!(self.guest.run_i32("plain", &[]), 42, "{place:?}");
+        }
+    }
+
+    /// Stops at every place, and all over again.
+    fn everywhere(&self, what: Stepping, rounds: usize) -> Tally {
+        let (places, wanted) = self.places(what);
+        let mut tally = Tally::default();
+        for place in (0..rounds).flat_map(|_| &places) {
+            self.stop_at(what, *place, &wanted, &mut tally);
+        }
+        let all = (rounds * places.len()) as u64;
+        assert!(all > 10 && tally.ended > 3, "{tally:?} of {all}");
+        assert!(tally.missed * 50 < all, "{tally:?} of {all}");
+        tally
+    }
+}
+
+/// Runs of all kinds: by name, with calls out, checked texts, leaves, callbacks and traps; by handle; resumes of suspended and of preempted
+/// guests. The function gets each, with a guest that nobody else uses.
+fn in_all_scenarios(mut with: impl FnMut(&Scenario<'_>)) {
+    let by_name = |name: &'static [u8], argument: i32| {
+        move |guest: &Setting| instance::run(guest.handle, name, &[i32(argument)]).expect("a run")
+    };
+    let resumed = |guest: &Setting| instance::resume(guest.handle, &[i32(4)]).expect("a resume");
+    let go_on = |guest: &Setting| instance::resume(guest.handle, &[]).expect("a resume");
+    let mut visit = |guest: &Setting,
+                     end: u32,
+                     prepare: &dyn Fn(&Setting),
+                     act: &dyn Fn(&Setting) -> lucet_outcome| {
+        with(&Scenario {
+            guest,
+            end,
+            prepare,
+            act,
+        });
+    };
+    let guest = prepared(GUEST);
+    for (name, argument) in [
+        (&b"talk"[..], 2),
+        (b"callback", 3),
+        (b"leaf", 3),
+        (b"throw", 2),
+    ] {
+        let act = by_name(name, argument);
+        visit(&guest, LUCET_RETURNED, &|_| {}, &act);
+    }
+    visit(&guest, LUCET_TRAPPED, &|_| {}, &by_name(b"trap", 3));
+    let place = preempting_place(&guest);
+    let preempt = |guest: &Setting| preempt(guest, place);
+    visit(&guest, LUCET_RETURNED, &preempt, &go_on);
+    let guest = prepared(GUEST_OF_TEXT);
     for length in [3, 6, 20] {
-        let run =
-            |guest: &Setting| instance::run(guest.handle, b"tell", &[i32(length)]).expect("a run");
-        kill_at_each_step(GUEST_OF_TEXT, 11, |_| {}, run);
+        visit(&guest, LUCET_RETURNED, &|_| {}, &by_name(b"tell", length));
     }
-}
-
-#[test]
-fn a_kill_may_come_at_every_instruction_of_a_call_by_handle() {
     for text in [GUEST, GUEST_OF_WORDS] {
-        for way in [Way::Short, Way::FromC] {
-            kill_at_each_step(text, 1, |_| {}, |guest| call_plain(guest, way));
+        let guest = prepared(text);
+        visit(&guest, LUCET_RETURNED, &suspend, &resumed);
+        for way in [Way::Long, Way::FromC] {
+            let act = move |guest: &Setting| call_plain(guest, way);
+            visit(&guest, LUCET_RETURNED, &|_| {}, &act);
         }
     }
-}
-
-#[test]
-fn a_kill_may_come_at_every_instruction_of_a_callback() {
-    let run = |guest: &Setting| instance::run(guest.handle, b"callback", &[i32(3)]).expect("a run");
-    kill_at_each_step(GUEST, 11, |_| {}, run);
 }
 
 /// Leaves a guest suspended in a call of a host function.
@@ -247,32 +333,32 @@ fn suspend(guest: &Setting) {
     guest.desk.suspending.store(false, Ordering::Relaxed);
 }
 
-/// Leaves a guest preempted.
-fn preempt(guest: &Setting) {
-    aim(guest);
-    begin(Stepping::Preempt, 40);
-    let outcome = instance::run(guest.handle, b"work", &[i32(2)]);
+/// The places of what `run` does, which steps.
+fn noted(family: Family, run: impl FnOnce()) -> Vec<Place> {
+    breaks::forget();
+    run();
     stepper::end();
-    assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
+    breaks::places(family, stepper::block().expect("a guest"))
 }
 
-#[test]
-fn a_kill_may_come_at_every_instruction_of_a_resume() {
-    for text in [GUEST, GUEST_OF_WORDS] {
-        kill_at_each_step(text, 7, suspend, |guest| {
-            instance::resume(guest.handle, &[i32(4)]).expect("a resume")
-        });
-    }
-    kill_at_each_step(GUEST, 7, preempt, |guest| {
-        instance::resume(guest.handle, &[]).expect("a resume")
+/// In the middle of a loop with vectors.
+fn preempting_place(guest: &Setting) -> Place {
+    let places = noted(Family::Slice, || {
+        guest.reset();
+        aim(guest);
+        begin(Stepping::Note, 0);
+        guest.run("work", &[i32(2)]);
     });
+    places[40]
 }
 
-/// Whatever comes first is the outcome: the trap, or the kill.
-#[test]
-fn a_kill_may_come_at_every_instruction_of_a_run_that_traps() {
-    let run = |guest: &Setting| instance::run(guest.handle, b"trap", &[i32(3)]).expect("a run");
-    kill_at_each_step_until(GUEST, LUCET_TRAPPED, 5, |_| {}, run);
+/// Leaves a guest preempted.
+fn preempt(guest: &Setting, place: Place) {
+    aim(guest);
+    begin_at(Stepping::Preempt, place);
+    let outcome = instance::run(guest.handle, b"work", &[i32(2)]);
+    assert!(end_at());
+    assert_eq!(outcome.expect("a run").kind, LUCET_PREEMPTED);
 }
 
 /// Limits that are far, and are reached at a step that the stepper chooses.
@@ -283,6 +369,10 @@ fn far(what: Stepping) -> Allowance {
             deadline: now() + HOUR,
             ..Allowance::default()
         },
+        Stepping::Slice => Allowance {
+            slice: HOUR,
+            ..Allowance::default()
+        },
         _ => Allowance {
             cpu: HOUR,
             ..Allowance::default()
@@ -290,131 +380,51 @@ fn far(what: Stepping) -> Allowance {
     }
 }
 
-/// The limit is reached at each step of what `act` does, after `prepare`, or at one in `stride`. The run ends by it, or, when it comes too
-/// late, as it would have by itself, with `end`; then nothing of it is left for the next.
-fn limit_at_each_step(
-    guest: &Setting,
-    what: Stepping,
-    end: u32,
-    stride: usize,
-    prepare: impl Fn(&Setting),
-    act: impl Fn(&Setting) -> lucet_outcome,
-) {
-    let detail = match what {
-        Stepping::Deadline => LUCET_STOP_DEADLINE,
-        _ => LUCET_STOP_CPU,
-    };
-    let (mut ended, mut late) = (0, 0);
-    let stride = std::env::var_os("LUCET_SOAK").map_or(stride, |_| 1);
-    for at in (0..).step_by(stride) {
-        guest.reset();
-        limit(guest.handle, Allowance::default());
-        prepare(guest);
-        limit(guest.handle, far(what));
-        aim(guest);
-        begin(what, at);
-        let outcome = act(guest);
-        let reached = stepper::end();
-        limit(guest.handle, Allowance::default());
-        if !reached {
-            assert_eq!(outcome.kind, end);
-            break;
-        }
-        if outcome.kind == LUCET_TERMINATED {
-            assert_eq!((outcome.detail, outcome.token), (detail, 0), "step {at}");
-            ended += 1;
-        } else {
-            assert_eq!(outcome.kind, end, "step {at}");
-            late += 1;
-            if end != LUCET_TRAPPED {
-                assert_eq!(guest.run_i32("plain", &[]), 42, "step {at}");
-            }
-        }
-    }
-    assert!(ended > 3, "{ended} {late}");
-}
-
-/// Runs by name, with calls out, checked texts, callbacks and traps, and resumes of suspended and of preempted guests.
-fn a_limit_at_every_instruction(what: Stepping) {
-    let _one = alone();
-    let run = |name: &'static [u8], argument: i32| {
-        move |guest: &Setting| instance::run(guest.handle, name, &[i32(argument)]).expect("a run")
-    };
-    let nothing = |_: &Setting| {};
-    let guest = prepared(GUEST);
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 37, nothing, run(b"talk", 2));
-    limit_at_each_step(
-        &guest,
-        what,
-        LUCET_RETURNED,
-        11,
-        nothing,
-        run(b"callback", 3),
-    );
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 37, nothing, run(b"leaf", 3));
-    limit_at_each_step(&guest, what, LUCET_TRAPPED, 37, nothing, run(b"trap", 3));
-    let resumed = |guest: &Setting| instance::resume(guest.handle, &[i32(4)]).expect("a resume");
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 23, suspend, resumed);
-    let go_on = |guest: &Setting| instance::resume(guest.handle, &[]).expect("a resume");
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 23, preempt, go_on);
-    let guest = prepared(GUEST_OF_TEXT);
-    limit_at_each_step(&guest, what, LUCET_RETURNED, 37, nothing, run(b"tell", 20));
-    for text in [GUEST, GUEST_OF_WORDS] {
-        let guest = prepared(text);
-        for way in [Way::Long, Way::FromC] {
-            let call = |guest: &Setting| call_plain(guest, way);
-            limit_at_each_step(&guest, what, LUCET_RETURNED, 2, nothing, call);
-        }
-    }
-    visited::report();
-}
-
-#[test]
-fn a_deadline_may_pass_at_every_instruction() {
-    a_limit_at_every_instruction(Stepping::Deadline);
-}
-
-#[test]
-fn a_budget_may_be_used_up_at_every_instruction() {
-    a_limit_at_every_instruction(Stepping::Budget);
-}
-
-/// With LUCET_SOAK=n: n of each, of calls by handle, which have few instructions; with 1 a million.
-#[test]
+/// As many stops as LUCET_SOAK says, with 1 a million; else each instruction is stopped at once.
 #[expect(
     clippy::print_stdout,
     reason = "the figures that docs/stopping.md quotes"
 )]
-fn a_million_stops_of_each_kind() {
-    let asked = std::env::var("LUCET_SOAK").map(|n| n.parse().expect("LUCET_SOAK: a number"));
-    let wanted = match asked {
+fn a_stop_at_every_instruction(what: Stepping) {
+    /// There are more.
+    const PLACES: usize = 15_000;
+    let wanted = match std::env::var("LUCET_SOAK").map(|n| n.parse().expect("a number")) {
         Ok(1) => 1_000_000,
         Ok(n) => n,
-        Err(_) => 200,
+        Err(_) => PLACES,
     };
     let _one = alone();
-    let guest = prepared(GUEST_OF_WORDS);
-    for what in [Stepping::Kill, Stepping::Deadline, Stepping::Budget] {
-        let (mut stops, mut ended, mut at) = (0, 0, 0);
-        while stops < wanted {
-            if what != Stepping::Kill {
-                limit(guest.handle, far(what));
-            }
-            aim(&guest);
-            begin(what, at);
-            let outcome = call_plain(&guest, Way::FromC);
-            let reached = stepper::end();
-            at = if reached { at + 1 } else { 0 };
-            stops += u64::from(reached);
-            ended += u64::from(outcome.kind == LUCET_TERMINATED);
-            assert!(reached || outcome.kind == LUCET_RETURNED);
-            // A kill that was too late for the run has it end the next.
-            guest.reset();
-            limit(guest.handle, Allowance::default());
-        }
-        println!("{what:?}: {stops} stops, {ended} of which ended the call");
-        assert!(ended > wanted / 20, "{ended}");
-    }
+    let mut all = Tally::default();
+    in_all_scenarios(|scenario| {
+        let some = scenario.everywhere(what, wanted.div_ceil(PLACES));
+        all.ended += some.ended;
+        all.late += some.late;
+        all.missed += some.missed;
+    });
+    println!("{what:?}: {all:?}");
+    visited::report();
+    assert!(all.ended + all.late >= wanted as u64, "{all:?}");
+}
+
+#[test]
+fn a_kill_may_come_at_every_instruction() {
+    a_stop_at_every_instruction(Stepping::Kill);
+}
+
+#[test]
+fn a_deadline_may_pass_at_every_instruction() {
+    a_stop_at_every_instruction(Stepping::Deadline);
+}
+
+#[test]
+fn a_budget_may_be_used_up_at_every_instruction() {
+    a_stop_at_every_instruction(Stepping::Budget);
+}
+
+/// As the timer's handler has it: not in a callback, nor on the way in, where it comes later.
+#[test]
+fn the_end_of_a_slice_may_be_seen_at_every_instruction() {
+    a_stop_at_every_instruction(Stepping::Slice);
 }
 
 /// What a guest finds in registers when it starts: its arguments, and nothing of the host's.
