@@ -137,7 +137,8 @@ impl Views {
         }
     }
 
-    /// All calls are over, and what they have written goes nowhere: the memory becomes another one.
+    /// All calls are over, and what they have written and nobody has settled goes nowhere: the memory becomes another one, or the calls were
+    /// left by a jump.
     pub fn abandon(&self) {
         self.retire(|_| true);
         if let Ok(mut calls) = self.calls.try_borrow_mut() {

@@ -38,6 +38,8 @@ pub fn abandon(handle: Handle) -> Result<()> {
     }
     guard::forget();
     chain::abandon(block, runner);
+    inner.views.settle();
+    inner.views.abandon();
     block.lower(stop::TIMES);
     block.take_request();
     block.again.set(None);

@@ -7,16 +7,25 @@
 #include <time.h>
 #include <unistd.h>
 
-enum ask { ANSWER, SUSPEND, LEAVE, KILL, END };
+enum ask { ANSWER, SUSPEND, LEAVE, KILL, END, CALL_AND_LEAVE, CALL_AND_CATCH };
 
 static lucet_region *region;
 static lucet_module *module;
-static jmp_buf outside;
+static jmp_buf outside, caught;
+static int catching;
 
 static uint64_t now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* A callback whose host function leaves. */
+static void call_back(lucet_call *call) {
+  lucet_value leave = lucet_value_i32(LEAVE);
+  lucet_outcome outcome;
+  (void)lucet_call_run(call, "ask", &leave, 1, &outcome);
+  CHECK(!"the host function leaves");
 }
 
 static int32_t ask(lucet_call *call, int32_t what) {
@@ -28,6 +37,16 @@ static int32_t ask(lucet_call *call, int32_t what) {
   case END:
     pthread_exit(NULL);
   case LEAVE:
+    longjmp(catching ? caught : outside, 1);
+  case CALL_AND_LEAVE:
+    call_back(call);
+    break;
+  case CALL_AND_CATCH:
+    /* As PG_TRY and PG_RE_THROW: whoever catches what has left a callback has to leave, too. */
+    catching = 1;
+    if (!setjmp(caught)) call_back(call);
+    catching = 0;
+    FAILS(LUCET_BAD_STATE, "not been left", lucet_instance_abandon(lucet_call_instance(call)));
     longjmp(outside, 1);
   case KILL:
     OK(lucet_instance_kill_handle(lucet_call_instance(call), &self));
@@ -129,10 +148,11 @@ static void times(void) {
 static void abandons(void) {
   lucet_instance *volatile guest = fixture_instance(region, module, NULL);
   lucet_outcome outcome;
-  for (volatile int round = 0; round < 3; round++) {
+  static const int32_t ways[] = {LEAVE, CALL_AND_LEAVE, CALL_AND_CATCH};
+  for (volatile int round = 0; round < 6; round++) {
     STATUS(LUCET_BAD_STATE, lucet_instance_abandon(guest));
     if (!setjmp(outside)) {
-      (void)run_i32(guest, "ask", 1, LEAVE, 0, &outcome);
+      (void)run_i32(guest, "ask", 1, ways[round % 3], 0, &outcome);
       CHECK(!"the host function leaves");
     }
     STATUS(LUCET_RUNNING, lucet_instance_reset(guest));
