@@ -119,12 +119,11 @@ pub unsafe extern "C" fn lucet_instance_call(
     if sound && unsafe { (&raw const (*function).tag).read_volatile() } == FUNC_TAG {
         // SAFETY: the tag says that it is a function.
         let way = unsafe { &raw const (*function).by_handle };
-        // SAFETY: as above.
-        if let Some(entry) = unsafe { (*way).entry } {
-            let handle = instance as u64;
-            // SAFETY: the C contract of this function, which is one that has this way.
-            return unsafe { entry(handle, way, arguments, count, out_outcome, call_otherwise) };
-        }
+        let handle = instance as u64;
+        // SAFETY: the C contract of this function, which has this way in.
+        return unsafe {
+            ((*way).entry)(handle, way, arguments, count, out_outcome, call_otherwise)
+        };
     }
     // SAFETY: the C contract of this function.
     unsafe { call_long(instance, func, arguments, count, out_outcome) }
@@ -167,8 +166,10 @@ unsafe extern "C" fn call_otherwise(
 /// # Safety
 ///
 /// As [`lucet_instance_call`].
+///
+/// cbindgen:ignore
 #[inline(never)]
-unsafe fn call_long(
+unsafe extern "C" fn call_long(
     instance: *mut lucet_instance,
     func: *const lucet_func,
     arguments: *const lucet_value,

@@ -34,8 +34,8 @@ pub type Otherwise = unsafe extern "C" fn(
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct ByHandle {
-    /// The way in; `None`: the function has no such way.
-    pub entry: Option<Entry>,
+    /// The way in; of functions that have no such way, one that leads to [`Otherwise`] at once.
+    pub entry: Entry,
     count: usize,
     types: [u32; INTEGERS],
     /// The number of the result's type; 0 without one.
@@ -53,7 +53,7 @@ impl ByHandle {
     /// Of a function, if it is one with a callee, with these numbers of types of its parameters and results.
     pub fn new(callee: Option<&Callee>, parameters: &[u32], results: &[u32]) -> ByHandle {
         let mut way = ByHandle {
-            entry: None,
+            entry: x86_64::by_handle_unfit,
             count: parameters.len(),
             types: [0; INTEGERS],
             result: results.first().copied().unwrap_or(0),
@@ -62,7 +62,7 @@ impl ByHandle {
         let fits = way.types.get_mut(..parameters.len());
         if let (Some(callee), Some(types)) = (callee, fits) {
             types.copy_from_slice(parameters);
-            way.entry = entry(callee, parameters);
+            way.entry = entry(callee, parameters).unwrap_or(x86_64::by_handle_unfit);
         }
         way
     }

@@ -29,7 +29,8 @@ lucet_private_wide_\index\()_\name:
 	.endr
 .endm
 
-# Enters the guest: all but the code, the state and the export is in place. Then the outcome.
+# Enters the guest: all but the code, the state and the export is in place. Then the outcome. Stores are what there is most of in such a
+# call, so neighbours are stored together.
 # bits: of the result, which the typed entry leaves in r8; 0 for functions without one
 .macro lucet_private_by_handle_enter name, vectors, bits
 	.if \vectors
@@ -43,33 +44,37 @@ lucet_private_wide_\index\()_\name:
 	test rdx, rdx
 	jz lucet_private_by_handle_left
 	mov r9, [rdx + {VALUES}]
-	xor r10d, r10d
 	.if \bits
+	# 32 bits are an i32.
 	.if \bits == 32
-	mov r8d, r8d
-	.endif
+	mov qword ptr [r9], {I32}
+	.else
 	mov rsi, [rsp + 8]
 	mov ecx, [rsi + {BY_HANDLE_RESULT}]
 	mov [r9], rcx
-	mov [r9 + {VALUE_CONTENT}], r8
-	mov [r9 + {VALUE_CONTENT} + 8], r10
+	.endif
+	movq xmm0, r8
+	movups [r9 + {VALUE_CONTENT}], xmm0
 	mov rcx, [rdx + {ENTRIES}]
-	inc r10d
-	shl rcx, {VALUE_COUNT_BITS}
-	or rcx, r10
+	lea rcx, [rcx * {VALUE_COUNT_SCALE} + 1]
 	mov [rdx + {VALUES_AT}], rcx
 	.endif
 	mov r8, [rsp + 24]
 	test r8, r8
 	jz 2f
 	mov eax, {OUTCOME_RETURNED}
-	movq xmm0, rax
-	pxor xmm1, xmm1
-	movups [r8 + {OUTCOME_KIND}], xmm0
-	mov [r8 + {OUTCOME_VALUES}], r9
-	mov [r8 + {OUTCOME_COUNT}], r10
-	movups [r8 + {OUTCOME_REST}], xmm1
-	movups [r8 + {OUTCOME_REST} + 16], xmm1
+	movq xmm1, rax
+	pxor xmm0, xmm0
+	movups [r8 + {OUTCOME_KIND}], xmm1
+	movq xmm2, r9
+	.if \bits
+	mov ecx, 1
+	movq xmm3, rcx
+	punpcklqdq xmm2, xmm3
+	.endif
+	movups [r8 + {OUTCOME_VALUES}], xmm2
+	movups [r8 + {OUTCOME_REST}], xmm0
+	movups [r8 + {OUTCOME_REST} + 16], xmm0
 2:
 	xor eax, eax
 	add rsp, 40
@@ -212,6 +217,8 @@ lucet_private_by_handle_left:
 	pop rax
 	.cfi_adjust_cfa_offset -8
 	jmp rax
+	.globl lucet_private_by_handle_unfit
+	.hidden lucet_private_by_handle_unfit
 lucet_private_by_handle_unfit:
 	mov rax, r9
 	mov r9d, {OUTCOME_NOT_RUN}

@@ -57,9 +57,9 @@ mod spill;
 
 pub use spill::{Spill, dynamic_thunk, missing_import, typed_entry};
 
-use super::by_handle;
+use super::by_handle::{self, ByHandle};
 use super::callee::{BY_HANDLE, Callee};
-use crate::abi::lucet_outcome;
+use crate::abi::{lucet_outcome, lucet_value};
 use crate::control::{
     CONTROL_BLOCK_STRIDE, ControlBlock, ImportTarget, Registers, Trap, VALUE_COUNT_BITS, exit,
     state, stop,
@@ -148,6 +148,15 @@ unsafe extern "C" {
     ) -> u32;
     #[link_name = "lucet_private_by_handle_ways"]
     pub static BY_HANDLE_WAYS: [[by_handle::Entry; by_handle::SHAPES]; by_handle::KINDS];
+    #[link_name = "lucet_private_by_handle_unfit"]
+    pub fn by_handle_unfit(
+        h: u64,
+        what: *const ByHandle,
+        arguments: *const lucet_value,
+        count: usize,
+        out: *mut lucet_outcome,
+        otherwise: by_handle::Otherwise,
+    ) -> i32;
     #[link_name = "lucet_private_trampolines_start"]
     pub fn trampolines_start();
     #[link_name = "lucet_private_trampolines_end"]
@@ -183,6 +192,8 @@ const _: () = assert!(
 
 const _: () = assert!(
     offset_of!(lucet_outcome, detail) == offset_of!(lucet_outcome, kind) + 4
+        && offset_of!(lucet_outcome, token) == offset_of!(lucet_outcome, kind) + 8
+        && offset_of!(lucet_outcome, value_count) == offset_of!(lucet_outcome, values) + 8
         && offset_of!(lucet_outcome, cpu_ns) + 32 == size_of::<lucet_outcome>(),
     "calls by handle write an outcome in whole words"
 );
@@ -220,13 +231,12 @@ global_asm!(
     BY_HANDLE_CALLEE = const by_handle::CALLEE,
     VALUE_BYTES = const VALUE_STRIDE,
     VALUE_CONTENT = const VALUE_PAYLOAD,
-    VALUE_COUNT_BITS = const VALUE_COUNT_BITS,
+    VALUE_COUNT_SCALE = const 1 << VALUE_COUNT_BITS,
     VALUES = const offset_of!(ControlBlock, values),
     VALUES_AT = const offset_of!(ControlBlock, values_at),
     I32 = const ValueType::I32 as u32,
     OUTCOME_KIND = const offset_of!(lucet_outcome, kind),
     OUTCOME_VALUES = const offset_of!(lucet_outcome, values),
-    OUTCOME_COUNT = const offset_of!(lucet_outcome, value_count),
     OUTCOME_REST = const offset_of!(lucet_outcome, cpu_ns),
     CALLEE_CODE = const offset_of!(Callee, code),
     CALLEE_READY = const offset_of!(Callee, ready),

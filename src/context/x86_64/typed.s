@@ -5,8 +5,9 @@
 # What is as it mostly is costs a comparison each; anything else takes the long way, which says what it is.
 
 # vectors: 0 for modules whose code uses no vector registers
+# bits: of a result in rax, which calls by handle find in r8; else 0
 # store...: the instruction that puts the result where rsi says; nothing for functions without one
-.macro lucet_private_typed name, vectors, store:vararg
+.macro lucet_private_typed name, vectors, bits, store:vararg
 	.p2align 4
 	.globl lucet_private_typed_\name
 	.hidden lucet_private_typed_\name
@@ -83,7 +84,11 @@ lucet_private_typed_\name:
 	mov [rbx + {STATE}], rcx
 	# For calls by handle; rdx is not zero.
 	mov rdx, rbx
+	.if \bits == 32
+	mov r8d, eax
+	.elseif \bits == 64
 	mov r8, rax
+	.endif
 	add rsp, 16
 	.cfi_adjust_cfa_offset -16
 	lucet_private_cfi_pop
@@ -101,14 +106,14 @@ lucet_private_typed_\name:
 	.size lucet_private_typed_\name, . - lucet_private_typed_\name
 .endm
 
-	lucet_private_typed nothing, 1
-	lucet_private_typed word32, 1, mov [rsi], eax
-	lucet_private_typed word64, 1, mov [rsi], rax
-	lucet_private_typed float32, 1, movss [rsi], xmm0
-	lucet_private_typed float64, 1, movsd [rsi], xmm0
-	lucet_private_typed nothing_bare, 0
-	lucet_private_typed word32_bare, 0, mov [rsi], eax
-	lucet_private_typed word64_bare, 0, mov [rsi], rax
+	lucet_private_typed nothing, 1, 0
+	lucet_private_typed word32, 1, 32, mov [rsi], eax
+	lucet_private_typed word64, 1, 64, mov [rsi], rax
+	lucet_private_typed float32, 1, 0, movss [rsi], xmm0
+	lucet_private_typed float64, 1, 0, movsd [rsi], xmm0
+	lucet_private_typed nothing_bare, 0, 0
+	lucet_private_typed word32_bare, 0, 32, mov [rsi], eax
+	lucet_private_typed word64_bare, 0, 64, mov [rsi], rax
 
 # Something is out of the ordinary. Everything as C passed it, for the entry that looks at each thing.
 lucet_private_typed_long:
