@@ -1,7 +1,7 @@
 //! The host's calls into a guest: a struct of typed entries, looked up once for a module, and inline functions around them. Exports
 //! that the bindings name take and give text, lists and records; the others take numbers.
 
-use super::host::c_core;
+use super::rows::c_core;
 use super::{Text, guard, opening};
 use crate::bindings::names::{Scope, c_global, stem};
 use crate::bindings::{Bindings, Definition, Function, Type, snake};

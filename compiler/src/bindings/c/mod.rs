@@ -9,8 +9,10 @@
 
 mod checks;
 mod exports;
+mod glue;
 mod guest;
 mod host;
+mod rows;
 mod types;
 
 pub use checks::checks_header;
