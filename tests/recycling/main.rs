@@ -14,6 +14,7 @@ mod advisories;
 mod canaries;
 mod conditions;
 mod memory;
+mod others;
 mod processes;
 mod quiet;
 mod state;

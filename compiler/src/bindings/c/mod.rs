@@ -13,6 +13,7 @@ mod glue;
 mod guest;
 mod host;
 mod rows;
+mod typed;
 mod types;
 
 pub use checks::checks_header;
