@@ -43,6 +43,8 @@ use cranelift_codegen::ir::{Block, Value};
 
 /// The most instructions of a loop that is looked at.
 const MOST_INSTRUCTIONS: usize = 256;
+/// The most loops of a function that are widened: each becomes several times as long.
+const MOST_LOOPS: usize = 256;
 /// Bytes of a row that a round of the vector loop handles, unless a round of the loop itself handles more.
 const CHUNK_BYTES: u32 = 32;
 /// The most bytes that a round of the loop may handle.
@@ -64,6 +66,7 @@ pub fn widen_loops(context: &mut Context, vmctx: Value) {
     let plans: Vec<plan::Plan> = headers
         .into_iter()
         .filter_map(|header| plan::plan(function, shape, vmctx, header))
+        .take(MOST_LOOPS)
         .collect();
     if plans.is_empty() {
         return;
