@@ -214,6 +214,11 @@ impl Runner {
         }
     }
 
+    /// The value of its wall timer's signal: the reverse of [`by_value`].
+    pub fn value(&self) -> usize {
+        alarm::value(self.number(), false)
+    }
+
     fn number(&self) -> usize {
         let distance = std::ptr::from_ref(self) as usize - BASE.load(Ordering::Acquire);
         distance / size_of::<Runner>()

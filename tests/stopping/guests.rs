@@ -205,6 +205,8 @@ pub struct Desk {
     pub victim: [AtomicU64; 2],
     /// Calls of `text`.
     pub told: AtomicU64,
+    /// Which instance `callback` runs.
+    pub other: AtomicU64,
     /// The latest `lucet_call` of `nothing`.
     pub block: AtomicPtr<lucet_call>,
 }
@@ -311,6 +313,7 @@ unsafe extern "C" fn wait(call: *mut lucet_call) {
 }
 
 /// 0: a callback that suspends, which is refused. 1: a callback that spins. 2: the same, and the guest is kept. 3: a callback that returns.
+/// 4: a run of another instance.
 unsafe extern "C" fn callback(call: *mut lucet_call, what: i32) -> i32 {
     let desk = desk(call);
     if what == 0 {
@@ -326,6 +329,11 @@ unsafe extern "C" fn callback(call: *mut lucet_call, what: i32) -> i32 {
     }
     if what == 3 {
         return call::run(call, b"plain", &[]).map_or(0, |outcome| outcome.kind as i32);
+    }
+    if what == 4 {
+        let other = Handle(desk.other.load(Ordering::Relaxed));
+        let outcome = instance::run(other, b"talk", &[i32(2)]).expect("the other runs");
+        return outcome.kind as i32;
     }
     let outcome = call::run(call, b"spin", &[]).expect("the callback runs");
     desk.status.store(

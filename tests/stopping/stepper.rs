@@ -15,7 +15,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use lucet::abi::LUCET_RETURNED;
 use lucet::control::{self, ControlBlock, state};
 use lucet::instance::{KillHandle, kill, kill_handle};
-use lucet::timing::{look, now};
+use lucet::timing::{chain, look, now};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -226,31 +226,30 @@ fn act(block: &ControlBlock, mode: u64) {
     let times = &block.times;
     if is_preempting(mode) {
         block.raise(control::stop::SLICE);
-        signal_self();
+        signal_self(libc::SI_QUEUE, NUMBER.load(Ordering::Relaxed) as usize);
     } else if !is(Stepping::Kill) {
-        // As the timer's handler: only while the run is one that it looks at, which raises the bit.
-        let looked_at = lucet::thread::runner().map(|it| it.current.load(Ordering::Relaxed));
-        if looked_at != Some(BLOCK.load(Ordering::Relaxed)) {
+        // Only while the run is one that the timer's handler looks at.
+        let Some(runner) = lucet::thread::runner() else {
+            return;
+        };
+        if !chain::of(runner).any(|run| std::ptr::eq(run, block)) {
             return;
         }
         if is(Stepping::Deadline) {
             times.deadline.set(0);
-            look(block, now());
         } else if is(Stepping::Slice) {
             times.slice.set(0);
-            look(block, now());
         } else if is(Stepping::DeadlineUnseen) {
             block.raise(control::stop::DEADLINE);
             return;
         } else {
             times.cpu_budget.set(1);
             // The first look begins to measure.
-            for _ in 0..2 {
-                times.cpu.set(0);
-                look(block, now());
-            }
+            times.cpu.set(0);
+            look(block, now());
+            times.cpu.set(0);
         }
-        signal_self();
+        signal_self(libc::SI_TIMER, runner.value());
     } else {
         let victim = KillHandle {
             block: NUMBER.load(Ordering::Relaxed) + 1,
@@ -297,12 +296,11 @@ fn look_at_registers(context: &ucontext_t) -> u64 {
 }
 
 /// As `lucet_kill` and timers do it; delivered when the handler returns.
-fn signal_self() {
+fn signal_self(code: c_int, value: usize) {
     // SAFETY: zeros are a valid siginfo, and the kernel only reads it.
     unsafe {
         let mut info: siginfo_t = std::mem::zeroed();
-        info.si_code = libc::SI_QUEUE;
-        let value = NUMBER.load(Ordering::Relaxed) as usize;
+        info.si_code = code;
         (&raw mut info)
             .cast::<u8>()
             .add(24)

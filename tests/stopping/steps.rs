@@ -4,7 +4,9 @@
 //! instructions apart. With LUCET_SOAK in the environment each does so a million times.
 
 use crate::breaks::{self, Family, Place};
-use crate::guests::{GUEST, GUEST_OF_TEXT, GUEST_OF_WORDS, Setting, limit, resume, values};
+use crate::guests::{
+    GUEST, GUEST_OF_TEXT, GUEST_OF_WORDS, Setting, instance_of, limit, resume, values,
+};
 use crate::stepper::{
     self, GENERAL, Stepping, aim, alone, begin, begin_at, begin_in_guest, dirty, end_at, prepared,
 };
@@ -279,7 +281,7 @@ impl Scenario<'_> {
     }
 }
 
-/// Runs of all kinds: by name, with calls out, checked texts, leaves, callbacks and traps; by handle; resumes of suspended and of preempted
+/// Runs of all kinds: by name, with calls out, checked texts, leaves, callbacks, runs of another instance and traps; by handle; resumes of suspended and of preempted
 /// guests. The function gets each, with a guest that nobody else uses.
 fn in_all_scenarios(mut with: impl FnMut(&Scenario<'_>)) {
     let by_name = |name: &'static [u8], argument: i32| {
@@ -309,6 +311,20 @@ fn in_all_scenarios(mut with: impl FnMut(&Scenario<'_>)) {
         visit(&guest, LUCET_RETURNED, &|_| {}, &act);
     }
     visit(&guest, LUCET_TRAPPED, &|_| {}, &by_name(b"trap", 3));
+    let other = instance_of(&guest.region, &guest.module, &guest.desk);
+    guest.desk.other.store(other.0, Ordering::Relaxed);
+    let renew_other = |_: &Setting| {
+        instance::reset(other).expect("a guest that does not run");
+        let outcome = instance::run(other, b"plain", &[]).expect("a run");
+        assert_eq!(values(&outcome), [42]);
+    };
+    visit(
+        &guest,
+        LUCET_RETURNED,
+        &renew_other,
+        &by_name(b"callback", 4),
+    );
+    instance::release(other).expect("a guest that does not run");
     let place = preempting_place(&guest);
     let preempt = |guest: &Setting| preempt(guest, place);
     visit(&guest, LUCET_RETURNED, &preempt, &go_on);
