@@ -605,7 +605,7 @@ typedef struct lucet_limits {
   uint64_t cpu_ns;
   // Not in this release: 0.
   uint64_t fuel;
-  // The time of one entry or resume, 500000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
+  // The time of one entry or resume, 100000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
   // from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
   uint64_t slice_ns;
   // What a callback into the guest may take beyond the slice's end, since it cannot be preempted then: LUCET_TERMINATED with

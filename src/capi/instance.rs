@@ -37,7 +37,7 @@ pub struct lucet_limits {
     pub cpu_ns: u64,
     /// Not in this release: 0.
     pub fuel: u64,
-    /// The time of one entry or resume, 500000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
+    /// The time of one entry or resume, 100000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
     /// from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
     pub slice_ns: u64,
     /// What a callback into the guest may take beyond the slice's end, since it cannot be preempted then: LUCET_TERMINATED with
@@ -60,7 +60,7 @@ unsafe impl Extensible for lucet_limits {
 }
 
 /// The shortest slice: below, a guest would do little but be interrupted.
-const LEAST_SLICE_NS: u64 = 500_000;
+const LEAST_SLICE_NS: u64 = 100_000;
 /// The smallest budget: an eighth of it is more than stopping a guest takes on a machine that does other work, too.
 const LEAST_CPU_NS: u64 = 200_000;
 

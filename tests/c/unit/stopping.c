@@ -256,7 +256,7 @@ static void too_little_time(void) {
   lucet_instance *guest = fixture_instance(region, module, NULL), *none = NULL;
   lucet_limits limits = lucet_limits_default();
   lucet_outcome outcome;
-  const uint64_t slices[] = {1, 499999}, budgets[] = {1, 199999};
+  const uint64_t slices[] = {1, 99999}, budgets[] = {1, 199999};
   for (int i = 0; i < 2; i++) {
     limits.slice_ns = slices[i];
     limits.cpu_ns = 0;
