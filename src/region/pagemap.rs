@@ -28,13 +28,32 @@ pub(super) fn written(start: usize, count: u32) -> Option<HotSet> {
 
 /// How many pages of a private mapping have been written. `None`: the kernel does not say.
 pub(super) fn count_written(start: usize, count: u32) -> Option<u64> {
+    count_in(&open()?, start, count)
+}
+
+/// How many pages of several mappings have been written, those left out of which the kernel does not say. Opens its file once for all
+/// of them.
+pub(super) fn count_all_written(mappings: impl Iterator<Item = (usize, u32)>) -> u64 {
+    let Some(file) = open() else {
+        return 0;
+    };
+    mappings
+        .filter_map(|(start, count)| count_in(&file, start, count))
+        .sum()
+}
+
+fn count_in(file: &OwnedFd, start: usize, count: u32) -> Option<u64> {
     let mut written = 0;
-    visit(start, count, |_| written += 1)?;
+    visit_in(file, start, count, |_| written += 1)?;
     Some(written)
 }
 
 /// Calls `each` with the number of every written page, ascending.
-pub(super) fn visit(start: usize, count: u32, mut each: impl FnMut(u32)) -> Option<()> {
+pub(super) fn visit(start: usize, count: u32, each: impl FnMut(u32)) -> Option<()> {
+    visit_in(&open()?, start, count, each)
+}
+
+fn open() -> Option<OwnedFd> {
     // SAFETY: opens a file by a C string.
     let number = unsafe {
         libc::open(
@@ -46,7 +65,10 @@ pub(super) fn visit(start: usize, count: u32, mut each: impl FnMut(u32)) -> Opti
         return None;
     }
     // SAFETY: just opened, and nobody else's.
-    let file = unsafe { OwnedFd::from_raw_fd(number) };
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn visit_in(file: &OwnedFd, start: usize, count: u32, mut each: impl FnMut(u32)) -> Option<()> {
     let mut window = [0u64; WINDOW];
     let mut page = 0;
     while page < count {

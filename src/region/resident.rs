@@ -9,13 +9,12 @@ use std::sync::atomic::Ordering;
 pub(super) fn bytes(region: &Region) -> u64 {
     let layout = &region.layout;
     let used = (0..region.config.instances).filter_map(|slot| Some((slot, region.block(slot)?)));
-    let pages: u64 = used
+    let mappings = used
         .filter(|(_, block)| block.prepared.load(Ordering::Relaxed))
         .map(|(slot, block)| {
             let start = region.slots().base() as u64 + layout.start(slot) + layout.stack;
             let length = layout.memory - layout.stack + block.accessible.load(Ordering::Relaxed);
-            pagemap::count_written(start as usize, (length / PAGE_SIZE) as u32).unwrap_or(0)
-        })
-        .sum();
-    pages * PAGE_SIZE
+            (start as usize, (length / PAGE_SIZE) as u32)
+        });
+    pagemap::count_all_written(mappings) * PAGE_SIZE
 }
