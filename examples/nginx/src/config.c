@@ -10,7 +10,7 @@
 #include "variables.h"
 #include "worker.h"
 
-enum { SLICE_MIN_NS = 500000, CPU_MIN_NS = 200000 };
+enum { SLICE_MIN_NS = 200000, CPU_MIN_NS = 200000 };
 #define UNSET_NS ((uint64_t)-1)
 
 /* ---- values ---- */
@@ -362,7 +362,7 @@ char *config_merge_location(ngx_conf_t *cf, void *parent, void *child) {
   struct main_conf *main = ngx_http_conf_get_module_main_conf(cf, ngx_http_lucet_module);
   ngx_http_core_loc_conf_t *core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
   merge_values(main, conf, outer);
-  if (conf->slice_ns && conf->slice_ns < SLICE_MIN_NS) return "lucet_slice must be off or 500us at least";
+  if (conf->slice_ns && conf->slice_ns < SLICE_MIN_NS) return "lucet_slice must be off or 200us at least";
   if (conf->cpu_ns && conf->cpu_ns < CPU_MIN_NS) return "lucet_cpu must be off or 200us at least";
   if (conf->filter_cpu_ns && conf->filter_cpu_ns < CPU_MIN_NS)
     return "lucet_filter_cpu must be off or 200us at least";

@@ -7,11 +7,12 @@
 enum { SLOW_FOR = 1000, LONG_NS = 1000000, LONG_SCORE = 64, SLOW_SCORE = 128, MOST_SCORE = 256 };
 
 /* A pass of the loop that takes longer than a look for input, which has found nothing, has served somebody.
- */
-enum { SHORT_SLICE_NS = 500000, BUSY_PASS_NS = 5000, CROWDED_FOR_NS = 20000000 };
+ * The end of a slice costs some microseconds. */
+enum { SHORT_SLICE_NS = 200000, LEAST_SLICE_NS = 100000, BUSY_PASS_NS = 5000, CROWDED_FOR_NS = 20000000 };
 
 static uint64_t left_ns;          /* when the dispatcher was left, if it is posted; or 0 */
 static uint64_t crowded_until_ns; /* others are served */
+static uint64_t turn_ends_ns;     /* during a turn; or 0 */
 
 static ngx_queue_t turns; /* of guests with runs, the next one first */
 static ngx_queue_t slots; /* of runs without a slot */
@@ -33,18 +34,20 @@ static void take_slots(void) {
   free_slots = 0;
 }
 
-/* Runs of a guest, one after the other, until a slice of time is over. */
+/* Runs of a guest, one after the other, until a slice of time is over: what one leaves of it is the next
+ * one's.
+ */
 static void run_turn(struct guest *guest) {
-  uint64_t end = 0;
   ngx_queue_remove(&guest->turn); /* to the end of the line */
   ngx_queue_insert_tail(&turns, &guest->turn);
   while (!ngx_queue_empty(&guest->runnable)) {
     struct run *run = ngx_queue_data(ngx_queue_head(&guest->runnable), struct run, queue);
-    if (!end) end = now_ns() + queue_slice(run->conf->slice_ns);
+    if (!turn_ends_ns) turn_ends_ns = now_ns() + queue_slice(run->conf->slice_ns);
     queue_remove(run);
     run_wake(run);
-    if (now_ns() >= end) return;
+    if (now_ns() + LEAST_SLICE_NS > turn_ends_ns) break;
   }
+  turn_ends_ns = 0;
 }
 
 static void dispatch(ngx_event_t *event) {
@@ -60,7 +63,9 @@ static void dispatch(ngx_event_t *event) {
 }
 
 uint64_t queue_slice(uint64_t most) {
-  return now_ns() < crowded_until_ns ? ngx_min(most, (uint64_t)SHORT_SLICE_NS) : most;
+  uint64_t now = now_ns();
+  if (turn_ends_ns) return ngx_min(most, ngx_max(turn_ends_ns, now + LEAST_SLICE_NS) - now);
+  return now < crowded_until_ns ? ngx_min(most, (uint64_t)SHORT_SLICE_NS) : most;
 }
 
 void queue_init(void) {

@@ -178,7 +178,7 @@ def everybody_is_served_meanwhile():
 @test
 def slices_while_others_are_served():
     """a guest that computes has longer slices as long as nobody waits for their ends"""
-    with script_server("lucet_cpu 400ms; lucet_slice 8ms;", guests=["hello"], server="location /hello { lucet_content hello; }") as s:
+    with script_server("lucet_cpu 400ms; lucet_slice 8ms;", guests=["hello"], http="keepalive_requests 1000000;", server="location /hello { lucet_content hello; }") as s:
         def spin():
             before = s.count("script", "slices")
             equal(s.get("/script?spin").status, 504)
