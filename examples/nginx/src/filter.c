@@ -3,13 +3,19 @@
  *
  * A header filter has an instance for its one call; a body filter one for the whole response, made before the
  * header goes out, so that a client gets a 500 or 503 and not half a response when there is none. Pieces are
- * copied into the guest by the guest, and what it writes goes on in their place. */
+ * copied into the guest by the guest, and what it writes goes on in their place. While the client has much of
+ * that still to take, pieces are kept as they are, and whoever makes them finds his buffers in use and waits.
+ */
 #include "filter.h"
 
 #include "fetch.h"
 
+/* A bit of r->buffered that no module of nginx's own uses. */
+enum { BUFFERED = 8, LEAST_KEPT = 32768 };
+
 struct filter_context {
-  struct run *body; /* NULL: only headers */
+  struct run *body;  /* NULL: only headers */
+  ngx_chain_t *kept; /* pieces that the guest has not seen yet */
   unsigned failed : 1;
 };
 
@@ -137,28 +143,68 @@ static ngx_int_t run_piece(struct filter_context *context, const ngx_chain_t *in
   return NGX_ERROR;
 }
 
-static ngx_int_t body_filter(ngx_http_request_t *r, ngx_chain_t *in) {
-  struct filter_context *context = ngx_http_get_module_ctx(r, ngx_http_lucet_filter_module);
-  struct fetch *fetch = fetch_of_request(r);
+static ngx_int_t pass_on(ngx_http_request_t *r, struct run *run, ngx_chain_t *chain) {
+  ngx_chain_t *none = NULL;
+  ngx_int_t rc = next_body_filter(r, chain);
+  output_passed(r->pool, &run->output, &none);
+  return rc;
+}
+
+/* Whether the client has so much to take that the guest is not to write more. nginx holds back short pieces
+ * (postpone_output), so a little must never be enough. */
+static ngx_flag_t is_full(const struct run *run) {
+  size_t most = ngx_max(run->conf->buffer, (size_t)LEAST_KEPT), busy = 0;
+  for (const ngx_chain_t *link = run->output.busy; link && busy < most; link = link->next)
+    busy += (size_t)ngx_buf_size(link->buf);
+  return busy >= most;
+}
+
+/* Keeps the pieces that come while the client has too much to take. NGX_OK: it has no more, and *in is all
+ * that was kept; NGX_AGAIN: nginx calls again with nothing when the client has taken something. */
+static ngx_int_t keep_back(ngx_http_request_t *r, struct filter_context *context, ngx_chain_t **in) {
+  if (*in && ngx_chain_add_copy(r->pool, &context->kept, *in) != NGX_OK) return NGX_ERROR;
+  if (is_full(context->body) && pass_on(r, context->body, NULL) == NGX_ERROR) return NGX_ERROR;
+  r->buffered &= ~BUFFERED;
+  if (is_full(context->body)) {
+    r->buffered |= BUFFERED;
+    return NGX_AGAIN;
+  }
+  *in = context->kept;
+  context->kept = NULL;
+  return NGX_OK;
+}
+
+static ngx_int_t filter_pieces(ngx_http_request_t *r, struct filter_context *context, ngx_chain_t *in) {
+  struct run *run = context->body;
   ngx_chain_t *out = NULL;
   ngx_flag_t last;
-  if (fetch) return fetch_take_body(fetch, r, in);
-  if (!context || !context->body || r->filter_finalize) return next_body_filter(r, in);
-  if (context->failed) return NGX_ERROR;
-  struct run *run = context->body;
   unsigned flags = flags_of(r, in, &last);
   run->chunk = in;
-  if (run->state == RUN_DONE || (filter_chunk_length(run) == 0 && !last)) {
-    ngx_int_t rc = next_body_filter(r, in);
-    output_passed(r->pool, &run->output, &out);
-    return rc;
-  }
+  if (run->state == RUN_DONE || (filter_chunk_length(run) == 0 && !last)) return pass_on(r, run, in);
   if (run_piece(context, in, last) != NGX_OK) return NGX_ERROR;
   consume(in);
   if (run->output.size == 0 && !flags) return NGX_OK;
   if (output_take(r->pool, &run->output, flags, &out) != NGX_OK) return NGX_ERROR;
   ngx_int_t rc = next_body_filter(r, out);
   output_passed(r->pool, &run->output, &out);
+  return rc;
+}
+
+static ngx_int_t body_filter(ngx_http_request_t *r, ngx_chain_t *in) {
+  struct filter_context *context = ngx_http_get_module_ctx(r, ngx_http_lucet_filter_module);
+  struct fetch *fetch = fetch_of_request(r);
+  if (fetch) return fetch_take_body(fetch, r, in);
+  if (!context || !context->body || r->filter_finalize) return next_body_filter(r, in);
+  if (context->failed) return NGX_ERROR;
+  struct run *run = context->body;
+  if (!context->kept && !is_full(run)) return filter_pieces(r, context, in);
+  ngx_int_t rc = keep_back(r, context, &in);
+  if (rc != NGX_OK) return rc;
+  rc = filter_pieces(r, context, in);
+  for (ngx_chain_t *link = in, *next; link; link = next) {
+    next = link->next;
+    ngx_free_chain(r->pool, link);
+  }
   return rc;
 }
 

@@ -4,9 +4,9 @@ import gzip
 import os
 import time
 
-from harness import Server, check, equal, guest, matches, test, until
+from harness import Client, Server, check, equal, guest, matches, test, until
 from http2 import Connection
-from upstream import Upstream
+from upstream import Flood, Upstream
 
 WORDS = ["upper", "count", "drop", "secret", "spin-header", "trap-header", "refuse-header", "spin-body", "trap-body", "refuse-body",
          "badptr-body", "wait-body"]
@@ -49,6 +49,69 @@ def static_files():
         equal((r.status, r.header("X-Filter")), (404, "upper"), "nginx's own pages")
         check("404 NOT FOUND" in r.text, r.text)
         s.nothing_is_left()
+
+
+@test
+def clients_that_read_slowly():
+    """what a body filter writes does not pile up: the server behind it waits for the client, as do files, guests and included pages"""
+    large = 6000000
+
+    def rest(c):
+        pieces = []
+        while piece := c.socket.recv(1 << 20):
+            pieces.append(piece)
+        return b"".join(pieces).partition(b"\r\n\r\n")[2].decode()
+
+    server = f"""
+      location /up {{ proxy_pass http://127.0.0.1:PORT; proxy_max_temp_file_size 0; {both('upper')} }}
+      location /direct {{ proxy_pass http://127.0.0.1:PORT; proxy_buffering off; {both('upper')} }}
+      location /limited {{ proxy_pass http://127.0.0.1:PORT; proxy_max_temp_file_size 0; limit_rate 60m; {both('upper')} }}
+      location /zip {{ proxy_pass http://127.0.0.1:PORT; proxy_max_temp_file_size 0; gzip on; gzip_types *; {both('upper')} }}
+      location /file {{ alias ROOT/large; {both('count')} }}
+      location /threads {{ alias ROOT/large; aio threads; sendfile off; {both('count')} }}
+      location /tiny {{ alias ROOT/large; lucet_buffer 1; {both('count')} }}
+      location /script {{ lucet_content script; lucet_response_max 64m; {both('count')} }}
+      location /pages {{ ssi on; ssi_types *; alias ROOT/pages; }}
+    """
+    with Flood() as up:
+        s = filter_server(server.replace("PORT", str(up.port)), main="thread_pool default threads=2;")
+        with open(f"{s.directory}/large", "w") as file:
+            file.write("abcdefghi\n" * (large // 10))
+        with open(f"{s.directory}/pages", "w") as file:
+            file.write('<<!--# include virtual="/file" -->|<!--# include virtual="/threads" -->|<!--# include virtual="/limited" -->>')
+        with s:
+            def resident():
+                with open(f"/proc/{s.workers()[0]}/statm") as file:
+                    return int(file.read().split()[1]) * 4096
+
+            s.get("/file")
+            for target in ("/up", "/direct"):
+                up.sent, before = 0, resident()
+                with Client(s.port, receive_buffer=4096) as c:
+                    c.send(f"GET {target} HTTP/1.0\r\n\r\n")
+                    until(lambda: up.sent > 0, "it has begun")
+                    sent = -1
+                    while sent != up.sent:  # until it waits, for the buffers in between are full
+                        sent = up.sent
+                        time.sleep(0.3)
+                    check(sent < up.size, f"{target}: all of it was sent")
+                    grown = resident() - before
+                    check(grown < 4 << 20, f"{target}: {grown} bytes more in memory")
+                    check(rest(c) == "ABCDEFGHI\n" * (up.size // 10), target)
+            equal(len(gzip.decompress(s.get("/zip", headers=[("Accept-Encoding", "gzip")]).body)), up.size, "compressed")
+            up.size = large
+            whole, counted = "ABCDEFGHI\n" * (large // 10), "abcdefghi\n" * (large // 10) + f"{large}\n"
+            for target, text in (("/file", counted), ("/threads", counted), ("/tiny", counted), ("/limited", whole),
+                                 ("/script?write=3000000&say=end", None), ("/pages", f"<{counted}|{counted}|{whole}>")):
+                with Client(s.port, receive_buffer=4096) as c:
+                    c.send(f"GET {target} HTTP/1.0\r\n\r\n")
+                    time.sleep(0.2)
+                    got = rest(c)
+                    check(got == text if text else got.endswith("end3000003\n"), f"{target}: {len(got)} bytes, {got[-40:]!r}")
+            with s.client() as c:  # one that goes away in the middle
+                c.request("/up")
+                c.take(100000)
+            s.nothing_is_left()
 
 
 @test

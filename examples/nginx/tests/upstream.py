@@ -106,6 +106,28 @@ class Endless(Upstream):
         self.open -= 1
 
 
+class Flood(Upstream):
+    """A server whose answers are as large as it says, lines of "abcdefghi". `sent`: bytes so far."""
+
+    size = 40000000
+    sent = 0
+
+    def serve(self, connection):
+        piece = b"abcdefghi\n" * 6400
+        with connection:
+            try:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % self.size)
+                left = self.size
+                while left:
+                    n = min(left, len(piece))
+                    connection.sendall(piece[:n])
+                    left -= n
+                    self.sent += n
+            except OSError:
+                pass
+
+
 def fetching(upstream, more="", **options):
     return script_server("lucet_fetch /_fetch max=8 parallel=4;" + more, server=UPSTREAM % upstream.port,
                          **options)
