@@ -288,7 +288,8 @@ pub unsafe extern "C" fn lucet_instance_keep(instance: *mut lucet_instance) -> l
 /// from a signal handler.
 /// A thread that ends in a host function (pthread_exit, cancellation; C only) has to do the same before it is gone, in a handler that it has
 /// pushed by pthread_cleanup_push around the run: without this the instance stays LUCET_RUNNING for good, and its slot is lost.
-/// Errors: BAD_STATE: the instance is in no host function, or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
+/// Errors: BAD_STATE: the instance is in no host function, or in one that has not been left (which cannot be told from a function further down
+/// the stack than the run was, where a host has no unwind tables), or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
 /// thread that entered the instance. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_abandon(instance: *mut lucet_instance) -> lucet_status {

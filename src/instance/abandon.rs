@@ -4,7 +4,7 @@
 //! Invariant: afterwards the instance is as after a termination, and its thread as if the run had returned.
 
 use super::outcome::{Record, remember};
-use super::{Handle, live};
+use super::{Handle, live, unwinding};
 use crate::abi::{LUCET_STOP_HOST, LUCET_TERMINATED};
 use crate::control::{ControlBlock, Trap, state, stop};
 use crate::error::{Result, Status, error};
@@ -65,8 +65,9 @@ pub fn abandon(handle: Handle) -> Result<()> {
     Ok(())
 }
 
-/// Whether the caller is in a host function of the run that it wants to abandon: the frames of the run are below its own. What
-/// a host does on stacks of its own making cannot be told.
+/// Whether the caller is in a host function of the run that it wants to abandon: the frames of the run are below its own. But those of
+/// a host that has left and calls this from further down are, too, so the stack is looked through then. What a host does on stacks of its own
+/// making cannot be told.
 fn is_inside(block: &ControlBlock) -> bool {
     let local = 0u8;
     let here = std::ptr::from_ref(&local) as usize;
@@ -77,5 +78,6 @@ fn is_inside(block: &ControlBlock) -> bool {
         block.host_sp.get()
     };
     let below_the_run = (low..high).contains(&entered_at) && (low..entered_at).contains(&here);
-    below_the_run || (block.stack_guard.get()..block.stack_high.get()).contains(&here)
+    let on_the_guests = (block.stack_guard.get()..block.stack_high.get()).contains(&here);
+    on_the_guests || below_the_run && unwinding::may_be_in(block, entered_at)
 }

@@ -36,6 +36,7 @@ pub mod stats;
 pub mod table;
 pub mod timed;
 pub mod uncaught;
+mod unwinding;
 mod verify;
 pub mod waiting;
 

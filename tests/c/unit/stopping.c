@@ -164,6 +164,39 @@ static void abandons(void) {
   OK(lucet_instance_release(guest));
 }
 
+/* From further down the stack than the run was: short ways in take little of it. */
+static __attribute__((noinline)) void abandon_further_down(lucet_instance *guest) {
+  volatile char much[4096];
+  much[0] = much[sizeof much - 1] = 1;
+  OK(lucet_instance_abandon(guest));
+}
+
+static void abandons_short_entries(void) {
+  lucet_instance *volatile guest = fixture_instance(region, module, NULL);
+  const lucet_func *function = NULL;
+  lucet_value leave = lucet_value_i32(LEAVE);
+  lucet_outcome outcome;
+  LUCET_ENTRY(entry, int32_t, int32_t);
+  OK(lucet_module_func(module, "ask", &function));
+  CHECK(LUCET_FIND(entry, module, "ask", int32_t, int32_t));
+  EQUAL(RUN1(guest, "ask", ANSWER), ANSWER + 1);
+  for (volatile int round = 0; round < 6; round++) {
+    if (!setjmp(outside)) {
+      if (round % 3 == 0) (void)run_i32(guest, "ask", 1, LEAVE, 0, &outcome);
+      if (round % 3 == 1) (void)lucet_instance_call(guest, function, &leave, 1, &outcome);
+      if (round % 3 == 2) (void)entry(guest, NULL, LEAVE);
+      CHECK(!"the host function leaves");
+    }
+    if (round < 3)
+      OK(lucet_instance_abandon(guest));
+    else
+      abandon_further_down(guest);
+    OK(lucet_instance_reset(guest));
+    EQUAL(RUN1(guest, "ask", ANSWER), ANSWER + 1);
+  }
+  OK(lucet_instance_release(guest));
+}
+
 /* A thread that ends in a host function: its cleanup handler abandons what it ran. */
 static void abandon_it(void *guest) { OK(lucet_instance_abandon((lucet_instance *)guest)); }
 
@@ -293,6 +326,7 @@ int main(void) {
   kills();
   times();
   abandons();
+  abandons_short_entries();
   threads_that_end();
   threads_that_end_without_a_word();
   too_little_time();
