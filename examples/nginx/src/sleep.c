@@ -4,6 +4,8 @@
  * it is set once for many of them. */
 #include "sleep.h"
 
+#include "wait.h"
+
 #include <ngx_channel.h>
 #include <sys/timerfd.h>
 
@@ -42,7 +44,7 @@ static void wake(ngx_queue_t *spoke, uint64_t now) {
   while (!ngx_queue_empty(&due)) { /* anybody may go away while another is at work */
     struct run *run = ngx_queue_data(ngx_queue_head(&due), struct run, queue);
     sleep_forget(run);
-    run_wake(run);
+    wait_look(run);
   }
 }
 

@@ -37,8 +37,7 @@ static void set_timer(struct run *run, ngx_msec_t at_most) {
   ngx_add_timer(&run->timer, ms);
 }
 
-static void on_timer(ngx_event_t *event) {
-  struct run *run = event->data;
+void wait_look(struct run *run) {
   ngx_connection_t *c = run->r->connection;
   ngx_flag_t late = run->conf->timeout && ngx_current_msec >= run->deadline;
   ngx_flag_t slept = run->state == RUN_WAITING && run->wait.kind == WAIT_SLEEP && sleep_is_over(run);
@@ -46,7 +45,7 @@ static void on_timer(ngx_event_t *event) {
     run_end(run, END_ABORTED);
     return;
   }
-  if (slept) {
+  if (slept && !late) {
     run_wake(run);
     return;
   }
@@ -62,6 +61,8 @@ static void on_timer(ngx_event_t *event) {
   run->kind == RUN_CONTENT ? content_settle(run) : access_settle(run);
   ngx_http_run_posted_requests(c);
 }
+
+static void on_timer(ngx_event_t *event) { wait_look(event->data); }
 
 /* Before a run leaves nginx's stack with its guest alive. */
 static ngx_int_t guard(struct run *run) {

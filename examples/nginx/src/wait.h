@@ -12,6 +12,9 @@ ngx_int_t wait_tie(struct run *run);
 ngx_int_t wait_begin(struct run *run);
 /* Whether what a WAITING run waits for has happened. */
 ngx_flag_t wait_is_over(struct run *run);
+/* A run that waits may have slept for long enough, or have waited for too long: goes on with it, or ends it.
+ */
+void wait_look(struct run *run);
 /* Both: NGX_AGAIN; or NGX_DONE: the run has ended. */
 ngx_int_t wait_for_turn(struct run *run);
 ngx_int_t wait_for_slot(struct run *run);

@@ -61,6 +61,17 @@ def sleeps_are_never_short():
             started = time.monotonic()
             equal(s.get(f"/soon?{steps}").status, status, steps)
             check(status == 200 or time.monotonic() - started >= 0.09, f"{steps}: at its deadline")
+
+        def stopped_meanwhile():
+            with s.client() as c:
+                c.request("/soon?sleep=30&sleep=30&sleep=30&say=x")
+                time.sleep(0.02)
+                s.signal(signal.SIGSTOP, to=s.workers()[0])
+                time.sleep(0.2)
+                s.signal(signal.SIGCONT, to=s.workers()[0])
+                return c.response().status
+
+        check(504 in (stopped_meanwhile() for _ in range(20)), "where the worker finds sleep and deadline over, the deadline counts")
         s.nothing_is_left()
 
 
