@@ -11,6 +11,8 @@ use lucet_format::image::elf::find_image;
 use lucet_format::image::reader::checksum;
 use lucet_format::image::writer::CHECKSUM_OFFSET;
 use lucet_format::image::{ImageIndex, Integrity};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use support::sentence;
 
 /// Modules that use every section of an image between them.
@@ -115,6 +117,47 @@ fn every_changed_byte_is_refused() {
         }
         load::bytes(&file).unwrap_or_else(|_| panic!("the undamaged module: {}", sentence()));
     }
+}
+
+/// Files that are copied piece by piece: whichever piece the damage is in, also the last, short one.
+#[test]
+fn every_piece_of_a_copied_file_is_summed_up() {
+    let long = format!(
+        r#"(module (memory 8) (data (i32.const 0) "{}") (func (export "f")))"#,
+        "0123456789abcdef".repeat(20_000)
+    );
+    let mut file = compiled(&long);
+    let path = std::env::temp_dir().join(format!("lucet-loader-{}.so", std::process::id()));
+    let name = CString::new(path.as_os_str().as_bytes()).expect("a path");
+    let load = |file: &[u8]| {
+        std::fs::write(&path, file).expect("written");
+        load::file(&name, load::Mode::Copy).map(|_| ())
+    };
+    load(&file).unwrap_or_else(|_| panic!("the undamaged module: {}", sentence()));
+    let last = file.len() - 1;
+    let borders = (1..=last / 65536).flat_map(|piece| [piece * 65536 - 1, piece * 65536]);
+    for at in borders.chain([0, 5000, 100_001, last]) {
+        file[at] ^= 0x10;
+        let refused = load(&file).expect_err("a damaged module");
+        assert_eq!(
+            refused.status,
+            Status::BadModule,
+            "byte {at}: {}",
+            sentence()
+        );
+        file[at] ^= 0x10;
+    }
+    for length in [1, 63, 64, 4096, 65535, 65536, 65537, last] {
+        let refused = load(&file[..length]).expect_err("a part of a module");
+        assert_eq!(
+            refused.status,
+            Status::BadModule,
+            "{length}: {}",
+            sentence()
+        );
+    }
+    load(&file).unwrap_or_else(|_| panic!("the undamaged module: {}", sentence()));
+    std::fs::remove_file(&path).expect("removed");
 }
 
 /// Reads everything that the runtime ever reads of an image.

@@ -1,14 +1,15 @@
 //! Where a module's file comes from: a path, a descriptor, or bytes.
 //!
 //! Code that could change after it has been checked would be worth nothing, so by default the file is copied into
-//! memory of the kernel that nobody can change any more (a sealed memfd), and mapped from there. A host that keeps
-//! its files unchangeable by other means saves the copy with [`Mode::InPlace`].
+//! memory of the kernel that nobody can change any more (a sealed memfd), and mapped from there. It passes through a buffer
+//! of ours on the way, where the checksum is computed: of the very bytes that are written. A host that keeps its files unchangeable by
+//! other means saves the copy with [`Mode::InPlace`].
 
 use super::CodeImage;
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
 use crate::mapping::{memory_file, seal_file};
-use lucet_format::image::{Integrity, MAX_FILE_BYTES};
+use lucet_format::image::{Integrity, MAX_FILE_BYTES, Summer};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -63,9 +64,9 @@ pub fn descriptor(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Counted<Code
         Mode::Trusted => Counted::new(CodeImage::new(descriptor, length, Integrity::Trust)?),
         Mode::Copy => {
             let copy = memory_file(c"lucet-module", 0)?;
-            copy_file(descriptor, copy.as_fd(), length)?;
+            let integrity = copy_file(descriptor, copy.as_fd(), length)?;
             seal_file(copy.as_fd())?;
-            Counted::new(CodeImage::new(copy.as_fd(), length, Integrity::Verify)?)
+            Counted::new(CodeImage::new(copy.as_fd(), length, integrity)?)
         }
     }
 }
@@ -113,21 +114,57 @@ fn check_size(length: u64) -> Result<usize> {
     Ok(length as usize)
 }
 
-fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<()> {
-    let mut offset: libc::off_t = 0;
-    while (offset as usize) < length {
-        let left = length - offset as usize;
-        // SAFETY: both descriptors are open, the offset is ours.
-        let copied =
-            unsafe { libc::sendfile(to.as_raw_fd(), from.as_raw_fd(), &raw mut offset, left) };
-        if copied == 0 {
-            return Err(error!(
-                Status::BadModule,
-                "the module's file became shorter while it was read"
-            ));
+/// Bytes that are copied at a time: they stay in the cache between reading, summing and writing.
+const PIECE: usize = 64 << 10;
+
+/// Copies the first `length` bytes of a file. Answers their checksum, if they can be a module's.
+fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<Integrity> {
+    let mut buffer: Vec<u8> = Vec::new();
+    buffer
+        .try_reserve_exact(PIECE)
+        .map_err(|_| Error::no_memory("copying a module"))?;
+    let mut offset = 0;
+    let mut sum = None;
+    while offset < length {
+        read_piece(from, offset, (length - offset).min(PIECE), &mut buffer)?;
+        if offset == 0 {
+            sum = Summer::new(&buffer, length);
         }
-        if copied < 0 && !interrupted() {
-            return Err(Error::system("reading a module"));
+        if let Some(sum) = &mut sum {
+            sum.add(&buffer);
+        }
+        write_all(to, &buffer)?;
+        offset += buffer.len();
+    }
+    // What is no module is looked at when it is all there, and says what is wrong.
+    Ok(sum.map_or(Integrity::Verify, |sum| Integrity::Summed(sum.finish())))
+}
+
+/// Reads at most so many bytes of a file, at least one, in place of what is in the buffer, which has room for them.
+fn read_piece(from: BorrowedFd<'_>, offset: usize, most: usize, to: &mut Vec<u8>) -> Result<()> {
+    to.clear();
+    let most = most.min(to.capacity());
+    while to.is_empty() {
+        // SAFETY: the descriptor is open, the buffer has room for `most` bytes.
+        let read = unsafe {
+            libc::pread(
+                from.as_raw_fd(),
+                to.as_mut_ptr().cast(),
+                most,
+                offset as libc::off_t,
+            )
+        };
+        match usize::try_from(read) {
+            Ok(0) => {
+                return Err(error!(
+                    Status::BadModule,
+                    "the module's file became shorter while it was read"
+                ));
+            }
+            // SAFETY: the kernel has written so many bytes, no more than there is room for.
+            Ok(read) => unsafe { to.set_len(read.min(most)) },
+            Err(_) if interrupted() => {}
+            Err(_) => return Err(Error::system("reading a module")),
         }
     }
     Ok(())

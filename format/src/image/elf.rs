@@ -17,6 +17,14 @@ const EM_X86_64: u8 = 62;
 
 /// The range of the file that the image occupies.
 pub fn find_image(file: &[u8]) -> Result<std::ops::Range<usize>, ImageError> {
+    find_image_in(file, file.len())
+}
+
+/// The same of a file of which only the beginning is there.
+pub(super) fn find_image_in(
+    file: &[u8],
+    file_bytes: usize,
+) -> Result<std::ops::Range<usize>, ImageError> {
     let missing = |what, offset| ImageError::NotAModule { what, offset };
     if file.len() < FILE_HEADER_BYTES || file[..MAGIC.len()] != MAGIC {
         return Err(missing("no 64-bit little-endian ELF header", 0));
@@ -40,7 +48,7 @@ pub fn find_image(file: &[u8]) -> Result<std::ops::Range<usize>, ImageError> {
         if u32::read(header) == Some(PT_LUCET) {
             let begin = u64::read(&header[8..]).unwrap_or(u64::MAX);
             let length = u64::read(&header[32..]).unwrap_or(u64::MAX);
-            return range(begin, length, file.len())
+            return range(begin, length, file_bytes)
                 .ok_or_else(|| missing("the image is out of reach", start + offset));
         }
     }

@@ -12,10 +12,12 @@ mod quick;
 pub mod reader;
 pub mod records;
 pub mod source;
+mod sum;
 pub mod writer;
 
 pub use error::ImageError;
 pub use reader::{Image, ImageIndex, Integrity};
+pub use sum::Summer;
 pub use writer::ImageWriter;
 
 /// The type of the program header that spans the image: the letters "luce" in the range for systems.

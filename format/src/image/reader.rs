@@ -3,14 +3,12 @@
 
 use super::records::{self, Span, record_bytes};
 use super::{
-    ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, check, elf, exceptions, source,
+    ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, Summer, check, elf, exceptions, source,
 };
 use crate::bytes::{Record, Records};
 use crate::trap::TrapCode;
 use crate::value::ValueType;
 use crate::{ABI_REVISION, FORMAT_REVISION, PAGE_SIZE};
-use std::hash::Hasher;
-use twox_hash::xxhash3_64::{RawHasher, SecretBuffer};
 
 /// Where the parts of a checked image are. Holds no reference, so it can live beside the mapping.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +30,8 @@ pub struct Image<'a> {
 pub enum Integrity {
     /// Compare.
     Verify,
+    /// Compare what [`Summer`] has found while these bytes were written here.
+    Summed(u64),
     /// Do not.
     Trust,
 }
@@ -117,26 +117,25 @@ fn check_size_and_sum(
             expected: header.file_bytes,
         });
     }
-    if integrity == Integrity::Verify {
-        let found = checksum(file, image_start);
-        if found != header.checksum {
-            return Err(ImageError::Checksum {
-                found,
-                expected: header.checksum,
-            });
-        }
+    let found = match integrity {
+        Integrity::Verify => checksum(file, image_start),
+        Integrity::Summed(found) => found,
+        Integrity::Trust => return Ok(()),
+    };
+    if found != header.checksum {
+        return Err(ImageError::Checksum {
+            found,
+            expected: header.checksum,
+        });
     }
     Ok(())
 }
 
 /// The checksum of a file whose image header starts at `image_start`: every byte but the checksum's own.
 pub fn checksum(file: &[u8], image_start: usize) -> u64 {
-    let field = image_start + super::writer::CHECKSUM_OFFSET;
-    // The hasher that `new` makes of its own accord allocates.
-    let mut hash = RawHasher::new(SecretBuffer::default());
-    hash.write(file.get(..field).unwrap_or(&[]));
-    hash.write(file.get(field + 8..).unwrap_or(&[]));
-    hash.finish()
+    let mut sum = Summer::of_image(image_start);
+    sum.add(file);
+    sum.finish()
 }
 
 fn check_header(file: &[u8], header: &records::Header) -> Result<(), ImageError> {
