@@ -18,7 +18,7 @@ use support::{Guest, compiled, i32, small};
 
 /// Functions in a module, and modules. `LUCET_ROWS=n` tries n times as many.
 const FUNCTIONS: usize = 40;
-const MODULES: usize = 12;
+const MODULES: usize = 24;
 /// Calls of each function.
 const CALLS: usize = 40;
 
@@ -36,7 +36,8 @@ struct Kind {
 }
 
 const WHOLE: &[&str] = &["add", "sub", "and", "or", "xor"];
-const NUMBERS: &[&str] = &["0", "1", "-1", "77", "0x1234567"];
+const NUMBERS: &[&str] = &["0", "1", "-1", "77", "-100", "200", "0x1234567"];
+const COMPARISONS: &[&str] = &["eq", "ne", "lt_s", "lt_u", "gt_s", "gt_u", "le_s", "ge_u"];
 const FLOATS: &[&str] = &["0", "-0.5", "inf", "3.25"];
 const FLOAT_UNARY: &[&str] = &["neg", "abs", "sqrt", "ceil", "floor"];
 const FLOAT_BINARY: &[&str] = &["add", "sub", "mul", "div", "min", "max"];
@@ -193,6 +194,7 @@ impl Shape<'_> {
     fn value(&self, loaded: &str, choices: &[usize]) -> String {
         let mut value = loaded.to_owned();
         let name = self.kind.name;
+        let integers = self.kind.float_bytes() == 1;
         let pick = |from: &[&'static str], choice: usize| from[choice % from.len()];
         for pair in choices.chunks(2) {
             let other = match pair[1] % 3 {
@@ -210,6 +212,16 @@ impl Shape<'_> {
                 _ => other,
             };
             value = match pair[1] % 2 {
+                // Sometimes a comparison, or the larger one.
+                _ if integers && pair[0] % 3 == 1 => {
+                    let compare = pick(COMPARISONS, pair[0] / 3);
+                    let compared = format!("({name}.{compare} {value} {other})");
+                    match (name, pair[1] % 2) {
+                        (_, 0) => format!("(select {value} {other} {compared})"),
+                        ("i64", _) => format!("(i64.extend_i32_u {compared})"),
+                        _ => compared,
+                    }
+                }
                 0 => format!("({name}.{operation} {value} {other})"),
                 _ => format!("({name}.{operation} {other} {value})"),
             };

@@ -31,6 +31,7 @@
 
 mod emit;
 mod linear;
+mod narrow;
 mod overlap;
 mod packs;
 mod plan;

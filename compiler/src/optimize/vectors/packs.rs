@@ -10,10 +10,12 @@
 //!
 //! Soundness. Lanes are as wide as the stores. Of integers that are computed with more bits and stored with fewer only the
 //! low ones count, so only operations are taken whose low bits depend on low bits; shifts to the right, minima and maxima
-//! need numbers that are as wide as the lanes. Operations on floats stay what they are.
+//! need numbers that are as wide as the lanes, and comparisons such, or extensions of them. Operations on floats stay what they are.
 
 use super::super::values::{constant, maker};
 use super::linear::Round;
+use super::narrow::condition;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
 use cranelift_codegen::ir::{Inst, InstructionData, Opcode, Type, Value, ValueDef};
 use std::collections::{HashMap, HashSet};
@@ -73,6 +75,10 @@ pub enum Node {
     Binary(Opcode, usize, usize),
     /// By a constant number of bits.
     Shift(Opcode, usize, u64),
+    /// All bits of a lane, or none.
+    Compare(IntCC, usize, usize),
+    /// Of a comparison, and the lanes where it holds and where not.
+    Select([usize; 3]),
 }
 
 /// Makes operations on vectors of a round's trees.
@@ -113,14 +119,16 @@ impl<'a> Packer<'a> {
         };
         let node = match node {
             Made::Same(known) => known,
-            Made::New(_) if self.nodes.len() == MOST_NODES => return None,
-            Made::New(node) => {
-                self.nodes.push((node, lane));
-                self.nodes.len() - 1
-            }
+            Made::New(node) => self.add(node, lane)?,
         };
         self.known.insert(key, node);
         Some(node)
+    }
+
+    fn add(&mut self, node: Node, lane: Type) -> Option<usize> {
+        (self.nodes.len() < MOST_NODES).then_some(())?;
+        self.nodes.push((node, lane));
+        Some(self.nodes.len() - 1)
     }
 
     fn leaf(&mut self, lane: Type, values: &[Value]) -> Option<Made> {
@@ -150,7 +158,8 @@ impl<'a> Packer<'a> {
     }
 
     fn operation(&mut self, lane: Type, values: &[Value], depth: u32) -> Option<Made> {
-        let dfg = self.round.dfg();
+        let round = self.round;
+        let dfg = round.dfg();
         let mut makers = Vec::with_capacity(values.len());
         for value in values {
             let inst = maker(dfg, *value)?;
@@ -167,6 +176,12 @@ impl<'a> Packer<'a> {
             InstructionData::Load { .. } => self.load(lane, kind, opcode, &makers),
             InstructionData::Unary { .. } => {
                 let operands = self.operands(&makers, 0)?;
+                if opcode == Opcode::Uextend
+                    && let Some(compared) = self.compare(lane, &operands, depth)
+                {
+                    let one = self.add(Node::Constants(vec![1]), lane)?;
+                    return Some(Made::New(Node::Binary(Opcode::Band, compared, one)));
+                }
                 let narrow = dfg.value_type(operands[0]);
                 let same_type = operands.iter().all(|it| dfg.value_type(*it) == narrow);
                 let passes = matches!(opcode, Opcode::Ireduce | Opcode::Uextend | Opcode::Sextend);
@@ -178,6 +193,16 @@ impl<'a> Packer<'a> {
                 Some(Made::New(Node::Unary(opcode, operand)))
             }
             InstructionData::Binary { .. } => self.binary(lane, kind, opcode, &makers, depth),
+            InstructionData::Ternary {
+                opcode: Opcode::Select,
+                ..
+            } => {
+                let [conditions, yes, no] = [0, 1, 2].map(|it| self.operands(&makers, it));
+                let compared = self.compare(lane, &conditions?, depth)?;
+                let yes = self.pack_within(lane, &yes?, depth)?;
+                let no = self.pack_within(lane, &no?, depth)?;
+                Some(Made::New(Node::Select([compared, yes, no])))
+            }
             _ => None,
         }
     }
@@ -215,6 +240,23 @@ impl<'a> Packer<'a> {
         let left = self.pack_within(lane, &left, depth)?;
         let right = self.pack_within(lane, &right, depth)?;
         Some(Made::New(Node::Binary(opcode, left, right)))
+    }
+
+    /// The comparisons that make these values, all with one condition.
+    fn compare(&mut self, lane: Type, values: &[Value], depth: u32) -> Option<usize> {
+        let dfg = self.round.dfg();
+        let mut makers = Vec::with_capacity(values.len());
+        for value in values {
+            makers.push(maker(dfg, *value).filter(|_| self.round.makes(*value))?);
+        }
+        let first = condition(dfg, *makers.first()?, lane)?;
+        let same = makers
+            .iter()
+            .all(|it| condition(dfg, *it, lane) == Some(first));
+        same.then_some(())?;
+        let left = self.pack_within(lane, &self.operands(&makers, 0)?, depth)?;
+        let right = self.pack_within(lane, &self.operands(&makers, 1)?, depth)?;
+        self.add(Node::Compare(first, left, right), lane)
     }
 
     fn load(&mut self, lane: Type, kind: Type, opcode: Opcode, makers: &[Inst]) -> Option<Made> {

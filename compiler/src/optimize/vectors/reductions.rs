@@ -9,11 +9,12 @@
 //!
 //! Soundness. The operations are associative and commutative, also modulo 2^32 and 2^64, so it does not matter in which order
 //! the numbers come; floats are never gathered. A parameter that is used for anything else in a round is left alone: nothing
-//! else that a plan takes can be made of it. Terms that are loads of narrower numbers are gathered as they are where extending
+//! else that a plan takes can be made of it. Terms that are narrower numbers, extended ([`narrow`](super::narrow)), are gathered as they are where extending
 //! the outcome is the same as gathering what is extended; sums get wider lanes ([`Reduction::lane`]).
 
 use super::super::values::maker;
 use super::linear::Round;
+use super::narrow::extended;
 use super::packs::{Pack, Packer, Place};
 use cranelift_codegen::ir::types::{I8, I16, I32, I64};
 use cranelift_codegen::ir::{Opcode, Type, Value};
@@ -88,9 +89,9 @@ fn reduction(
     let with_itself = terms.len();
     terms.retain(|term| *term != itself);
     (terms.len() + 1 == with_itself).then_some(())?;
-    let extended: Vec<_> = terms.iter().map(|it| extended(packer, *it)).collect();
+    let extended: Vec<_> = terms.iter().map(|it| extended(dfg, *it)).collect();
     let (lane, signed) = match *extended.first()? {
-        Some(narrow) => narrow,
+        Some(narrow) => (narrow.from, narrow.signed),
         None => (kind, false),
     };
     let same = extended.iter().all(|it| *it == extended[0]);
@@ -118,33 +119,6 @@ fn collect(round: Round<'_>, opcode: Opcode, value: Value, terms: &mut Vec<Value
     };
     collect(round, opcode, left, terms)?;
     collect(round, opcode, right, terms)
-}
-
-/// The type of a load and whether its sign is extended, for a term that is a load of a narrower number.
-fn extended(packer: &Packer<'_>, term: Value) -> Option<(Type, bool)> {
-    let dfg = packer.round.dfg();
-    let inst = maker(dfg, term)?;
-    let opcode = dfg.insts[inst].opcode();
-    match opcode {
-        Opcode::Uload8 => Some((I8, false)),
-        Opcode::Uload16 => Some((I16, false)),
-        Opcode::Uload32 => Some((I32, false)),
-        Opcode::Sload8 => Some((I8, true)),
-        Opcode::Sload16 => Some((I16, true)),
-        Opcode::Sload32 => Some((I32, true)),
-        Opcode::Uextend | Opcode::Sextend => {
-            let narrow = *dfg.inst_args(inst).first()?;
-            let signed = opcode == Opcode::Sextend;
-            match extended(packer, narrow) {
-                Some((lane, by_sign)) => (signed || !by_sign).then_some((lane, by_sign)),
-                None => {
-                    let load = maker(dfg, narrow).map(|it| dfg.insts[it].opcode());
-                    (load == Some(Opcode::Load)).then_some((dfg.value_type(narrow), signed))
-                }
-            }
-        }
-        _ => None,
-    }
 }
 
 /// Whether lanes of this type can gather by this operation what is extended to `kind` like this.

@@ -116,6 +116,37 @@ fn sums_that_are_stored_on_the_way_do_not() {
 }
 
 #[test]
+fn bytes_are_counted_in_vectors() {
+    let count = |number: i32| {
+        let term = |lane| {
+            format!(
+                "(local.set $sum (i32.add (local.get $sum) (i32.eq {} (i32.const {number}))))",
+                load(lane)
+            )
+        };
+        looping(&(0..8).map(term).collect::<String>())
+    };
+    let listing = count(10);
+    assert!(listing.contains("icmp eq"), "{listing}");
+    assert!(listing.contains("load.i8x16"), "{listing}");
+    // No byte is 266, but the lanes of one would say that 10 is.
+    assert!(!count(266).contains("load.i8x16"));
+}
+
+#[test]
+fn chosen_numbers_take_vectors_where_lanes_can_compare() {
+    let choose = |lane, other: &str| {
+        let loaded = load(lane);
+        format!("(select {loaded} (i32.const 7) (i32.lt_s {loaded} {other}))")
+    };
+    let listing = looping(&bytes(|lane| choose(lane, "(i32.const 200)")));
+    assert!(listing.contains("icmp ult"), "{listing}");
+    assert!(listing.contains("bitselect"), "{listing}");
+    let any = looping(&bytes(|lane| choose(lane, "(local.get $x)")));
+    assert!(!any.contains("load.i8x16"), "{any}");
+}
+
+#[test]
 fn differences_do_not() {
     assert!(!looping(&gathered("i32.sub")).contains("i8x16"));
 }

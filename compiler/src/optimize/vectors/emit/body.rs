@@ -83,6 +83,14 @@ impl Emitter<'_> {
                     let (inst, dfg) = ins.Binary(*opcode, kind, made[*left], made[*right]);
                     dfg.first_result(inst)
                 }
+                Node::Compare(condition, left, right) => {
+                    let (left, right) = (made[*left], made[*right]);
+                    self.cursor.ins().icmp(*condition, left, right)
+                }
+                Node::Select([compared, yes, no]) => {
+                    let (yes, no) = (made[*yes], made[*no]);
+                    self.cursor.ins().bitselect(made[*compared], yes, no)
+                }
                 Node::Shift(opcode, operand, bits) => {
                     let bits = self.iconst(I32, bits.cast_signed());
                     let operand = made[*operand];
