@@ -158,8 +158,7 @@ impl<'a> Packer<'a> {
     }
 
     fn operation(&mut self, lane: Type, values: &[Value], depth: u32) -> Option<Made> {
-        let round = self.round;
-        let dfg = round.dfg();
+        let dfg = self.round.dfg();
         let mut makers = Vec::with_capacity(values.len());
         for value in values {
             let inst = maker(dfg, *value)?;
@@ -174,37 +173,49 @@ impl<'a> Packer<'a> {
         let opcode = dfg.insts[makers[0]].opcode();
         match dfg.insts[makers[0]] {
             InstructionData::Load { .. } => self.load(lane, kind, opcode, &makers),
-            InstructionData::Unary { .. } => {
-                let operands = self.operands(&makers, 0)?;
-                if opcode == Opcode::Uextend
-                    && let Some(compared) = self.compare(lane, &operands, depth)
-                {
-                    let one = self.add(Node::Constants(vec![1]), lane)?;
-                    return Some(Made::New(Node::Binary(Opcode::Band, compared, one)));
-                }
-                let narrow = dfg.value_type(operands[0]);
-                let same_type = operands.iter().all(|it| dfg.value_type(*it) == narrow);
-                let passes = matches!(opcode, Opcode::Ireduce | Opcode::Uextend | Opcode::Sextend);
-                if passes && lane.is_int() && same_type && narrow.bits() >= lane.bits() {
-                    return Some(Made::Same(self.pack_within(lane, &operands, depth)?));
-                }
-                is_unary(opcode, lane, kind).then_some(())?;
-                let operand = self.pack_within(lane, &operands, depth)?;
-                Some(Made::New(Node::Unary(opcode, operand)))
-            }
+            InstructionData::Unary { .. } => self.unary(lane, kind, opcode, &makers, depth),
             InstructionData::Binary { .. } => self.binary(lane, kind, opcode, &makers, depth),
             InstructionData::Ternary {
                 opcode: Opcode::Select,
                 ..
-            } => {
-                let [conditions, yes, no] = [0, 1, 2].map(|it| self.operands(&makers, it));
-                let compared = self.compare(lane, &conditions?, depth)?;
-                let yes = self.pack_within(lane, &yes?, depth)?;
-                let no = self.pack_within(lane, &no?, depth)?;
-                Some(Made::New(Node::Select([compared, yes, no])))
-            }
+            } => self.select(lane, &makers, depth),
             _ => None,
         }
+    }
+
+    fn unary(
+        &mut self,
+        lane: Type,
+        kind: Type,
+        opcode: Opcode,
+        makers: &[Inst],
+        depth: u32,
+    ) -> Option<Made> {
+        let operands = self.operands(makers, 0)?;
+        if opcode == Opcode::Uextend
+            && let Some(compared) = self.compare(lane, &operands, depth)
+        {
+            let one = self.add(Node::Constants(vec![1]), lane)?;
+            return Some(Made::New(Node::Binary(Opcode::Band, compared, one)));
+        }
+        let dfg = self.round.dfg();
+        let narrow = dfg.value_type(operands[0]);
+        let same_type = operands.iter().all(|it| dfg.value_type(*it) == narrow);
+        let passes = matches!(opcode, Opcode::Ireduce | Opcode::Uextend | Opcode::Sextend);
+        if passes && lane.is_int() && same_type && narrow.bits() >= lane.bits() {
+            return Some(Made::Same(self.pack_within(lane, &operands, depth)?));
+        }
+        is_unary(opcode, lane, kind).then_some(())?;
+        let operand = self.pack_within(lane, &operands, depth)?;
+        Some(Made::New(Node::Unary(opcode, operand)))
+    }
+
+    fn select(&mut self, lane: Type, makers: &[Inst], depth: u32) -> Option<Made> {
+        let [conditions, yes, no] = [0, 1, 2].map(|it| self.operands(makers, it));
+        let compared = self.compare(lane, &conditions?, depth)?;
+        let yes = self.pack_within(lane, &yes?, depth)?;
+        let no = self.pack_within(lane, &no?, depth)?;
+        Some(Made::New(Node::Select([compared, yes, no])))
     }
 
     fn operands(&self, makers: &[Inst], position: usize) -> Option<Vec<Value>> {
