@@ -1,5 +1,5 @@
 /* sleep.c: see sleep.h. A wheel: time is cut into ticks, and whoever is to go on at a tick is in the list
- * that belongs to it, and to each 256th before and after it. One timer of the kernel's, a descriptor among
+ * that belongs to it, and to each 512th before and after it. One timer of the kernel's, a descriptor among
  * those that nginx watches, is set for the first tick that has somebody: where guests sleep by the hundred,
  * it is set once for many of them. */
 #include "sleep.h"
@@ -10,7 +10,7 @@
 #include <sys/timerfd.h>
 
 /* SHORT milliseconds are less than SPOKES ticks. */
-enum { TICK_NS = 1 << 17, SPOKES = 256, SHORT_MS = 32 };
+enum { TICK_NS = 1 << 16, SPOKES = 512, SHORT_MS = 32 };
 
 static ngx_queue_t wheel[SPOKES];
 static ngx_uint_t asleep;
@@ -27,6 +27,13 @@ static void arm(uint64_t tick) {
   if (armed && armed <= tick) return;
   armed = tick;
   timerfd_settime(descriptor, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+/* Takes note that the timer has fired, as setting it again does. */
+static void silence(void) {
+  uint64_t times;
+  if (read(descriptor, &times, sizeof times) < 0 && ngx_errno != NGX_EAGAIN)
+    ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno, "lucet: the timer for guests that sleep");
 }
 
 static uint64_t tick_of(const struct run *run) { return (run->wakes_ns + TICK_NS - 1) / TICK_NS; }
@@ -49,9 +56,8 @@ static void wake(ngx_queue_t *spoke, uint64_t now) {
 }
 
 static void on_timer(ngx_event_t *event) {
-  uint64_t fired, now = now_ns() / TICK_NS, from = reached + 1;
+  uint64_t now = now_ns() / TICK_NS, from = reached + 1;
   (void)event;
-  if (read(descriptor, &fired, sizeof fired) < 0 && ngx_errno != NGX_EAGAIN) return;
   armed = 0;
   reached = now;
   if (now >= SPOKES && from < now - SPOKES + 1) from = now - SPOKES + 1; /* once around */
@@ -60,8 +66,9 @@ static void on_timer(ngx_event_t *event) {
   for (uint64_t tick = now + 1; tick <= now + SPOKES && asleep; tick++)
     if (!ngx_queue_empty(&wheel[tick % SPOKES])) {
       arm(tick);
-      return;
+      break;
     }
+  if (!armed) silence();
 }
 
 static void on_keeper(ngx_event_t *event) { ngx_add_timer(event, 86400000); }

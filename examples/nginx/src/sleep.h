@@ -3,7 +3,7 @@
  *
  * nginx's own timers are for the long sleeps. For short ones they do not do: they count milliseconds of a
  * clock that stands while events are handled and may be some behind, so that one of them is anything between
- * none and several. Short sleeps are kept here, to an eighth of a millisecond. Belongs to the worker's
+ * none and several. Short sleeps are kept here, to a sixteenth of a millisecond. Belongs to the worker's
  * thread. */
 #ifndef LUCET_NGINX_SLEEP_H
 #define LUCET_NGINX_SLEEP_H
