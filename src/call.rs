@@ -238,31 +238,18 @@ pub(crate) fn enter_nested(
     target: &Target,
     arguments: &[lucet_value],
 ) -> Result<Record> {
-    let (host_sp, guest_sp) = (block.host_sp.get(), block.guest_sp.get());
-    let (call_row, call_results) = (block.call_row.get(), block.call_results.get());
-    let (entry_sp, entry_frame) = (block.entry_sp.get(), block.entry_frame.get());
-    let bridge = block.bridge.swap(std::ptr::null_mut(), Ordering::AcqRel);
+    inner.levels.begin(block)?;
+    let guest_sp = block.guest_sp.get();
     block.entry_sp.set((guest_sp - RED_ZONE) & !15);
     // `host_call` has pushed rbp, then rbx, below the return address into the guest.
     block.entry_frame.set(guest_sp + 8);
-    if block.nested.get() == 0 {
-        block.outermost_sp.set(block.host_sp.get());
-    }
-    block.nested.set(block.nested.get() + 1);
     if let Some(runner) = thread::runner().filter(|_| block.timed.get()) {
         timing::begin_nested(block, runner);
     }
     inner.views.guest_runs();
     let entered = enter(block, inner, target, arguments);
     inner.views.refresh();
-    block.nested.set(block.nested.get() - 1);
-    block.entry_sp.set(entry_sp);
-    block.entry_frame.set(entry_frame);
-    block.host_sp.set(host_sp);
-    block.guest_sp.set(guest_sp);
-    block.call_row.set(call_row);
-    block.call_results.set(call_results);
-    block.bridge.store(bridge, Ordering::Release);
+    inner.levels.end(block);
     block.set_state(state::HOST);
     if block.timed.get() {
         timing::end_nested(block);

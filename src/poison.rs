@@ -137,6 +137,15 @@ impl Views {
         }
     }
 
+    /// The calls that were made with the host's stack there, or further down, were left by a jump.
+    pub fn leave(&self, stack: usize) {
+        self.settle();
+        self.retire(|view| view.owner <= stack);
+        if let Ok(mut calls) = self.calls.try_borrow_mut() {
+            calls.retain(|owner| *owner > stack);
+        }
+    }
+
     /// All calls are over, and what they have written and nobody has settled goes nowhere: the memory becomes another one, or the calls were
     /// left by a jump.
     pub fn abandon(&self) {

@@ -284,12 +284,14 @@ pub unsafe extern "C" fn lucet_instance_keep(instance: *mut lucet_instance) -> l
 
 /// Says that a run is over which the host has left by longjmp, from within a host function past the call that began the run. The
 /// instance is then as after a termination: reset or release it. A host that leaves runs of several instances at once abandons the innermost
-/// first. Only whole entries can be left: not a callback alone, into the host function that made it; nor guest code, by siglongjmp
-/// from a signal handler.
+/// first. In a host function that has caught a jump out of callbacks which it has made: says that these are over, as if they had been
+/// terminated; the guest ends when the host function returns, unless lucet_instance_keep is called. Not for guest code that was left by siglongjmp
+/// from a signal handler, nor, but for whole runs, on stacks of the host's making.
 /// A thread that ends in a host function (pthread_exit, cancellation; C only) has to do the same before it is gone, in a handler that it has
 /// pushed by pthread_cleanup_push around the run: without this the instance stays LUCET_RUNNING for good, and its slot is lost.
-/// Errors: BAD_STATE: the instance is in no host function, or in one that has not been left (which cannot be told from a function further down
-/// the stack than the run was, where a host has no unwind tables), or another thread entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
+/// Errors: BAD_STATE: the instance is in no host function, or in one that has not been left (which cannot be told in callbacks, and from a function
+/// further down the stack than the run was, where a host has no unwind tables), or linked instances are left with a callback, or another thread
+/// entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
 /// thread that entered the instance. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_abandon(instance: *mut lucet_instance) -> lucet_status {

@@ -56,6 +56,7 @@ pub fn create(
         waiting: Cell::new(None),
         pending: RefCell::new(None),
         handles: super::handles::Handles::default(),
+        levels: super::levels::Levels::default(),
         views: crate::poison::Views::default(),
         tally: Tally::default(),
         exceptions: RefCell::new(Arena::default()),

@@ -25,6 +25,7 @@ pub mod exception;
 pub mod global;
 pub mod handles;
 pub mod kill;
+pub mod levels;
 pub mod limits;
 pub mod memory;
 pub mod offer;
@@ -95,6 +96,8 @@ pub struct Inner {
     pub pending: RefCell<Option<Pending>>,
     /// The host's objects that the guest knows.
     pub handles: handles::Handles,
+    /// The callbacks that go on.
+    pub levels: levels::Levels,
     /// What its host functions are looking at, if views are poisoned.
     pub views: Views,
     /// What has happened since the instance is new.

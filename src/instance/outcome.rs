@@ -308,7 +308,7 @@ pub(crate) fn forgive(block: &ControlBlock, inner: &Inner) -> bool {
 }
 
 /// An exception that was on its way when the guest was ended never arrives.
-fn forget_thrown(inner: &Inner) {
+pub(super) fn forget_thrown(inner: &Inner) {
     if let Ok(mut exceptions) = inner.exceptions.try_borrow_mut() {
         exceptions.throw(0);
     }

@@ -23,15 +23,25 @@ const STOP: c_int = 5;
 /// DWARF's number of rbx, which is the block in trampolines.
 const RBX: c_int = 3;
 
+/// What the frames say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The caller is in a host function of the guest's, which was called with the host's stack there, or a little above.
+    Inside(usize),
+    /// The run's frames are gone.
+    Left,
+    /// The last frame has no tables.
+    Nothing,
+}
+
 struct Search {
     block: usize,
     entered_at: usize,
-    /// A frame beyond the run has been met, and no host function of it before.
-    passed: bool,
+    found: Found,
 }
 
 extern "C" fn visit(frame: *mut c_void, search: *mut c_void) -> c_int {
-    // SAFETY: what `may_be_in` has passed on.
+    // SAFETY: what `search` has passed on.
     let search = unsafe { &mut *search.cast::<Search>() };
     // SAFETY: a frame, as long as this runs.
     let (pc, stack, rbx) = unsafe {
@@ -43,23 +53,24 @@ extern "C" fn visit(frame: *mut c_void, search: *mut c_void) -> c_int {
     };
     let (first, end) = context::trampolines();
     if (first..end).contains(&pc) && rbx == search.block {
+        search.found = Found::Inside(stack);
         return STOP;
     }
     if stack > search.entered_at {
-        search.passed = true;
+        search.found = Found::Left;
         return STOP;
     }
     GO_ON
 }
 
-/// Whether the caller may be in a host function of this block's guest, which was entered with the host's stack there. False is certain.
-pub(super) fn may_be_in(block: &ControlBlock, entered_at: usize) -> bool {
+/// Looks for a host function of this block's guest, whose run began with the host's stack there.
+pub(super) fn search(block: &ControlBlock, entered_at: usize) -> Found {
     let mut search = Search {
         block: std::ptr::from_ref(block) as usize,
         entered_at,
-        passed: false,
+        found: Found::Nothing,
     };
     // SAFETY: the function is called with the pointer, as long as this runs, and reads what the tables say.
     unsafe { _Unwind_Backtrace(visit, (&raw mut search).cast()) };
-    !search.passed
+    search.found
 }

@@ -66,10 +66,15 @@ pub fn leave(block: &ControlBlock, runner: &Runner) {
 
 /// The run has been left by a jump, and those inside of it with it.
 pub fn abandon(block: &ControlBlock, runner: &Runner) {
+    abandon_inside(block, runner);
+    leave(block, runner);
+}
+
+/// Those inside of it have been left by a jump.
+pub fn abandon_inside(block: &ControlBlock, runner: &Runner) {
     while let Some(left) = inside_of(block, runner) {
         abandon(left, runner);
     }
-    leave(block, runner);
 }
 
 fn inside_of(block: &ControlBlock, runner: &Runner) -> Option<&'static ControlBlock> {

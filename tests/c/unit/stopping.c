@@ -7,12 +7,22 @@
 #include <time.h>
 #include <unistd.h>
 
-enum ask { ANSWER, SUSPEND, LEAVE, KILL, END, CALL_AND_LEAVE, CALL_AND_CATCH };
+enum ask {
+  ANSWER,
+  SUSPEND,
+  LEAVE,
+  KILL,
+  END,
+  CALL_AND_LEAVE,
+  CATCH_AND_LEAVE,
+  CATCH_AND_END,
+  CATCH_AND_GO_ON
+};
 
 static lucet_region *region;
 static lucet_module *module;
 static jmp_buf outside, caught;
-static int catching;
+static int catching, levels;
 
 static uint64_t now_ns(void) {
   struct timespec now;
@@ -20,15 +30,31 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* A callback whose host function leaves. */
+/* For so long LEAVE computes before it leaves. */
+static uint64_t busy_ns;
+
+static void be_busy(void) {
+  for (uint64_t begun = now_ns(); now_ns() - begun < busy_ns;) {
+  }
+}
+
+/* A callback whose host function leaves, or one in it. */
 static void call_back(lucet_call *call) {
-  lucet_value leave = lucet_value_i32(LEAVE);
+  lucet_value leave = lucet_value_i32(--levels > 0 ? CALL_AND_LEAVE : LEAVE);
   lucet_outcome outcome;
   (void)lucet_call_run(call, "ask", &leave, 1, &outcome);
   CHECK(!"the host function leaves");
 }
 
+static void catch_it(lucet_call *call) {
+  catching = 1;
+  if (!setjmp(caught)) call_back(call);
+  catching = 0;
+}
+
 static int32_t ask(lucet_call *call, int32_t what) {
+  const lucet_value answer = lucet_value_i32(ANSWER);
+  lucet_outcome outcome;
   lucet_kill_handle self;
   switch (what) {
   case SUSPEND:
@@ -37,17 +63,28 @@ static int32_t ask(lucet_call *call, int32_t what) {
   case END:
     pthread_exit(NULL);
   case LEAVE:
+    if (busy_ns) be_busy();
     longjmp(catching ? caught : outside, 1);
   case CALL_AND_LEAVE:
     call_back(call);
     break;
-  case CALL_AND_CATCH:
-    /* As PG_TRY and PG_RE_THROW: whoever catches what has left a callback has to leave, too. */
-    catching = 1;
-    if (!setjmp(caught)) call_back(call);
-    catching = 0;
-    FAILS(LUCET_BAD_STATE, "not been left", lucet_instance_abandon(lucet_call_instance(call)));
+  case CATCH_AND_LEAVE: /* as PG_TRY and PG_RE_THROW */
+    catch_it(call);
     longjmp(outside, 1);
+  case CATCH_AND_END:
+  case CATCH_AND_GO_ON:
+    catch_it(call);
+    OK(lucet_instance_abandon(lucet_call_instance(call)));
+    FAILS(LUCET_BAD_STATE, "not been left", lucet_instance_abandon(lucet_call_instance(call)));
+    STATUS(LUCET_BAD_STATE, lucet_call_run(call, "ask", &answer, 1, &outcome));
+    OK(lucet_instance_outcome(lucet_call_instance(call), &outcome));
+    OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_HOST);
+    if (what == CATCH_AND_END) break;
+    OK(lucet_instance_keep(lucet_call_instance(call)));
+    OK(lucet_call_run(call, "ask", &answer, 1, &outcome));
+    OUTCOME(outcome, LUCET_RETURNED, 0);
+    EQUAL(outcome.values[0].of.i32, ANSWER + 1);
+    break;
   case KILL:
     OK(lucet_instance_kill_handle(lucet_call_instance(call), &self));
     EQUAL(lucet_kill(self, 5), LUCET_KILL_WHEN_HOST_RETURNS);
@@ -148,9 +185,10 @@ static void times(void) {
 static void abandons(void) {
   lucet_instance *volatile guest = fixture_instance(region, module, NULL);
   lucet_outcome outcome;
-  static const int32_t ways[] = {LEAVE, CALL_AND_LEAVE, CALL_AND_CATCH};
+  static const int32_t ways[] = {LEAVE, CALL_AND_LEAVE, CATCH_AND_LEAVE};
   for (volatile int round = 0; round < 6; round++) {
     STATUS(LUCET_BAD_STATE, lucet_instance_abandon(guest));
+    levels = 1 + round / 3;
     if (!setjmp(outside)) {
       (void)run_i32(guest, "ask", 1, ways[round % 3], 0, &outcome);
       CHECK(!"the host function leaves");
@@ -161,6 +199,35 @@ static void abandons(void) {
     OK(lucet_instance_reset(guest));
     EQUAL(RUN1(guest, "ask", ANSWER), ANSWER + 1);
   }
+  OK(lucet_instance_release(guest));
+}
+
+/* Out of callbacks alone, into the host function that has made them. */
+static void abandons_callbacks(void) {
+  lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_limits limits = lucet_limits_default();
+  lucet_outcome outcome;
+  for (int round = 0; round < 6; round++) {
+    /* With a slice that ends in what is left. */
+    limits.slice_ns = round & 1 ? 500000 : 0;
+    limits.nested_ns = round & 1 ? UINT64_C(10000000000) : 0;
+    busy_ns = 2 * limits.slice_ns;
+    OK(lucet_instance_set_limits(guest, &limits));
+    levels = 1 + round / 2;
+    OK(run_i32(guest, "ask", 1, CATCH_AND_END, 0, &outcome));
+    OUTCOME(outcome, LUCET_TERMINATED, LUCET_STOP_HOST);
+    OK(lucet_instance_reset(guest));
+    levels = 1 + round / 2;
+    OK(run_i32(guest, "ask", 1, CATCH_AND_GO_ON, 0, &outcome));
+    if (round & 1) {
+      OUTCOME(outcome, LUCET_PREEMPTED, 0);
+      OK(lucet_instance_resume(guest, NULL, 0, &outcome));
+    }
+    OUTCOME(outcome, LUCET_RETURNED, 0);
+    EQUAL(outcome.values[0].of.i32, CATCH_AND_GO_ON + 1);
+    EQUAL(RUN1(guest, "ask", ANSWER), ANSWER + 1);
+  }
+  busy_ns = 0;
   OK(lucet_instance_release(guest));
 }
 
@@ -327,6 +394,7 @@ int main(void) {
   times();
   abandons();
   abandons_short_entries();
+  abandons_callbacks();
   threads_that_end();
   threads_that_end_without_a_word();
   too_little_time();
