@@ -12,7 +12,7 @@ use crate::control::ControlBlock;
 use crate::error::{Result, Status, error};
 use crate::guard;
 use crate::instance::waiting::Way;
-use crate::instance::{Handle, Live, live, run, timed};
+use crate::instance::{Handle, Live, live, run, target, timed};
 use crate::thread;
 use lucet_format::value::ValueType;
 use std::sync::atomic::Ordering;
@@ -111,7 +111,7 @@ unsafe fn call(spill: &Spill, stack: *const u64, export: u32, image: usize) -> R
             "the module has no exported function {export}"
         ));
     };
-    let function_type = run::Target::func(inner, func)?.function_type;
+    let function_type = target::Target::func(inner, func)?.function_type;
     let mut bits = 0;
     let [_, _, words @ ..] = spill.integers;
     let kind = timed::call_words(handle, func, &words, &mut bits);

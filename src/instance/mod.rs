@@ -35,6 +35,7 @@ pub mod segments;
 pub mod short;
 pub mod stats;
 pub mod table;
+pub mod target;
 pub mod timed;
 pub mod uncaught;
 mod unwinding;

@@ -12,7 +12,8 @@
 //! takes it away by a compare-and-exchange owns the instance.
 
 use super::outcome::{Record, conclude};
-use super::run::{self, Target, write_types};
+use super::run::{self, write_types};
+use super::target::Target;
 use super::{Handle, Inner, live};
 use crate::abi::{LUCET_PREEMPTED, LUCET_RETURNED, LUCET_SUSPENDED, lucet_outcome, lucet_value};
 use crate::context;

@@ -1,24 +1,21 @@
-//! What a host offers to its guests, by module and name: functions, constant globals, tags, and what instances export.
-//!
-//! Invariants: names are unique; a definition never changes once made. A linker is read while a module is linked, and
-//! not needed afterwards: what a module uses of it, the module counts.
+//! One thing that a host offers: its type, whether it fits an import, and what a module's tables get of it.
 
 use crate::abi::{lucet_dynamic_function, lucet_value};
 use crate::checks::Plan;
 use crate::context;
 use crate::control::ImportTarget;
 use crate::counted::{Counted, try_collect};
-use crate::error::{Error, Result, Status, error};
+use crate::error::{Result, Status, error};
 use crate::exception::HostTag;
 use crate::linking::{Bridge, Offer, Offered};
 use crate::module::signature::{self, Packed};
 use lucet_format::image::Image;
 use lucet_format::image::records::FunctionType;
 use lucet_format::value::ValueType;
-use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::DynamicData;
 
 /// A function that is given its arguments as an array.
 pub type DynamicFunction = unsafe extern "C" fn(
@@ -28,52 +25,6 @@ pub type DynamicFunction = unsafe extern "C" fn(
     *mut lucet_value,
 );
 const _: () = assert!(size_of::<lucet_dynamic_function>() == size_of::<DynamicFunction>());
-
-/// The host's data of a definition, released with the last linker or module that uses it.
-pub struct DynamicData {
-    data: *mut c_void,
-    release: Option<unsafe extern "C" fn(*mut c_void)>,
-    owned: AtomicBool,
-}
-
-// SAFETY: the host has promised data and release function that can be used from any thread.
-unsafe impl Send for DynamicData {}
-// SAFETY: as above.
-unsafe impl Sync for DynamicData {}
-
-impl DynamicData {
-    /// Data, and what is called when nobody uses it any more.
-    ///
-    /// # Errors
-    ///
-    /// `NoMemory`; the data is not released then.
-    pub fn new(
-        data: *mut c_void,
-        release: Option<unsafe extern "C" fn(*mut c_void)>,
-    ) -> Result<Counted<DynamicData>> {
-        Counted::new_with(|| DynamicData {
-            data,
-            release,
-            owned: AtomicBool::new(true),
-        })
-    }
-}
-
-impl DynamicData {
-    /// Gives the data back to the caller: it will not be released.
-    pub fn disown(&self) {
-        self.owned.store(false, Ordering::Relaxed);
-    }
-}
-
-impl Drop for DynamicData {
-    fn drop(&mut self) {
-        if let Some(release) = self.release.filter(|_| *self.owned.get_mut()) {
-            // SAFETY: the host's promise when it defined the function; called once.
-            unsafe { release(self.data) };
-        }
-    }
-}
 
 /// Something that a guest can import.
 pub enum Definition {
@@ -339,92 +290,8 @@ impl fmt::Display for TypeDisplay<'_> {
     }
 }
 
-/// See the file's header.
-#[derive(Default)]
-pub struct Linker {
-    definitions: HashMap<Vec<u8>, Definition>,
-    trap_missing: bool,
-    poison_views: bool,
-}
-
-impl Linker {
-    /// An empty one.
-    ///
-    /// # Errors
-    ///
-    /// None at present; allocation happens with the first definition.
-    pub fn new() -> Result<Linker> {
-        Ok(Linker::default())
-    }
-
-    /// Adds a definition.
-    ///
-    /// # Errors
-    ///
-    /// `BadArgument`: the name is taken, or the definition makes no sense; `NoMemory`. The linker is as it was.
-    pub fn define(&mut self, module: &[u8], name: &[u8], definition: Definition) -> Result<()> {
-        check(&definition)?;
-        let key = key(module, name)?;
-        if self.definitions.contains_key(&key) {
-            return Err(error!(
-                Status::BadArgument,
-                "\"{}\" \"{}\" is defined already",
-                module.escape_ascii(),
-                name.escape_ascii()
-            ));
-        }
-        self.definitions
-            .try_reserve(1)
-            .map_err(|_| Error::no_memory("a definition"))?;
-        self.definitions.insert(key, definition);
-        Ok(())
-    }
-
-    /// Whether something is defined.
-    ///
-    /// # Errors
-    ///
-    /// `NoMemory`.
-    pub fn lookup(&self, module: &[u8], name: &[u8]) -> Result<Option<&Definition>> {
-        Ok(self.definitions.get(&key(module, name)?))
-    }
-
-    /// Takes back a definition that was just made, for callers that define several at once or none.
-    pub fn undefine(&mut self, module: &[u8], name: &[u8]) {
-        if let Ok(key) = key(module, name) {
-            self.definitions.remove(&key);
-        }
-    }
-
-    /// From now on, functions that nobody defines trap when they are called, instead of failing the link.
-    pub fn trap_missing(&mut self) {
-        self.trap_missing = true;
-    }
-
-    /// Whether they do.
-    pub fn traps_missing(&self) -> bool {
-        self.trap_missing
-    }
-
-    /// From now on, modules are linked so that the views of host functions are over with the call.
-    pub fn poison_views(&mut self) {
-        self.poison_views = true;
-    }
-
-    /// Whether they are.
-    pub fn poisons_views(&self) -> bool {
-        self.poison_views
-    }
-}
-
-/// Module and name in one, unambiguously: wasm names may hold any character.
-fn key(module: &[u8], name: &[u8]) -> Result<Vec<u8>> {
-    let length = (module.len() as u64).to_le_bytes();
-    let bytes = length.iter().chain(module).chain(name).copied();
-    try_collect(bytes, "a name")
-}
-
-fn check(definition: &Definition) -> Result<()> {
+/// That it makes sense.
+pub(super) fn check(definition: &Definition) -> Result<()> {
     match definition {
         Definition::Typed {
             types, function, ..
@@ -464,70 +331,5 @@ fn check_global(value: &lucet_value) -> Result<()> {
             "a global of the host can only be a null exnref: exceptions belong to instances"
         )),
         Some(_) => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn global(number: u8, bits: u128) -> Definition {
-        Definition::Global(lucet_value::from_bits(number, bits))
-    }
-
-    #[test]
-    fn names_are_unique_and_unambiguous() {
-        let mut linker = Linker::new().expect("a linker");
-        linker.define(b"a", b"bc", global(1, 1)).expect("new");
-        linker
-            .define(b"ab", b"c", global(1, 2))
-            .expect("another name");
-        assert_eq!(
-            linker
-                .define(b"a", b"bc", global(1, 3))
-                .expect_err("taken")
-                .status,
-            Status::BadArgument
-        );
-        let found = linker.lookup(b"a", b"bc").expect("memory");
-        assert!(matches!(found, Some(Definition::Global(value)) if value.bits() == 1));
-        assert!(linker.lookup(b"", b"abc").expect("memory").is_none());
-    }
-
-    #[test]
-    fn definitions_without_sense_are_refused() {
-        let mut linker = Linker::new().expect("a linker");
-        assert!(linker.define(b"m", b"type", global(99, 0)).is_err());
-        assert!(linker.define(b"m", b"reference", global(6, 1)).is_err());
-        let function = Definition::Typed {
-            function: std::ptr::null(),
-            types: 0,
-            leaf: false,
-            data: std::ptr::null_mut(),
-        };
-        assert_eq!(
-            linker
-                .define(b"m", b"null", function)
-                .expect_err("refused")
-                .status,
-            Status::NullArgument
-        );
-    }
-
-    #[test]
-    fn data_is_released_once_by_the_last_user() {
-        unsafe extern "C" fn count(data: *mut c_void) {
-            // SAFETY: the test passes the address of a counter.
-            unsafe { *data.cast::<u32>() += 1 };
-        }
-        let mut released = 0u32;
-        let data = DynamicData::new((&raw mut released).cast(), Some(count)).expect("memory");
-        let other = data.clone();
-        drop(data);
-        // SAFETY: a local variable that only `count` writes.
-        assert_eq!(unsafe { (&raw const released).read_volatile() }, 0);
-        drop(other);
-        // SAFETY: as above.
-        assert_eq!(unsafe { (&raw const released).read_volatile() }, 1);
     }
 }
