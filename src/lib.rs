@@ -53,3 +53,4 @@ pub mod timing;
 mod typed;
 mod utf8;
 pub mod wasi;
+mod word_of_thread;

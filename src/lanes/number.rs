@@ -1,36 +1,8 @@
-//! One word of each thread: its number, which is 0 until it has one. A thread-local variable in the initial-exec model, as
-//! `context::attached`'s is and for the same reason: one load of its place, one of the word. A library that is loaded late takes 8 more
-//! bytes of the room that the C library keeps for such variables.
+//! One word of each thread: its number, which is 0 until it has one.
 
-use std::arch::{asm, global_asm};
+use crate::word_of_thread::word_of_thread;
 
-global_asm!(
-    ".pushsection .tbss.lucet_private_number,\"awT\",@nobits",
-    ".globl lucet_private_number",
-    ".hidden lucet_private_number",
-    ".type lucet_private_number,@object",
-    ".size lucet_private_number, 8",
-    ".balign 8",
-    "lucet_private_number:",
-    ".quad 0",
-    ".popsection",
-);
-
-/// The place of this thread's word.
-#[inline]
-fn place() -> *mut usize {
-    let place: *mut usize;
-    // SAFETY: reads this thread's own pointer to its thread control block, and adds the variable's distance from it.
-    unsafe {
-        asm!(
-            "mov {place}, qword ptr fs:[0]",
-            "add {place}, qword ptr [rip + lucet_private_number@GOTTPOFF]",
-            place = out(reg) place,
-            options(nostack, readonly, pure),
-        );
-    }
-    place
-}
+word_of_thread!("lucet_private_number");
 
 /// This thread's number; 0: none yet.
 #[inline]

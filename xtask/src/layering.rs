@@ -19,7 +19,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("hot", &[]),
     ("utf8", &[]),
-    ("lanes", &["error"]),
+    ("word_of_thread", &[]),
+    ("lanes", &["error", "word_of_thread"]),
     ("counted", &["error", "lanes"]),
     ("mapping", &["error"]),
     ("process", &["error", "mapping"]),
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "context",
         &[
+            "word_of_thread",
             "running",
             "process",
             "directory",
