@@ -203,7 +203,7 @@ def hostile(all_servers, rounds, seconds):
     machine does besides as much as what is measured, and that changes from minute to minute: so each of many short rounds has all rows, one
     after the other, each time beginning with another one, and what is judged are ratios of the same round."""
     s, names, got = all_servers["lucet"], list(HOSTILE), []
-    for i in range(max(12, rounds * seconds)):
+    for i in range(max(30, rounds * seconds)):
         turn = i % len(names)
         got.append({name: beside(s, HOSTILE[name], "/plain", 32, 1) for name in names[turn:] + names[:turn]})
     rows = {}
