@@ -184,7 +184,7 @@ static void add_route(struct reader *reader, char *path, char **rest) {
   if (!route->path || !route->file) mistake(reader, "no memory");
   while ((word = strtok_r(NULL, " \t", rest)))
     route_option(reader, route, word);
-  if (route->slice_ns < 500000) mistake(reader, "route: slice: 500us at least");
+  if (route->slice_ns < 100000) mistake(reader, "route: slice: 100us at least");
   if (route->cpu_ns && route->cpu_ns < 200000) mistake(reader, "route: cpu: 200us at least");
 }
 

@@ -4,6 +4,7 @@
 //!
 //! `LUCET_SOAK=N` tries N random calls of each function instead of a few thousand.
 
+mod described;
 mod functions;
 mod oracle;
 mod proofs;
@@ -12,7 +13,8 @@ mod reviewed;
 mod support;
 mod text;
 
-use functions::{Access, CALLED, FUNCTIONS, Function, OTHER, Parameter, SEEN, THING, ends};
+use described::{Access, Function, Parameter};
+use functions::{CALLED, FUNCTIONS, OTHER, SEEN, THING, ends};
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED, lucet_value};
 use lucet::checks::Plan;
 use lucet::counted::Counted;

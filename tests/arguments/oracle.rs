@@ -1,7 +1,7 @@
 //! What a call must do, said in another way than the library says it: over sets of byte addresses as 128-bit ranges, and text
 //! decoded code point by code point.
 
-use super::functions::{Access, Function, Parameter};
+use super::described::{Access, Function, Parameter};
 
 /// What a host and its guest have.
 #[derive(Debug, PartialEq, Eq)]

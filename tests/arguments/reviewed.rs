@@ -1,7 +1,8 @@
 //! The checks that `lucetc --emit host-checks` writes for reviewers, compiled as C and called with the oracle's arguments: they must
 //! answer what the oracle says. Of handles they say nothing, so those are good there.
 
-use crate::functions::{FUNCTIONS, Function, Parameter};
+use crate::described::{Function, Parameter};
+use crate::functions::FUNCTIONS;
 use crate::oracle::World;
 use lucetc::bindings::{Bindings, c};
 use std::ffi::{CStr, CString, c_void};

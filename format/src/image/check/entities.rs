@@ -96,9 +96,7 @@ impl Checker<'_> {
                 section: Section::Globals,
                 index,
             };
-            let known = u8::try_from(record.value_type)
-                .ok()
-                .and_then(ValueType::from_number);
+            let known = value_type(record.value_type);
             at.holds(known.is_some(), "the value type", record.value_type)?;
             self.state(at, record.state_offset, 0)?;
             at.holds(
@@ -123,9 +121,7 @@ impl Checker<'_> {
                 section: Section::Tables,
                 index,
             };
-            let known = u8::try_from(record.element_type)
-                .ok()
-                .and_then(ValueType::from_number);
+            let known = value_type(record.element_type);
             at.holds(
                 known.is_some_and(ValueType::is_reference),
                 "the element type",
@@ -195,4 +191,8 @@ impl Checker<'_> {
         }
         Ok(())
     }
+}
+
+fn value_type(number: u32) -> Option<ValueType> {
+    u8::try_from(number).ok().and_then(ValueType::from_number)
 }

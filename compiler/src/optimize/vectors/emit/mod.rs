@@ -4,8 +4,8 @@
 //!   guard(i, ...):      enough rounds?                     else header(i, ...)
 //!   checks:             all conditions of the plan hold?   else header(i, ...)
 //!   ready:              addresses and vectors that stay the same
-//!   vectors(done):      loads, operations, stores          again until all full chunks are done
-//!   rest:               header(i + rounds done * step, ...)
+//!   vectors(done, gathered):  loads, operations, stores    again until all full chunks are done
+//!   rest:               header(i + rounds done * step, sum + all lanes of what is gathered, ...)
 //! ```
 //!
 //! The number of chunks leaves at least one round to the loop. Where the loop goes downwards, `done` is negative and the lowest
