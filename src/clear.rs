@@ -24,7 +24,7 @@ const _: () = assert!((PAGE_SIZE as usize).is_multiple_of(BLOCK));
 /// # Safety
 ///
 /// They can be read and written, and nobody looks at them.
-pub(super) unsafe fn clear(at: *mut u8, length: usize) {
+pub unsafe fn clear(at: *mut u8, length: usize) {
     debug_assert!((at as usize | length).is_multiple_of(PAGE_SIZE as usize));
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the caller's promise; the processor has the instructions.
