@@ -178,8 +178,9 @@
 // while the module lives; if it does, the process may crash or worse.
 #define LUCET_LOAD_IN_PLACE 1
 
-// With LUCET_LOAD_IN_PLACE: do not compare the checksum either. For hosts that know the file to be as lucetc wrote it, because it
-// was loaded before or is protected by other means: damage in its code goes unnoticed.
+// With LUCET_LOAD_IN_PLACE: do not compare the checksum either, nor look through the lists that describe code. For hosts that know the
+// file to be as lucetc wrote it, because it was loaded before or is protected by other means: damage in its code, or in what says where
+// its functions are, goes unnoticed.
 #define LUCET_LOAD_TRUSTED 2
 
 // `lucet_extern.kind`: a function.
@@ -514,7 +515,7 @@ typedef struct lucet_region_config {
   // Room for globals and other state [16 KiB]. Where this and table_elements are small, they share a page with the stack's end: 256 and
   // 1 are raised to what a module needs by lucet_region_config_fit.
   uint64_t state_bytes;
-  // Memory that an idle slot may keep [1 MiB]; a quarter as much of its stack.
+  // Memory that an idle slot may keep [1 MiB].
   uint64_t keep_resident_bytes;
   // What a leaf host function finds on the guest's stack at least [16 KiB].
   uint64_t leaf_stack_bytes;
@@ -955,18 +956,18 @@ lucet_status lucet_module_link(const struct lucet_module *module, const struct l
 void lucet_module_release(struct lucet_module *module);
 
 // The build id in 40 hexadecimal digits: equal for equal files, else different. Also the ELF note that readelf -n shows.
-// The module's; NULL for no module. Any thread. Since 0.1.
+// The module's; NULL for no module, or without memory. Any thread. Since 0.1.
 const char *lucet_module_build_id(const struct lucet_module *module);
 
-// Which compiler made it, as "lucetc 0.1.0". The module's; NULL for no module. Any thread. Since 0.1.
+// Which compiler made it, as "lucetc 0.1.0". The module's; NULL for no module, or without memory. Any thread. Since 0.1.
 const char *lucet_module_producer(const struct lucet_module *module);
 
 // Looks up an exported function, for lucet_instance_call. It is the module's: valid while the module, one linked from it, or
-// an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND. Any thread. Since 0.1.
+// an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND, NO_MEMORY. Any thread. Since 0.1.
 lucet_status lucet_module_func(const struct lucet_module *module, const char *name, const struct lucet_func **out_func);
 
 // As lucet_module_func, by the export's index, as in lucet_module_export: also for names that C cannot write.
-// Errors: NULL_ARGUMENT; NOT_FOUND: there is no such export, or it is not a function. Any thread. Since 0.1.
+// Errors: NULL_ARGUMENT; NOT_FOUND: there is no such export, or it is not a function; NO_MEMORY. Any thread. Since 0.1.
 lucet_status lucet_module_func_at(const struct lucet_module *module, size_t index, const struct lucet_func **out_func);
 
 // What LUCET_FIND of lucet/typed.h uses: the typed entry of an exported function, a C function of type

@@ -26,7 +26,6 @@ pub mod call;
 pub mod capi;
 mod checked;
 pub mod checks;
-mod clear;
 pub mod context;
 pub mod control;
 pub mod counted;

@@ -66,6 +66,15 @@ impl Mapping {
         Ok(Mapping { base, length })
     }
 
+    /// The same of a file whose code, from `code` on, may be run; what is before may only be read. The pages before were never written to
+    /// when they lose the permission, so processes that may not make pages executable can do this.
+    pub fn of_code(file: BorrowedFd<'_>, length: usize, code: usize) -> Result<Mapping> {
+        let base = new(length, Access::ReadExecute, libc::MAP_PRIVATE, Some(file))?;
+        let mapping = Mapping { base, length };
+        mapping.protect(0, code, Access::Read)?;
+        Ok(mapping)
+    }
+
     /// As [`Mapping::of_file`], so that [`Mapping::map_again`] takes it. The file is one that [`seal_shared_file`] has sealed: child
     /// processes share the memory.
     pub fn of_shared_file(file: BorrowedFd<'_>, length: usize) -> Result<Mapping> {

@@ -64,9 +64,9 @@ pub unsafe extern "C" fn left(block: *const ControlBlock, code: u32, export: u32
     let block: &'static ControlBlock = unsafe { &*block };
     let settle = || {
         let inner = Live { block }.inner()?;
-        let func = inner.module.code.func_of_export(export);
-        // The stub is that of an export.
-        let function = func.map_or(u32::MAX, |func| func.function);
+        // The stub is that of an exported function.
+        let export = inner.image().exports().get(export as usize);
+        let function = export.map_or(u32::MAX, |export| export.index);
         run::settle_short(block, code, function, Way::Registers)
     };
     let kind = match guard::catch(settle) {
@@ -105,7 +105,7 @@ unsafe fn call(spill: &Spill, stack: *const u64, export: u32, image: usize) -> R
             "the entry belongs to another module than the instance"
         ));
     }
-    let Some(func) = inner.module.code.func_of_export(export) else {
+    let Some(func) = inner.module.code.func_of_export(export)? else {
         return Err(error!(
             Status::NotFound,
             "the module has no exported function {export}"

@@ -1,5 +1,5 @@
 //! What loading leaves to later, and what modules share: the file with a module's initial memory is made for the first instance, or by
-//! linking if it is large; the page with the addresses of the runtime's entry points is one for all modules. Files are counted, so
+//! linking if it is large; records that a load has no use for are not looked at; the page with the addresses of the runtime's entry points is one for all modules. Files are counted, so
 //! each test has a process of its own.
 
 #[path = "support/own_process.rs"]
@@ -8,7 +8,10 @@ mod support;
 
 use lucet::instance::{self, Handle};
 use lucet::linker::Linker;
+use lucet::module::{Module, load};
 use own_process::own_process;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use support::{create, i32, module, region, small};
 
 /// Files of the kernel's memory with this name that this process has open.
@@ -135,4 +138,51 @@ fn modules_share_a_page_that_stays_as_it_is() {
             instance::release(instance).expect("is idle");
         }
     });
+}
+
+/// Faults of this thread that found their page in memory.
+fn faults() -> i64 {
+    // SAFETY: all-zero bytes are a value of this C struct, which the kernel fills.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage), 0);
+        usage
+    };
+    usage.ru_minflt
+}
+
+#[test]
+fn trusted_files_are_mapped_and_not_touched() {
+    let functions: String = (0..3000)
+        .map(|index| format!("(func $f{index} (param i32) (result i32) (i32.add (local.get 0) (i32.const {index})))"))
+        .collect();
+    let names: String = (0..3000).map(|index| format!("$f{index} ")).collect();
+    let text = format!(
+        r#"(module (memory (export "memory") 1) (data (i32.const 8) "some data")
+             (table 3000 funcref) (elem (i32.const 0) {names}) {functions}
+             (func (export "run") (param i32) (result i32)
+               (call_indirect (param i32) (result i32) (local.get 0) (local.get 0))))"#
+    );
+    let file = lucetc::compile_module(text.as_bytes(), &Default::default()).expect("compiles");
+    let path = std::env::temp_dir().join(format!("lucet-loading-{}.so", std::process::id()));
+    std::fs::write(&path, file).expect("written");
+    let name = CString::new(path.as_os_str().as_bytes()).expect("a path");
+    let linker = Linker::new().expect("a linker");
+    let load = || {
+        let code = load::file(&name, load::Mode::Trusted).expect("a module");
+        Module::link(&code, &linker, &mut |_| {}).expect("links")
+    };
+    let fewest = (0..50).map(|_| {
+        let before = faults();
+        drop(load());
+        faults() - before
+    });
+    assert_eq!(fewest.min(), Some(0));
+    let code = load();
+    std::fs::remove_file(&path).expect("removed");
+    let region = region(&small());
+    let instance = create(&region, &code);
+    let outcome = instance::run(instance, b"run", &[i32(2000)]).expect("runs");
+    // SAFETY: one value was returned.
+    assert_eq!(unsafe { *outcome.values }.bits(), 4000);
 }

@@ -56,8 +56,9 @@ unsafe impl Extensible for lucet_load_options {
 /// `lucet_load_options.flags`, for files: map the file itself instead of a copy. The caller promises that the file never changes
 /// while the module lives; if it does, the process may crash or worse.
 pub const LUCET_LOAD_IN_PLACE: u32 = 1;
-/// With LUCET_LOAD_IN_PLACE: do not compare the checksum either. For hosts that know the file to be as lucetc wrote it, because it
-/// was loaded before or is protected by other means: damage in its code goes unnoticed.
+/// With LUCET_LOAD_IN_PLACE: do not compare the checksum either, nor look through the lists that describe code. For hosts that know the
+/// file to be as lucetc wrote it, because it was loaded before or is protected by other means: damage in its code, or in what says where
+/// its functions are, goes unnoticed.
 pub const LUCET_LOAD_TRUSTED: u32 = 2;
 
 const LOAD_TRUSTED: u32 = LUCET_LOAD_IN_PLACE | LUCET_LOAD_TRUSTED;
@@ -218,24 +219,24 @@ pub unsafe extern "C" fn lucet_module_release(module: *mut lucet_module) {
 }
 
 /// The build id in 40 hexadecimal digits: equal for equal files, else different. Also the ELF note that readelf -n shows.
-/// The module's; NULL for no module. Any thread. Since 0.1.
+/// The module's; NULL for no module, or without memory. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_module_build_id(module: *const lucet_module) -> *const c_char {
     // SAFETY: the C contract of this function.
-    guarded_value(|| unsafe { Ok(get(module)?.code.build_id().as_ptr()) })
+    guarded_value(|| unsafe { Ok(get(module)?.code.build_id()?.as_ptr()) })
         .unwrap_or(std::ptr::null())
 }
 
-/// Which compiler made it, as "lucetc 0.1.0". The module's; NULL for no module. Any thread. Since 0.1.
+/// Which compiler made it, as "lucetc 0.1.0". The module's; NULL for no module, or without memory. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_module_producer(module: *const lucet_module) -> *const c_char {
     // SAFETY: the C contract of this function.
-    guarded_value(|| unsafe { Ok(get(module)?.code.producer().as_ptr()) })
+    guarded_value(|| unsafe { Ok(get(module)?.code.producer()?.as_ptr()) })
         .unwrap_or(std::ptr::null())
 }
 
 /// Looks up an exported function, for lucet_instance_call. It is the module's: valid while the module, one linked from it, or
-/// an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND. Any thread. Since 0.1.
+/// an instance of these lives. Errors: NULL_ARGUMENT, NOT_FOUND, NO_MEMORY. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_module_func(
     module: *const lucet_module,
@@ -255,7 +256,7 @@ pub unsafe extern "C" fn lucet_module_func(
 }
 
 /// As lucet_module_func, by the export's index, as in lucet_module_export: also for names that C cannot write.
-/// Errors: NULL_ARGUMENT; NOT_FOUND: there is no such export, or it is not a function. Any thread. Since 0.1.
+/// Errors: NULL_ARGUMENT; NOT_FOUND: there is no such export, or it is not a function; NO_MEMORY. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_module_func_at(
     module: *const lucet_module,
@@ -269,10 +270,9 @@ pub unsafe extern "C" fn lucet_module_func_at(
         }
         out_func.write(std::ptr::null());
         let code = &get(module)?.code;
-        let found = u32::try_from(index)
-            .ok()
-            .and_then(|index| code.func_of_export(index));
-        let func = found.ok_or_else(|| {
+        // There are not nearly so many exports.
+        let index_of_export = u32::try_from(index).unwrap_or(u32::MAX);
+        let func = code.func_of_export(index_of_export)?.ok_or_else(|| {
             error!(
                 Status::NotFound,
                 "export {index} is not a function, or there is none"

@@ -15,8 +15,7 @@ use crate::linking::{self, reference};
 use crate::module::{Home, Link, Module, unlinked};
 use crate::region::Region;
 use crate::region::seal;
-use crate::region::slot;
-use crate::region::stack::Left;
+use crate::region::slot::{self, Stack};
 use crate::region::stats::Counters;
 use lucet_format::image::NONE;
 use lucet_format::vmctx;
@@ -114,16 +113,17 @@ fn check_limits(link: &Link, limits: Limits) -> Result<()> {
     within("a memory", bytes, limits.memory_bytes)?;
     within(
         "table elements",
-        link.table_elements.len() as u64,
+        link.table_elements_at_first(),
         limits.table_elements,
     )
 }
 
 /// Puts a clean slot into the module's initial state.
 fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
+    let elements = link.table_elements(&inner.module.code)?;
     describe_to_trampolines(block, inner, link);
     seal::occupy(&inner.region, block, link.initial(&inner.module.code)?)?;
-    fill_state(block, inner, link);
+    fill_state(block, inner, link, elements);
     let nothing_to_do = link.trap.is_none()
         && link.elsewhere.is_empty()
         && inner.image().header().start_function == NONE;
@@ -168,7 +168,7 @@ fn describe_to_trampolines(block: &ControlBlock, inner: &Inner, link: &Link) {
     inner.renew();
 }
 
-fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
+fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link, elements: &[u64]) {
     let template = &link.state_template;
     let start = (block.vmctx.get() - template.len()) as *mut u8;
     // SAFETY: `admits` has checked that the state fits the slot's; it ends at vmctx.
@@ -176,9 +176,8 @@ fn fill_state(block: &ControlBlock, inner: &Inner, link: &Link) {
     let tables = slot::tables(&inner.region, block);
     // SAFETY: `admits` has checked that the elements fit; the area is accessible since `prepare`.
     unsafe {
-        (tables as *mut u64)
-            .copy_from_nonoverlapping(link.table_elements.as_ptr(), link.table_elements.len())
-    };
+        (tables as *mut u64).copy_from_nonoverlapping(elements.as_ptr(), elements.len());
+    }
     describe_state(block, inner, link, |distance, value| {
         // SAFETY: what is described lies within the state.
         unsafe { write_state(block, distance, value) };
@@ -241,17 +240,17 @@ fn fill_further_memories(block: &ControlBlock, inner: &Inner, link: &Link) {
 fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let link = inner.link()?;
     // Whoever is still in the middle of something may be deep in it.
-    let left = if block.state() == state::READY {
-        Left::Returned
+    let stack = if block.state() == state::READY {
+        Stack::Returned
     } else {
-        Left::Stopped
+        Stack::Deep
     };
     inner.forget_waiting(block);
     reference::forget(block);
     block.set_state(state::CLEANING);
     inner.handles.clear();
     inner.views.abandon();
-    let kept = clean_besides(block, inner, link, left);
+    let kept = clean_besides(block, inner, link, stack);
     let restored = match kept {
         Ok(kept) => link.initial(&inner.module.code).and_then(|initial| {
             // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
@@ -277,7 +276,7 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
 }
 
 /// Cleans what a slot has besides memory 0. Answers how much of it stays in memory.
-fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, left: Left) -> Result<u64> {
+fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, stack: Stack) -> Result<u64> {
     let tables = super::table::used_bytes(block, inner);
     for memory in &link.memories {
         if let Home::Further(number) = memory.home {
@@ -288,7 +287,7 @@ fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, left: Left) -
     }
     let state_bytes = link.state_template.len() as u32;
     // SAFETY: as above.
-    unsafe { slot::clean(&inner.region, block, state_bytes, tables, left) }
+    unsafe { slot::clean(&inner.region, block, state_bytes, tables, stack) }
 }
 
 /// Makes an instance as good as new. Keeps its data and limits.

@@ -28,7 +28,8 @@ pub(super) fn fresh(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<
             place.copy_from_slice(&value.to_ne_bytes());
         }
     });
-    compare(block, inner, link, &expected, &link.table_elements)?;
+    let elements = link.table_elements(&inner.module.code)?;
+    compare(block, inner, link, &expected, elements)?;
     for memory in &link.memories {
         if let Home::Further(number) = memory.home {
             let mut content =

@@ -1,27 +1,32 @@
 //! A checked, mapped module file.
 //!
 //! ```text
-//!   base                 text                       behind text             end of file
-//!   +--------------------+--------------------------+-----------------------+-----------------+
-//!   | R: image, rodata   | R-X: code                | R: runtime table,     | R: symbols      |
-//!   | (the file)         | (the file)               | ours, not the file's  | (the file)      |
-//!   +--------------------+--------------------------+-----------------------+-----------------+
+//!   base                 text                       behind text
+//!   +--------------------+--------------------------+-----------------------+
+//!   | R: image, rodata   | R-X: code                | R: runtime table,     |  symbols and what else is in the file
+//!   | (the file)         | (the file)               | ours, not the file's  |  are not mapped
+//!   +--------------------+--------------------------+-----------------------+
 //! ```
+//!
+//! Loading looks at a copy of the file's first bytes, which it keeps: where all short lists are there, it touches no page of the mapping, and
+//! so there is none to be put into page tables, and taken out again in the end. The parts are mapped before anything is looked at, for the
+//! same reason.
 //!
 //! Invariants: nothing here is writable once [`CodeImage::new`] has returned, and no page is writable and executable
 //! at any time. Signal handlers call [`CodeImage::image`], so it neither allocates nor locks.
 
 use super::short::Short;
-use super::{cpu, runtime_page};
+use super::{cpu, reading, runtime_page};
 use crate::context::ByHandle;
 use crate::counted::try_collect;
-use crate::error::{Result, Status, error};
-use crate::mapping::{Access, Mapping};
+use crate::error::{Error, Result, Status, error};
+use crate::mapping::Mapping;
 use lucet_format::PAGE_SIZE;
 use lucet_format::image::records::{ExternKind, FLAG_NO_VECTORS, FunctionType};
-use lucet_format::image::{Image, ImageError, ImageIndex, Integrity, NONE};
+use lucet_format::image::{Image, ImageError, ImageIndex, Integrity, NONE, Summer};
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
+use std::sync::OnceLock;
 
 /// How a C caller's pointer to a [`Func`] is told from other pointers.
 pub const FUNC_TAG: u64 = 0x636e_7546_7465_634c;
@@ -48,13 +53,14 @@ pub struct Func {
 pub struct CodeImage {
     index: ImageIndex,
     mapping: Mapping,
-    file_bytes: usize,
-    /// Parallel to the image's exports.
-    funcs: Vec<Func>,
+    /// The file's first bytes.
+    head: Vec<u8>,
+    /// Parallel to the image's exports. This and what follows is made when somebody asks for it.
+    funcs: OnceLock<Vec<Func>>,
     /// Hexadecimal and NUL.
-    build_id: Vec<u8>,
+    build_id: OnceLock<Vec<u8>>,
     /// With NUL at the end.
-    producer: Vec<u8>,
+    producer: OnceLock<Vec<u8>>,
 }
 
 impl CodeImage {
@@ -64,35 +70,56 @@ impl CodeImage {
     ///
     /// `BadModule`: damaged or no module; `Incompatible`: of another format, ABI or CPU; `NoMemory`; `System`.
     pub fn new(file: BorrowedFd<'_>, file_bytes: usize, integrity: Integrity) -> Result<CodeImage> {
-        let mapping = map(file, file_bytes)?;
-        // SAFETY: the file is mapped readable while `mapping` lives, and does not change.
-        let bytes = unsafe { std::slice::from_raw_parts(mapping.base() as *const u8, file_bytes) };
-        let index = check(bytes, integrity)?;
-        cpu::check(index.header().cpu_features)?;
-        prepare(&mapping, &index, file)?;
-        let mut code = CodeImage {
+        let head = reading::head(file, file_bytes)?;
+        let index = ImageIndex::of_head(&head, file_bytes).map_err(refused)?;
+        let mapping = map(file, &index)?;
+        let code = CodeImage {
             index,
             mapping,
-            file_bytes,
-            funcs: Vec::new(),
-            build_id: Vec::new(),
-            producer: Vec::new(),
+            head,
+            funcs: OnceLock::new(),
+            build_id: OnceLock::new(),
+            producer: OnceLock::new(),
         };
-        code.funcs = code.list_funcs()?;
-        code.build_id = hexadecimal(code.image().build_id())?;
-        code.producer = terminated(code.image().bytes(code.index.header().producer))?;
+        code.check(file, file_bytes, integrity)?;
         Ok(code)
+    }
+
+    fn check(&self, file: BorrowedFd<'_>, file_bytes: usize, integrity: Integrity) -> Result<()> {
+        let sum = match integrity {
+            Integrity::Verify => Some(self.sum(file, file_bytes)?),
+            Integrity::Summed(sum) => Some(sum),
+            Integrity::Trust => None,
+        };
+        if let Some(sum) = sum {
+            self.index.check_sum(sum).map_err(refused)?;
+        }
+        cpu::check(self.index.header().cpu_features)?;
+        self.index.check(&self.image(), integrity).map_err(refused)
+    }
+
+    /// The file's checksum: what is mapped of it, and what is not.
+    fn sum(&self, file: BorrowedFd<'_>, file_bytes: usize) -> Result<u64> {
+        let mut sum = Summer::new(&self.head, file_bytes).map_err(refused)?;
+        let (text, length) = self.text();
+        let mapped = text + length - self.base();
+        // SAFETY: so much of the file is mapped readable, and does not change.
+        sum.add(unsafe { std::slice::from_raw_parts(self.base() as *const u8, mapped) });
+        reading::each_piece(file, mapped..file_bytes, |_, piece| {
+            sum.add(piece);
+            Ok(())
+        })?;
+        Ok(sum.finish())
     }
 
     /// The image.
     pub fn image(&self) -> Image<'_> {
-        self.index.view(self.bytes())
-    }
-
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: the whole file is mapped readable for as long as `self` lives, and never changes: it is a sealed copy, or the
+        let records = self.index.header().text.offset as usize;
+        // SAFETY: what is before the text is mapped readable for as long as `self` lives, and never changes: it is of a sealed copy, or the
         // host has promised it.
-        unsafe { std::slice::from_raw_parts(self.mapping.base() as *const u8, self.file_bytes) }
+        let records =
+            unsafe { std::slice::from_raw_parts(self.mapping.base() as *const u8, records) };
+        self.index.view_with_head(records, &self.head)
     }
 
     /// Whether an instruction of the text may use a vector register.
@@ -112,31 +139,47 @@ impl CodeImage {
     }
 
     /// The build id in hexadecimal digits.
-    pub fn build_id(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.build_id).unwrap_or(c"")
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub fn build_id(&self) -> Result<&CStr> {
+        let text = once(&self.build_id, || hexadecimal(self.image().build_id()))?;
+        Ok(CStr::from_bytes_until_nul(text).unwrap_or(c""))
     }
 
     /// The compiler that made the file.
-    pub fn producer(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.producer).unwrap_or(c"")
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub fn producer(&self) -> Result<&CStr> {
+        let text = once(&self.producer, || {
+            terminated(self.image().bytes(self.index.header().producer))
+        })?;
+        Ok(CStr::from_bytes_until_nul(text).unwrap_or(c""))
     }
 
-    /// The function that an export is.
-    pub fn func_of_export(&self, export: u32) -> Option<&Func> {
-        self.funcs
-            .get(export as usize)
-            .filter(|func| func.tag == FUNC_TAG)
+    /// The function that an export is, if it is one.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`.
+    pub fn func_of_export(&self, export: u32) -> Result<Option<&Func>> {
+        let funcs = once(&self.funcs, || self.list_funcs())?;
+        let func = funcs.get(export as usize);
+        Ok(func.filter(|func| func.tag == FUNC_TAG))
     }
 
     /// An exported function by name.
     ///
     /// # Errors
     ///
-    /// `NotFound`.
+    /// `NotFound`, `NoMemory`.
     pub fn func(&self, name: &[u8]) -> Result<&Func> {
         let export = self.image().export(name);
         match export {
-            Some((index, _)) => self.func_of_export(index as u32).ok_or_else(|| {
+            Some((index, _)) => self.func_of_export(index as u32)?.ok_or_else(|| {
                 let kind = export.map_or("nothing", |(_, export)| super::kind_name(export.kind));
                 error!(
                     Status::NotFound,
@@ -160,8 +203,7 @@ impl CodeImage {
     pub fn type_of(&self, func: &Func) -> Result<FunctionType> {
         let image = self.image();
         let function = image
-            .functions()
-            .get(func.function as usize)
+            .function(func.function)
             .filter(|_| func.base == self.base());
         let found = function
             .and_then(|function| image.function_types().get(function.function_type as usize));
@@ -195,38 +237,40 @@ impl CodeImage {
     }
 }
 
-/// Maps the whole file to be read, with a page more, in case the file ends where the runtime table's page would be.
-fn map(file: BorrowedFd<'_>, file_bytes: usize) -> Result<Mapping> {
-    let page = PAGE_SIZE as usize;
-    Mapping::of_file(file, file_bytes.next_multiple_of(page) + page)
+/// Maps a file up to the page behind its text, and puts our addresses into the runtime table: on a page that is not the file's.
+fn map(file: BorrowedFd<'_>, index: &ImageIndex) -> Result<Mapping> {
+    let header = index.header();
+    let (text, text_length) = (header.text.offset as usize, header.text.length as usize);
+    let table_page = text + text_length;
+    let mapping = Mapping::of_code(file, table_page + PAGE_SIZE as usize, text)?;
+    // The index says that the table lies in this page, with all its entries.
+    let place = header.runtime_table.offset as usize - table_page;
+    runtime_page::map(&mapping, table_page, place, uses_vectors(index))?;
+    Ok(mapping)
 }
 
 fn uses_vectors(index: &ImageIndex) -> bool {
     index.header().flags & FLAG_NO_VECTORS == 0
 }
 
-fn check(bytes: &[u8], integrity: Integrity) -> Result<ImageIndex> {
-    ImageIndex::parse(bytes, integrity).map_err(|problem| {
-        let status = match problem {
-            ImageError::FormatRevision { .. } | ImageError::AbiRevision { .. } => {
-                Status::Incompatible
-            }
-            _ => Status::BadModule,
-        };
-        error!(status, "{problem}")
-    })
+fn refused(problem: ImageError) -> Error {
+    let status = match problem {
+        ImageError::FormatRevision { .. } | ImageError::AbiRevision { .. } => Status::Incompatible,
+        _ => Status::BadModule,
+    };
+    error!(status, "{problem}")
 }
 
-/// Makes the text executable, and puts our addresses into the runtime table, on a page that is not the file's.
-fn prepare(mapping: &Mapping, index: &ImageIndex, file: BorrowedFd<'_>) -> Result<()> {
-    let header = index.header();
-    let (text, text_length) = (header.text.offset as usize, header.text.length as usize);
-    let table_page = text + text_length;
-    // A mapping of its own: hardened processes refuse to make pages executable that were not from the start.
-    mapping.map_file(text, text_length, Access::ReadExecute, file, text as u64)?;
-    // Parsing has checked that the table lies in this page, with all its entries.
-    let place = header.runtime_table.offset as usize - table_page;
-    runtime_page::map(mapping, table_page, place, uses_vectors(index))
+/// What is kept, or what `make` makes to be kept. Made outside of the cell: of two threads that make it at once, one has made it for nothing,
+/// and a process that is forked meanwhile finds nobody at work in it.
+fn once<T>(kept: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    match kept.get() {
+        Some(made) => Ok(made),
+        None => {
+            let made = make()?;
+            Ok(kept.get_or_init(|| made))
+        }
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 use crate::error::{Result, Status, error};
 use lucet_format::contract::CpuFeatures;
 use std::fmt;
+use std::sync::OnceLock;
 
 /// Refuses a module whose code would not run here.
 ///
@@ -10,7 +11,16 @@ use std::fmt;
 ///
 /// `Incompatible`, naming what is missing.
 pub(super) fn check(wanted: u64) -> Result<()> {
-    let missing = CpuFeatures(wanted).missing_from(available());
+    static AVAILABLE: OnceLock<CpuFeatures> = OnceLock::new();
+    // Found out outside of the cell, so that a process that is forked meanwhile finds nobody at work in it.
+    let available = match AVAILABLE.get() {
+        Some(known) => *known,
+        None => {
+            let found = available();
+            *AVAILABLE.get_or_init(|| found)
+        }
+    };
+    let missing = CpuFeatures(wanted).missing_from(available);
     if missing.is_empty() {
         return Ok(());
     }

@@ -2,7 +2,7 @@
 //!
 //! Every import that cannot be resolved is reported, not only the first: a host's programmer wants the whole list.
 
-use super::template::Template;
+use super::template::{self, Template};
 use super::{CodeImage, Elsewhere, Home, InitialMemory, MemoryTemplate, TableTemplate, signature};
 use crate::abi::lucet_value;
 use crate::checks::{self, Checker};
@@ -27,7 +27,7 @@ use std::sync::OnceLock;
 /// is made for the first instance: that takes more system calls than all else of loading.
 const MADE_LATER: u64 = 256 << 10;
 
-/// What linking has prepared. Does not change any more, but that memory 0 may be made later.
+/// What linking has prepared. Does not change any more, but that memory 0 and the tables' elements may be made later.
 pub struct Link {
     /// The import table in read-only pages: index is function index.
     pub imports: *const ImportTarget,
@@ -35,8 +35,10 @@ pub struct Link {
     pub state_template: Vec<u8>,
     /// The defined tables.
     pub tables: Vec<TableTemplate>,
-    /// The elements of all of them.
-    pub table_elements: Vec<u64>,
+    /// The elements of all of them, once they have been asked for: see [`Link::table_elements`].
+    table_elements: OnceLock<Vec<u64>>,
+    /// The values of the imported globals.
+    globals: Vec<lucet_value>,
     /// Every memory by its index.
     pub memories: Vec<MemoryTemplate>,
     /// Memory 0 at first, once it has been asked for: see [`Link::initial`].
@@ -93,7 +95,8 @@ impl Link {
             }),
             state_template: template.state,
             tables: template.tables,
-            table_elements: template.table_elements,
+            table_elements: OnceLock::new(),
+            globals: resolver.globals,
             memories: template.memories,
             initial: OnceLock::new(),
             tags: resolver.tags,
@@ -122,6 +125,25 @@ impl Link {
         }
         let made = first_memory(&code.image(), &self.memories)?;
         Ok(self.initial.get_or_init(|| made))
+    }
+
+    /// The elements of all defined tables at first. They are made for the first instance, as [`Link::initial`] is: nobody who does not
+    /// make one has to read them.
+    ///
+    /// # Errors
+    ///
+    /// `NoMemory`, and only if they have not been made before.
+    pub fn table_elements(&self, code: &CodeImage) -> Result<&[u64]> {
+        if let Some(made) = self.table_elements.get() {
+            return Ok(made);
+        }
+        let made = template::table_elements(code, &self.globals, &self.tables)?;
+        Ok(self.table_elements.get_or_init(|| made))
+    }
+
+    /// How many elements all defined tables have at first.
+    pub fn table_elements_at_first(&self) -> u64 {
+        self.tables.iter().map(|table| table.minimum).sum()
     }
 
     /// Bytes of a memory 0 that the module defines, at first.
@@ -246,7 +268,7 @@ impl Resolver<'_> {
     }
 
     fn function(&mut self, import: &Import) -> Result<()> {
-        let function = self.image.functions().get(import.index as usize);
+        let function = self.image.function(import.index);
         let function_type = function.and_then(|function| {
             self.image
                 .function_types()

@@ -5,7 +5,7 @@
 //! of ours on the way, where the checksum is computed: of the very bytes that are written. A host that keeps its files unchangeable by
 //! other means saves the copy with [`Mode::InPlace`].
 
-use super::CodeImage;
+use super::{CodeImage, reading};
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
 use crate::mapping::{memory_file, seal_file};
@@ -114,60 +114,20 @@ fn check_size(length: u64) -> Result<usize> {
     Ok(length as usize)
 }
 
-/// Bytes that are copied at a time: they stay in the cache between reading, summing and writing.
-const PIECE: usize = 64 << 10;
-
 /// Copies the first `length` bytes of a file. Answers their checksum, if they can be a module's.
 fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<Integrity> {
-    let mut buffer: Vec<u8> = Vec::new();
-    buffer
-        .try_reserve_exact(PIECE)
-        .map_err(|_| Error::no_memory("copying a module"))?;
-    let mut offset = 0;
     let mut sum = None;
-    while offset < length {
-        read_piece(from, offset, (length - offset).min(PIECE), &mut buffer)?;
+    reading::each_piece(from, 0..length, |offset, piece| {
         if offset == 0 {
-            sum = Summer::new(&buffer, length);
+            sum = Summer::new(piece, length).ok();
         }
         if let Some(sum) = &mut sum {
-            sum.add(&buffer);
+            sum.add(piece);
         }
-        write_all(to, &buffer)?;
-        offset += buffer.len();
-    }
+        write_all(to, piece)
+    })?;
     // What is no module is looked at when it is all there, and says what is wrong.
     Ok(sum.map_or(Integrity::Verify, |sum| Integrity::Summed(sum.finish())))
-}
-
-/// Reads at most so many bytes of a file, at least one, in place of what is in the buffer, which has room for them.
-fn read_piece(from: BorrowedFd<'_>, offset: usize, most: usize, to: &mut Vec<u8>) -> Result<()> {
-    to.clear();
-    let most = most.min(to.capacity());
-    while to.is_empty() {
-        // SAFETY: the descriptor is open, the buffer has room for `most` bytes.
-        let read = unsafe {
-            libc::pread(
-                from.as_raw_fd(),
-                to.as_mut_ptr().cast(),
-                most,
-                offset as libc::off_t,
-            )
-        };
-        match usize::try_from(read) {
-            Ok(0) => {
-                return Err(error!(
-                    Status::BadModule,
-                    "the module's file became shorter while it was read"
-                ));
-            }
-            // SAFETY: the kernel has written so many bytes, no more than there is room for.
-            Ok(read) => unsafe { to.set_len(read.min(most)) },
-            Err(_) if interrupted() => {}
-            Err(_) => return Err(Error::system("reading a module")),
-        }
-    }
-    Ok(())
 }
 
 fn write_all(to: BorrowedFd<'_>, mut content: &[u8]) -> Result<()> {
@@ -177,13 +137,9 @@ fn write_all(to: BorrowedFd<'_>, mut content: &[u8]) -> Result<()> {
             unsafe { libc::write(to.as_raw_fd(), content.as_ptr().cast(), content.len()) };
         match usize::try_from(written) {
             Ok(written) => content = content.get(written..).unwrap_or(&[]),
-            Err(_) if interrupted() => {}
+            Err(_) if reading::interrupted() => {}
             Err(_) => return Err(Error::system("copying a module")),
         }
     }
     Ok(())
-}
-
-fn interrupted() -> bool {
-    std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
 }

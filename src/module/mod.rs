@@ -12,12 +12,14 @@
 //!
 //! It does not run anything and does not know regions.
 
+mod clear;
 pub mod code;
 mod cpu;
 mod initial;
 pub mod link;
 mod linked;
 pub mod load;
+mod reading;
 mod runtime_page;
 pub mod short;
 pub mod signature;

@@ -33,7 +33,7 @@ impl Short {
     /// Of an exported function of `code`, if it is one. `stub` is the text offset of its typed stub.
     pub fn of(code: &CodeImage, function: u32, export: u32, stub: u32) -> Option<Short> {
         let image = code.image();
-        let function = image.functions().get(function as usize)?;
+        let function = image.function(function)?;
         let function_type = image
             .function_types()
             .get(function.function_type as usize)?;

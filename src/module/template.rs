@@ -32,6 +32,8 @@ pub struct TableTemplate {
     pub minimum: u64,
     /// Elements at most.
     pub maximum: u64,
+    /// What its elements are before segments are applied.
+    pub initial: u64,
 }
 
 /// Where a linear memory of an instance is.
@@ -89,7 +91,6 @@ pub struct Elsewhere {
 pub(super) struct Template {
     pub state: Vec<u8>,
     pub tables: Vec<TableTemplate>,
-    pub table_elements: Vec<u64>,
     pub memories: Vec<MemoryTemplate>,
     pub elsewhere: Vec<Elsewhere>,
     pub trap: Option<TrapCode>,
@@ -118,15 +119,65 @@ impl Template {
         let tables = source.tables()?;
         let mut template = Template {
             state: source.state(&tables, &memories)?,
-            table_elements: source.table_elements(&tables)?,
             tables,
             memories,
             elsewhere: Vec::new(),
             trap: None,
         };
-        source.apply_elements(&mut template)?;
+        source.place_elements(&mut template)?;
         source.apply_data(&mut template)?;
         Ok(template)
+    }
+}
+
+/// The elements of all defined tables at first. `globals` are the imported ones in order, `tables` what a template has found.
+///
+/// # Errors
+///
+/// `NoMemory`.
+pub(super) fn table_elements(
+    code: &CodeImage,
+    globals: &[lucet_value],
+    tables: &[TableTemplate],
+) -> Result<Vec<u64>> {
+    let source = Source {
+        image: code.image(),
+        globals,
+        memories: &[],
+    };
+    let count = tables.last().map_or(0, TableTemplate::end) as usize;
+    let mut elements = zeroed::<u64>(count, "the tables of a module")?;
+    for table in tables {
+        let range = table.first as usize..table.end() as usize;
+        elements
+            .get_mut(range)
+            .unwrap_or_default()
+            .fill(table.initial);
+    }
+    source.each_segment(|_, segment, place| {
+        let Some(own) = source.own_table(segment, tables) else {
+            return Ok(true);
+        };
+        // What comes behind a segment that does not fit is not applied.
+        let Some(at) = own.and_then(|table| table.place(segment, place)) else {
+            return Ok(false);
+        };
+        source.apply_segment(segment, at, &mut elements);
+        Ok(true)
+    })?;
+    Ok(elements)
+}
+
+impl TableTemplate {
+    /// The element behind its last one at first.
+    fn end(&self) -> u64 {
+        self.first + self.minimum
+    }
+
+    /// The first element of a segment that goes there, if the segment fits.
+    fn place(&self, segment: &ElementSegment, place: u64) -> Option<usize> {
+        let fits = place.saturating_add(u64::from(segment.count)) <= self.minimum;
+        fits.then_some((self.first + place) as usize)
     }
 }
 
@@ -154,13 +205,14 @@ impl Source<'_> {
     }
 
     fn tables(&self) -> Result<Vec<TableTemplate>> {
-        let mut first = 0;
+        let mut first = 0u64;
         let defined = self
             .image
             .tables()
             .iter()
             .filter(|table| table.flags & FLAG_IMPORTED == 0);
-        let templates = defined.map(|table| {
+        let mut templates = Vec::new();
+        for table in defined {
             let bounded = table.flags & FLAG_HAS_MAXIMUM != 0;
             let maximum = if bounded {
                 table.maximum
@@ -174,11 +226,11 @@ impl Source<'_> {
                 first,
                 minimum: table.minimum,
                 maximum,
+                initial: self.bits(&table.initial)? as u64,
             };
+            add(&mut templates, template)?;
             first = first.saturating_add(table.minimum);
-            template
-        });
-        let templates = try_collect(templates, "the tables of a module")?;
+        }
         if first > MAX_TABLE_ELEMENTS {
             return Err(error!(
                 Status::Limit,
@@ -222,22 +274,6 @@ impl Source<'_> {
             )?;
         }
         Ok(state)
-    }
-
-    fn table_elements(&self, tables: &[TableTemplate]) -> Result<Vec<u64>> {
-        let count = tables.last().map_or(0, |table| table.first + table.minimum) as usize;
-        let mut elements = zeroed::<u64>(count, "the tables of a module")?;
-        let defined = self
-            .image
-            .tables()
-            .iter()
-            .filter(|table| table.flags & FLAG_IMPORTED == 0);
-        for (table, template) in defined.zip(tables) {
-            let initial = self.bits(&table.initial)? as u64;
-            let range = template.first as usize..(template.first + template.minimum) as usize;
-            elements.get_mut(range).unwrap_or_default().fill(initial);
-        }
-        Ok(elements)
     }
 
     /// The bits of an initial value.
@@ -311,15 +347,39 @@ impl Source<'_> {
         })
     }
 
-    fn apply_elements(&self, template: &mut Template) -> Result<()> {
-        let imported = self.image.tables().len() - template.tables.len();
+    /// Hands out the active element segments with their index and place, until `each` says that it was the last.
+    fn each_segment(
+        &self,
+        mut each: impl FnMut(u32, &ElementSegment, u64) -> Result<bool>,
+    ) -> Result<()> {
         for (index, segment) in (0u32..).zip(self.image.element_segments().iter()) {
-            if segment.mode != SegmentMode::Active as u32 || template.trap.is_some() {
+            if segment.mode != SegmentMode::Active as u32 {
                 continue;
             }
-            let flags = self.image.tables().get(segment.table as usize);
-            let place = self.place(&segment.offset, flags.map_or(0, |table| table.flags))?;
-            let Some(own) = (segment.table as usize).checked_sub(imported) else {
+            let table = self.image.tables().get(segment.table as usize);
+            let place = self.place(&segment.offset, table.map_or(0, |table| table.flags))?;
+            if !each(index, &segment, place)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table that a segment goes to; `None`: one that is imported. `Some(None)`: one that there is not.
+    fn own_table<'t>(
+        &self,
+        segment: &ElementSegment,
+        tables: &'t [TableTemplate],
+    ) -> Option<Option<&'t TableTemplate>> {
+        let imported = self.image.tables().len() - tables.len();
+        let own = (segment.table as usize).checked_sub(imported)?;
+        Some(tables.get(own))
+    }
+
+    /// Where element segments go: whether they fit, and which go to tables of other instances.
+    fn place_elements(&self, template: &mut Template) -> Result<()> {
+        self.each_segment(|index, segment, place| {
+            let Some(own) = self.own_table(segment, &template.tables) else {
                 let at = Elsewhere {
                     elements: true,
                     segment: index,
@@ -327,29 +387,17 @@ impl Source<'_> {
                     place,
                 };
                 add(&mut template.elsewhere, at)?;
-                continue;
+                return Ok(true);
             };
-            let table = template.tables.get(own);
-            let fits = table
-                .filter(|table| place.saturating_add(u64::from(segment.count)) <= table.minimum);
-            match fits {
-                Some(table) => self.apply_segment(
-                    &segment,
-                    (table.first + place) as usize,
-                    &mut template.table_elements,
-                )?,
-                None => template.trap = Some(TrapCode::Table),
+            let fits = own.is_some_and(|table| table.place(segment, place).is_some());
+            if !fits {
+                template.trap = Some(TrapCode::Table);
             }
-        }
-        Ok(())
+            Ok(fits)
+        })
     }
 
-    fn apply_segment(
-        &self,
-        segment: &ElementSegment,
-        at: usize,
-        elements: &mut [u64],
-    ) -> Result<()> {
+    fn apply_segment(&self, segment: &ElementSegment, at: usize, elements: &mut [u64]) {
         let items = self.image.element_items();
         for offset in 0..segment.count as usize {
             let item = items.get(segment.items as usize + offset).unwrap_or(0);
@@ -363,7 +411,6 @@ impl Source<'_> {
                 *element = value;
             }
         }
-        Ok(())
     }
 
     fn apply_data(&self, template: &mut Template) -> Result<()> {

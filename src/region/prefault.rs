@@ -54,7 +54,7 @@ impl Region {
             return Ok(false);
         }
         let state_bytes = link.state_template.len();
-        let table_bytes = size_of_val(link.table_elements.as_slice());
+        let table_bytes = link.table_elements_at_first() as usize * size_of::<u64>();
         let stack = STACK_TOP.min(self.layout.sizes.stack);
         let memory = seal::expected(self, block, initial).pages() * PAGE_SIZE;
         let mut wanted = memory + stack + slot::used_bytes(state_bytes as u32, table_bytes);

@@ -18,7 +18,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guard", &[]),
     ("text", &[]),
     ("hot", &[]),
-    ("clear", &["mapping"]),
     ("utf8", &[]),
     ("word_of_thread", &[]),
     ("lanes", &["error", "word_of_thread"]),
@@ -69,7 +68,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "module",
         &[
-            "clear",
             "linking",
             "exception",
             "hot",
@@ -87,7 +85,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "region",
         &[
-            "clear",
             "running",
             "hot",
             "lanes",

@@ -49,6 +49,8 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
         writer: ImageWriter::default(),
         start,
         strings: HashMap::new(),
+        names: HashMap::new(),
+        functions: Vec::new(),
         module,
         text,
         handlers: 0,
@@ -73,6 +75,7 @@ pub fn assemble(compiled: &Compiled, wasm: &[u8], text: &Text<'_>, start: u32) -
     let mut writer = assembler.writer;
     let layout = writer.layout(start);
     blobs.place(&mut writer, &layout);
+    place_names(&mut writer, &layout, assembler.functions);
     let header = records::Header {
         producer,
         flags,
@@ -112,6 +115,19 @@ impl Image {
     }
 }
 
+/// Completes the functions' records, now that their names have a place.
+fn place_names(
+    writer: &mut ImageWriter,
+    layout: &ImageLayout,
+    mut functions: Vec<records::Function>,
+) {
+    let names = layout.section(Section::Names).offset;
+    for function in functions.iter_mut().filter(|one| one.name.length > 0) {
+        function.name.offset += names;
+    }
+    writer.replace(Section::Functions, &functions);
+}
+
 fn contract(compiled: &Compiled, max_values: u32) -> MemoryContract {
     let module = &compiled.module;
     let own_tables = module.tables.iter().filter(|table| !table.imported);
@@ -144,6 +160,10 @@ struct Assembler<'a> {
     start: u32,
     /// Strings that are already in the image.
     strings: HashMap<String, Span>,
+    /// Names of functions that are.
+    names: HashMap<String, Span>,
+    /// The functions, but for the places of their names.
+    functions: Vec<records::Function>,
     module: &'a Module,
     text: &'a Text<'a>,
     /// How many handlers there are so far.
@@ -166,6 +186,19 @@ impl Assembler<'_> {
         }
         let span = ImageWriter::place(self.start, self.writer.string(text));
         self.strings.insert(text.to_owned(), span);
+        span
+    }
+
+    /// A function's name, by its place in its section; equal names are stored once.
+    fn name(&mut self, text: &str) -> Span {
+        if text.is_empty() {
+            return Span::default();
+        }
+        if let Some(known) = self.names.get(text) {
+            return *known;
+        }
+        let span = self.writer.name(text);
+        self.names.insert(text.to_owned(), span);
         span
     }
 
@@ -326,7 +359,7 @@ impl Assembler<'_> {
                 .as_deref()
                 .map(names::readable)
                 .unwrap_or_default();
-            let name = self.string(&name);
+            let name = self.name(&name);
             let (code, code_bytes) = self.text.function(index).unwrap_or((NONE, 0));
             let body = index
                 .checked_sub(imported)
@@ -340,6 +373,7 @@ impl Assembler<'_> {
                 funcref: function.funcref.unwrap_or(NONE),
             };
             self.writer.push(Section::Functions, &record);
+            self.functions.push(record);
         }
         for (number, index) in self.module.funcrefs.iter().enumerate() {
             let function = self

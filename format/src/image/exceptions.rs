@@ -74,16 +74,22 @@ impl Image<'_> {
     }
 }
 
-/// That tags, calls and handlers are sound.
-pub(super) fn check(image: &Image<'_>) -> Result<(), ImageError> {
-    let refuse = |section, index, field, found: u32| {
-        Err(ImageError::Record {
-            section,
-            index,
-            field,
-            found: u64::from(found),
-        })
-    };
+fn refuse(
+    section: Section,
+    index: usize,
+    field: &'static str,
+    found: u32,
+) -> Result<(), ImageError> {
+    Err(ImageError::Record {
+        section,
+        index,
+        field,
+        found: u64::from(found),
+    })
+}
+
+/// That tags are sound.
+pub(super) fn check_tags(image: &Image<'_>) -> Result<(), ImageError> {
     let types = image.function_types();
     for (index, tag) in image.tags().iter().enumerate() {
         let results = types
@@ -93,6 +99,11 @@ pub(super) fn check(image: &Image<'_>) -> Result<(), ImageError> {
             return refuse(Section::Tags, index, "the type", tag.function_type);
         }
     }
+    Ok(())
+}
+
+/// That calls and handlers are sound.
+pub(super) fn check_calls(image: &Image<'_>) -> Result<(), ImageError> {
     let (functions, tags) = (image.functions(), image.tags().len());
     let mut previous = 0;
     for (index, handler) in image.handlers().iter().enumerate() {

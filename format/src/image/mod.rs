@@ -16,7 +16,7 @@ mod sum;
 pub mod writer;
 
 pub use error::ImageError;
-pub use reader::{Image, ImageIndex, Integrity};
+pub use reader::{HEAD_BYTES, Image, ImageIndex, Integrity};
 pub use sum::Summer;
 pub use writer::ImageWriter;
 
@@ -39,7 +39,7 @@ pub const MAX_FILE_BYTES: u64 = 0x7fff_f000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Section {
-    /// UTF-8 names, referred to by [`records::Span`]s.
+    /// UTF-8 names of imports and exports, referred to by [`records::Span`]s.
     Strings = 0,
     /// Value type numbers, a byte each, referred to by function types.
     ValueTypes = 1,
@@ -91,11 +91,13 @@ pub enum Section {
     Inlined = 24,
     /// [`source::SourceBlock`], ascending.
     SourceBlocks = 25,
+    /// UTF-8 names of functions, for messages, referred to by [`records::Span`]s.
+    Names = 26,
 }
 
 impl Section {
     /// Sections in an image.
-    pub const COUNT: usize = 26;
+    pub const COUNT: usize = 27;
 
     /// Every section in order.
     pub const ALL: [Section; Section::COUNT] = [
@@ -125,6 +127,39 @@ impl Section {
         Section::Handlers,
         Section::Inlined,
         Section::SourceBlocks,
+        Section::Names,
+    ];
+
+    /// Every section in the order of places in the file: first what is read at each load, then what is as long as the code is large, in the
+    /// end what only backtraces read. Readers do not rely on it, but are quicker if what they read lies close together.
+    pub const PLACES: [Section; Section::COUNT] = [
+        Section::Strings,
+        Section::ValueTypes,
+        Section::FunctionTypes,
+        Section::Imports,
+        Section::Exports,
+        Section::Globals,
+        Section::Tables,
+        Section::Memories,
+        Section::ElementSegments,
+        Section::DataSegments,
+        Section::InitialRuns,
+        Section::Expressions,
+        Section::CheckedImports,
+        Section::Checks,
+        Section::Tags,
+        Section::Functions,
+        Section::Funcrefs,
+        Section::ElementItems,
+        Section::CodeRanges,
+        Section::TrapOffsets,
+        Section::TrapCodes,
+        Section::CallSites,
+        Section::Handlers,
+        Section::SourceBlocks,
+        Section::SourceMap,
+        Section::Inlined,
+        Section::Names,
     ];
 
     /// The name in error messages.
@@ -156,6 +191,7 @@ impl Section {
             Section::Handlers => "handlers",
             Section::Inlined => "inlined positions",
             Section::SourceBlocks => "blocks of the source map",
+            Section::Names => "names of functions",
         }
     }
 }

@@ -21,11 +21,17 @@ pub struct ImageIndex {
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     file: &'a [u8],
+    /// A copy of the file's first bytes, or nothing. What is in it is not looked for in the file.
+    head: &'a [u8],
     index: &'a ImageIndex,
 }
 
-/// Whether the checksum is compared, and lists that are only searched are looked through. Only a caller who knows that the file
-/// cannot have changed since that was done before may leave it out.
+/// So many bytes at the start of a file have everything that a loader needs to map it, if the file has so many. `lucetc` puts the lists
+/// that are read at every load there, too, as far as there is room.
+pub const HEAD_BYTES: usize = 16 << 10;
+
+/// Whether the checksum is compared, and the lists that are as long as the code is large are looked through. Only a caller who knows that
+/// the file is as `lucetc` wrote it may leave it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {
     /// Compare.
@@ -43,20 +49,69 @@ impl ImageIndex {
     ///
     /// The first thing that is wrong, by name and place.
     pub fn parse(file: &[u8], integrity: Integrity) -> Result<ImageIndex, ImageError> {
-        let at = elf::find_image(file)?;
-        let header = read_header(file, &at)?;
-        check_size_and_sum(file, &header, at.start, integrity)?;
-        check_header(file, &header)?;
-        let sections = read_sections(file, &at)?;
-        let index = ImageIndex { header, sections };
-        check::records(
-            &Image {
-                file,
-                index: &index,
-            },
-            integrity,
-        )?;
+        let head = file.get(..HEAD_BYTES).unwrap_or(file);
+        let index = ImageIndex::new(head, file.len(), |start| match integrity {
+            Integrity::Verify => Some(checksum(file, start)),
+            Integrity::Summed(found) => Some(found),
+            Integrity::Trust => None,
+        })?;
+        index.check(&index.view(file), integrity)?;
         Ok(index)
+    }
+
+    /// The first half of [`ImageIndex::parse`], for whoever has not mapped the file yet: looks at its first [`HEAD_BYTES`], or all of them.
+    /// The other half is [`ImageIndex::check_sum`], unless [`Integrity::Trust`], and [`ImageIndex::check`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageIndex::parse`].
+    pub fn of_head(head: &[u8], file_bytes: usize) -> Result<ImageIndex, ImageError> {
+        ImageIndex::new(head, file_bytes, |_| None)
+    }
+
+    /// `sum` makes the checksum to compare of a file whose image starts there.
+    fn new(
+        head: &[u8],
+        file_bytes: usize,
+        sum: impl FnOnce(usize) -> Option<u64>,
+    ) -> Result<ImageIndex, ImageError> {
+        let at = elf::find_image_in(head, file_bytes)?;
+        let image = head.get(at.start..).unwrap_or(&[]);
+        let image = image.get(..at.len()).unwrap_or(image);
+        let header = read_header(image, at.start)?;
+        check_size(file_bytes, &header)?;
+        let mut index = ImageIndex {
+            header,
+            sections: [Span::default(); Section::COUNT],
+        };
+        if let Some(found) = sum(at.start) {
+            index.check_sum(found)?;
+        }
+        check_header(file_bytes, &header)?;
+        index.sections = read_sections(image, at.start, &header)?;
+        Ok(index)
+    }
+
+    /// That the file's checksum is this.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageIndex::parse`].
+    pub fn check_sum(&self, found: u64) -> Result<(), ImageError> {
+        let expected = self.header.checksum;
+        if found != expected {
+            return Err(ImageError::Checksum { found, expected });
+        }
+        Ok(())
+    }
+
+    /// The second half of [`ImageIndex::parse`]: `image` is a view of this.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageIndex::parse`].
+    pub fn check(&self, image: &Image<'_>, integrity: Integrity) -> Result<(), ImageError> {
+        check::records(image, integrity)
     }
 
     /// An index of sections that nobody has checked.
@@ -70,7 +125,16 @@ impl ImageIndex {
 
     /// The image, given the same bytes that were parsed.
     pub fn view<'a>(&'a self, file: &'a [u8]) -> Image<'a> {
-        Image { file, index: self }
+        self.view_with_head(file, &[])
+    }
+
+    /// The same, with a copy of the file's first bytes.
+    pub fn view_with_head<'a>(&'a self, file: &'a [u8], head: &'a [u8]) -> Image<'a> {
+        Image {
+            file,
+            head,
+            index: self,
+        }
     }
 
     /// The header.
@@ -79,13 +143,10 @@ impl ImageIndex {
     }
 }
 
-fn read_header(file: &[u8], at: &std::ops::Range<usize>) -> Result<records::Header, ImageError> {
-    let not = |what| ImageError::NotAModule {
-        what,
-        offset: at.start,
-    };
-    let header = records::Header::read(&file[at.clone()])
-        .ok_or(not("the image is too short for its header"))?;
+fn read_header(image: &[u8], offset: usize) -> Result<records::Header, ImageError> {
+    let not = |what| ImageError::NotAModule { what, offset };
+    let header =
+        records::Header::read(image).ok_or(not("the image is too short for its header"))?;
     if header.magic != u64::from_le_bytes(MAGIC) {
         return Err(not("the image does not start with its magic number"));
     }
@@ -104,28 +165,12 @@ fn read_header(file: &[u8], at: &std::ops::Range<usize>) -> Result<records::Head
     Ok(header)
 }
 
-fn check_size_and_sum(
-    file: &[u8],
-    header: &records::Header,
-    image_start: usize,
-    integrity: Integrity,
-) -> Result<(), ImageError> {
-    let found = file.len() as u64;
+fn check_size(file_bytes: usize, header: &records::Header) -> Result<(), ImageError> {
+    let found = file_bytes as u64;
     if header.file_bytes != found || found > MAX_FILE_BYTES {
         return Err(ImageError::FileSize {
             found,
             expected: header.file_bytes,
-        });
-    }
-    let found = match integrity {
-        Integrity::Verify => checksum(file, image_start),
-        Integrity::Summed(found) => found,
-        Integrity::Trust => return Ok(()),
-    };
-    if found != header.checksum {
-        return Err(ImageError::Checksum {
-            found,
-            expected: header.checksum,
         });
     }
     Ok(())
@@ -138,12 +183,13 @@ pub fn checksum(file: &[u8], image_start: usize) -> u64 {
     sum.finish()
 }
 
-fn check_header(file: &[u8], header: &records::Header) -> Result<(), ImageError> {
+fn check_header(file_bytes: usize, header: &records::Header) -> Result<(), ImageError> {
     let page = PAGE_SIZE as u32;
     let table_bytes = crate::runtime::RUNTIME_TABLE_ENTRIES * 8;
-    check::span("text", header.text, file.len())?;
-    check::span("build id", header.build_id, file.len())?;
-    check::span("producer", header.producer, file.len())?;
+    check::span("text", header.text, file_bytes)?;
+    let before_text = header.text.offset as usize;
+    check::span("build id", header.build_id, before_text)?;
+    check::span("producer", header.producer, before_text)?;
     let reject = |what, found: u32| {
         Err(ImageError::Header {
             what,
@@ -174,20 +220,18 @@ fn check_header(file: &[u8], header: &records::Header) -> Result<(), ImageError>
 }
 
 fn read_sections(
-    file: &[u8],
-    at: &std::ops::Range<usize>,
+    image: &[u8],
+    offset: usize,
+    header: &records::Header,
 ) -> Result<[Span; Section::COUNT], ImageError> {
     let mut sections = [Span::default(); Section::COUNT];
-    let table = Records::<Span>::new(
-        file.get(at.start + records::Header::SIZE..at.end)
-            .unwrap_or(&[]),
-    );
+    let table = Records::<Span>::new(image.get(records::Header::SIZE..).unwrap_or(&[]));
     for section in Section::ALL {
         let span = table.get(section as usize).ok_or(ImageError::NotAModule {
             what: "the section table is cut short",
-            offset: at.start,
+            offset,
         })?;
-        check::span(section.name(), span, file.len())?;
+        check::span(section.name(), span, header.text.offset as usize)?;
         let size = record_bytes(section);
         let count = span.length as usize / size;
         if !(span.length as usize).is_multiple_of(size)
@@ -246,9 +290,11 @@ impl<'a> Image<'a> {
     /// A range of the file; empty when it is not one, which parsing has excluded for the spans of an image.
     pub fn bytes(&self, span: Span) -> &'a [u8] {
         let start = span.offset as usize;
-        self.file
-            .get(start..start + span.length as usize)
-            .unwrap_or(&[])
+        let range = start..start + span.length as usize;
+        match self.head.get(range.clone()) {
+            Some(bytes) => bytes,
+            None => self.file.get(range).unwrap_or(&[]),
+        }
     }
 
     /// A name. Parsing has checked that it is UTF-8.
@@ -301,6 +347,16 @@ impl<'a> Image<'a> {
         inlined: Inlined of records::InlinedPosition;
         /// Text offsets of instructions that may trap.
         trap_offsets: TrapOffsets of u32;
+    }
+
+    /// A function: looks at no more of the list than its record.
+    pub fn function(&self, index: u32) -> Option<records::Function> {
+        let section = self.section_span(Section::Functions);
+        let length = records::Function::SIZE as u32;
+        let distance = index.checked_mul(length)?;
+        let inside = distance.checked_add(length)? <= section.length;
+        let offset = section.offset.checked_add(distance).filter(|_| inside)?;
+        records::Function::read(self.bytes(Span { offset, length }))
     }
 
     /// The build id: what the ELF note of the same name holds.
@@ -379,12 +435,19 @@ impl<'a> Image<'a> {
     ) -> impl Iterator<Item = (u32, Option<u32>)> + use<'a> {
         let inlined = self.inlined();
         let mut next = Some(self.position_at(text_offset));
+        // Each is behind the one that it names. In a list that nobody has looked through it may be otherwise: that ends, too.
+        let mut known = u32::MAX;
         std::iter::from_fn(move || {
             let position = next.take()?;
             let here = (position != super::NONE).then_some(position);
-            let record = here
+            let number = here
                 .filter(|position| position & records::IN_PLACE != 0)
-                .and_then(|position| inlined.get((position & !records::IN_PLACE) as usize));
+                .map(|position| position & !records::IN_PLACE)
+                .filter(|number| *number < known);
+            let record = number.and_then(|number| {
+                known = number;
+                inlined.get(number as usize)
+            });
             match record {
                 Some(record) => {
                     next = Some(record.outer);

@@ -151,7 +151,7 @@ record! {
         pub code: u32,
         /// Bytes of code there; 0 without code.
         pub code_bytes: u32,
-        /// Its name from the name section, or empty.
+        /// Its name from the name section, in [`Section::Names`], or empty.
         pub name: Span,
         /// Offset of its body in the wasm file; 0 for imports.
         pub wasm_offset: u32,
@@ -558,7 +558,7 @@ record! {
 pub(crate) fn record_bytes(section: Section) -> usize {
     use crate::bytes::Record;
     match section {
-        Section::Strings | Section::ValueTypes | Section::TrapCodes => 1,
+        Section::Strings | Section::Names | Section::ValueTypes | Section::TrapCodes => 1,
         Section::FunctionTypes => FunctionType::SIZE,
         Section::Imports => Import::SIZE,
         Section::Exports => Export::SIZE,

@@ -1,7 +1,7 @@
 //! The checksum of a module's file: XXH3-64 over every byte but the checksum's own. For whoever has the whole file, and for whoever
 //! reads it piece by piece.
 
-use super::{elf, writer::CHECKSUM_OFFSET};
+use super::{ImageError, elf, writer::CHECKSUM_OFFSET};
 use std::hash::Hasher;
 use std::ops::Range;
 use twox_hash::xxhash3_64::{RawHasher, SecretBuffer};
@@ -19,10 +19,14 @@ pub struct Summer {
 }
 
 impl Summer {
-    /// For a file of so many bytes that begins with `head`. `None`: no module's file begins so, or one whose headers reach beyond.
-    pub fn new(head: &[u8], file_bytes: usize) -> Option<Summer> {
-        let image = elf::find_image_in(head, file_bytes).ok()?;
-        Some(Summer::of_image(image.start))
+    /// For a file of so many bytes that begins with `head`.
+    ///
+    /// # Errors
+    ///
+    /// `NotAModule`: no module's file begins so, or one whose headers reach beyond.
+    pub fn new(head: &[u8], file_bytes: usize) -> Result<Summer, ImageError> {
+        let image = elf::find_image_in(head, file_bytes)?;
+        Ok(Summer::of_image(image.start))
     }
 
     /// For a file whose image starts there.

@@ -55,12 +55,21 @@ impl ImageWriter {
 
     /// Appends a string to [`Section::Strings`]. Its span is relative to the section; see [`ImageWriter::place`].
     pub fn string(&mut self, text: &str) -> Span {
-        let strings = &mut self.sections[Section::Strings as usize];
+        self.text(Section::Strings, text)
+    }
+
+    /// Appends a function's name to [`Section::Names`]. Its span is relative to the section, whose place [`ImageWriter::layout`] finds.
+    pub fn name(&mut self, text: &str) -> Span {
+        self.text(Section::Names, text)
+    }
+
+    fn text(&mut self, section: Section, text: &str) -> Span {
+        let texts = &mut self.sections[section as usize];
         let span = Span {
-            offset: strings.len() as u32,
+            offset: texts.len() as u32,
             length: text.len() as u32,
         };
-        strings.extend_from_slice(text.as_bytes());
+        texts.extend_from_slice(text.as_bytes());
         span
     }
 
@@ -90,7 +99,7 @@ impl ImageWriter {
     pub fn layout(&self, start: u32) -> ImageLayout {
         let mut at = start + strings_offset();
         let mut sections = [Span::default(); Section::COUNT];
-        for section in Section::ALL {
+        for section in Section::PLACES {
             let length = self.sections[section as usize].len() as u32;
             at = at.next_multiple_of(8);
             sections[section as usize] = Span { offset: at, length };
@@ -130,7 +139,7 @@ impl ImageWriter {
         for span in &layout.sections {
             span.write(&mut out);
         }
-        for section in Section::ALL {
+        for section in Section::PLACES {
             out.resize(
                 (layout.sections[section as usize].offset - layout.start) as usize,
                 0,

@@ -59,11 +59,11 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
         image,
         text: image.header().text.length,
         steps: Cell::new(0),
-        names: std::str::from_utf8(image.section(Section::Strings)).ok(),
+        strings: Texts::of(image, Section::Strings),
     };
     checker.value_types()?;
     checker.function_types()?;
-    checker.functions()?;
+    checker.start_function()?;
     checker.imports()?;
     checker.checked_imports()?;
     checker.exports()?;
@@ -73,13 +73,17 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
     checker.elements()?;
     checker.data()?;
     checker.initial_runs()?;
-    checker.code_ranges()?;
-    checker.funcrefs()?;
-    exceptions::check(image)?;
+    checker.null()?;
+    exceptions::check_tags(image)?;
     if integrity == Integrity::Trust {
-        // The two longest lists. Searching one that is out of order finds nothing, and does no harm.
+        // What follows is as long as the code is large, and says of the code what the caller says that he knows.
         return Ok(());
     }
+    checker.functions()?;
+    checker.items()?;
+    checker.code_ranges()?;
+    checker.funcrefs()?;
+    exceptions::check_calls(image)?;
     checker.traps()?;
     source::check(image)?;
     checker.inlined()
@@ -91,8 +95,24 @@ struct Checker<'a> {
     /// Steps of the expressions seen so far. Together they have no more than there are, so that the work of checking and of
     /// evaluating them is bounded by the file's size.
     steps: Cell<u64>,
+    strings: Texts<'a>,
+}
+
+/// A section of names.
+#[derive(Clone, Copy)]
+struct Texts<'a> {
+    at: Span,
     /// The names, if all of them together are UTF-8.
-    names: Option<&'a str>,
+    all: Option<&'a str>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(image: &Image<'a>, section: Section) -> Texts<'a> {
+        Texts {
+            at: image.section_span(section),
+            all: std::str::from_utf8(image.section(section)).ok(),
+        }
+    }
 }
 
 /// A record under inspection.
@@ -117,21 +137,26 @@ impl At {
 }
 
 impl Checker<'_> {
-    fn name(&self, at: At, name: Span) -> Check {
+    /// That a name is one of a section's.
+    fn text(&self, at: At, name: Span, texts: &Texts<'_>) -> Check {
         if name.length == 0 {
             return Ok(());
         }
-        let strings = self.image.section_span(Section::Strings);
-        let inside = name.offset >= strings.offset
+        let section = texts.at;
+        let inside = name.offset >= section.offset
             && u64::from(name.offset) + u64::from(name.length)
-                <= u64::from(strings.offset) + u64::from(strings.length);
+                <= u64::from(section.offset) + u64::from(section.length);
         at.holds(inside, "the name's place", name.offset)?;
-        let start = (name.offset - strings.offset) as usize;
-        let is_text = match self.names {
-            Some(names) => names.get(start..start + name.length as usize).is_some(),
+        let start = (name.offset - section.offset) as usize;
+        let is_text = match texts.all {
+            Some(all) => all.get(start..start + name.length as usize).is_some(),
             None => std::str::from_utf8(self.image.bytes(name)).is_ok(),
         };
         at.holds(is_text, "the name's encoding", name.offset)
+    }
+
+    fn name(&self, at: At, name: Span) -> Check {
+        self.text(at, name, &self.strings)
     }
 
     fn code(&self, at: At, offset: u32) -> Check {
@@ -262,14 +287,15 @@ impl Checker<'_> {
         let funcrefs = self.image.funcrefs().len() as u32;
         let (raw, _) = self.image.section(Section::Functions).as_chunks();
         if quick::are_functions(raw, types, self.text, funcrefs) {
-            return self.start_function();
+            return Ok(());
         }
+        let names = Texts::of(self.image, Section::Names);
         for (index, record) in self.image.functions().iter().enumerate() {
             let at = At {
                 section: Section::Functions,
                 index,
             };
-            self.name(at, record.name)?;
+            self.text(at, record.name, &names)?;
             self.function_type(at, record.function_type)?;
             self.code(at, record.code)?;
             let end = u64::from(record.code) + u64::from(record.code_bytes);
@@ -282,7 +308,7 @@ impl Checker<'_> {
                 self.funcref(at, u64::from(record.funcref))?;
             }
         }
-        self.start_function()
+        Ok(())
     }
 
     fn start_function(&self) -> Check {

@@ -133,6 +133,11 @@ impl Checker<'_> {
             }
             at.holds(record.code < self.text, "the code's place", record.code)?;
         }
+        Ok(())
+    }
+
+    /// That there is a reference for null.
+    pub(super) fn null(&self) -> Check {
         let none = self.image.funcrefs().is_empty();
         let at = At {
             section: Section::Funcrefs,

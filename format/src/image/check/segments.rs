@@ -5,7 +5,7 @@ use super::super::{Section, quick};
 use super::{At, Check, Checker, span};
 
 impl Checker<'_> {
-    pub(super) fn elements(&self) -> Check {
+    pub(super) fn items(&self) -> Check {
         let items = self.image.element_items();
         let funcrefs = self.image.funcrefs().len() as u32;
         let (raw, _) = self.image.section(Section::ElementItems).as_chunks();
@@ -25,6 +25,11 @@ impl Checker<'_> {
                 self.funcref(at, item)?;
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn elements(&self) -> Check {
+        let items = self.image.element_items();
         for (index, record) in self.image.element_segments().iter().enumerate() {
             let at = At {
                 section: Section::ElementSegments,
@@ -44,7 +49,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn data(&self) -> Check {
-        let file = self.image.header().file_bytes as usize;
+        let before_text = self.image.header().text.offset as usize;
         for (index, record) in self.image.data_segments().iter().enumerate() {
             let at = At {
                 section: Section::DataSegments,
@@ -60,7 +65,7 @@ impl Checker<'_> {
             let memory_ok =
                 mode != Some(SegmentMode::Active) || (record.memory as usize) < memories;
             at.holds(memory_ok, "the memory", record.memory)?;
-            span("the bytes of a data segment", record.bytes, file)?;
+            span("the bytes of a data segment", record.bytes, before_text)?;
             self.initial(at, &record.offset)?;
             self.state(at, record.dropped_offset, 1)?;
         }
@@ -68,14 +73,14 @@ impl Checker<'_> {
     }
 
     pub(super) fn initial_runs(&self) -> Check {
-        let file = self.image.header().file_bytes as usize;
+        let before_text = self.image.header().text.offset as usize;
         let (mut memory, mut free_from) = (0, 0);
         for (index, record) in self.image.initial_runs().iter().enumerate() {
             let at = At {
                 section: Section::InitialRuns,
                 index,
             };
-            span("the bytes of initial memory", record.bytes, file)?;
+            span("the bytes of initial memory", record.bytes, before_text)?;
             at.holds(record.memory >= memory, "the memory", record.memory)?;
             if record.memory > memory {
                 (memory, free_from) = (record.memory, 0);
