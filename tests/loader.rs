@@ -8,14 +8,13 @@ use lucet::counted::Counted;
 use lucet::error::Status;
 use lucet::module::{CodeImage, load};
 use lucet_format::image::elf::find_image;
-use lucet_format::image::reader::checksum;
-use lucet_format::image::writer::CHECKSUM_OFFSET;
+use lucet_format::image::writer::{CHECKSUM_OFFSET, seal};
 use lucet_format::image::{ImageIndex, Integrity};
 use std::ffi::CString;
 use std::io::Write as _;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use support::sentence;
+use support::{Guest, sentence, small};
 
 /// Modules that use every section of an image between them.
 const MODULES: [&str; 4] = [
@@ -206,8 +205,8 @@ fn walk(code: &Counted<CodeImage>) -> u64 {
     sum
 }
 
-/// Loads a file in place as one that is known to be sound, and reads it. What is damaged may be wrong, but reading it does no harm.
-fn trusted(file: &[u8]) {
+/// A file with this content.
+fn in_memory(content: &[u8]) -> std::fs::File {
     // SAFETY: makes a new file.
     let copy = unsafe {
         let number = libc::memfd_create(c"lucet-loader".as_ptr(), libc::MFD_CLOEXEC);
@@ -215,7 +214,13 @@ fn trusted(file: &[u8]) {
         OwnedFd::from_raw_fd(number)
     };
     let mut copy = std::fs::File::from(copy);
-    copy.write_all(file).expect("memory");
+    copy.write_all(content).expect("memory");
+    copy
+}
+
+/// Loads a file in place as one that is known to be sound, and reads it. What is damaged may be wrong, but reading it does no harm.
+fn trusted(file: &[u8]) {
+    let copy = in_memory(file);
     if let Ok(code) = load::descriptor(copy.as_fd(), load::Mode::Trusted) {
         walk(&code);
         let linker = lucet::linker::Linker::new().expect("a linker");
@@ -254,9 +259,7 @@ fn damage_with_a_right_checksum_is_refused_or_harmless() {
                     refused += 1;
                     continue;
                 }
-                let sum = checksum(&file, image.start).to_le_bytes();
-                file[image.start + CHECKSUM_OFFSET..image.start + CHECKSUM_OFFSET + 8]
-                    .copy_from_slice(&sum);
+                seal(&mut file, image.start);
                 if at % 4 == 0 {
                     trusted(&file);
                 }
@@ -280,4 +283,46 @@ fn damage_with_a_right_checksum_is_refused_or_harmless() {
         refused > 1000 && harmless > 1000,
         "{refused} refused, {harmless} harmless"
     );
+}
+
+/// Of a file in place, what only backtraces read is compared by the first of them: what is damaged there they do without.
+#[test]
+fn damage_aside_is_found_by_the_first_backtrace() {
+    let file = compiled(r#"(module (func $deep (export "trap") unreachable))"#);
+    let header = *ImageIndex::parse(&file, Integrity::Verify)
+        .expect("sound")
+        .header();
+    let aside = header.aside.offset as usize..(header.aside.offset + header.aside.length) as usize;
+    assert!(!aside.is_empty());
+    let load = |mode, changed: Option<usize>| {
+        let mut content = file.clone();
+        if let Some(at) = changed {
+            content[at] ^= 0x10;
+        }
+        load::descriptor(in_memory(&content).as_fd(), mode)
+    };
+    for changed in [None, Some(aside.start), Some(aside.end - 1)] {
+        let code = load(load::Mode::InPlace, changed).expect("a module");
+        let linker = lucet::linker::Linker::new().expect("a linker");
+        let module = lucet::module::Module::link(&code, &linker, &mut |_| {}).expect("links");
+        let guest = Guest::made_of(module, &small());
+        for _ in 0..2 {
+            guest.reset();
+            guest.run("trap", &[]);
+            let outcome = guest.describe();
+            let wanted = if changed.is_some() {
+                "in function 0"
+            } else {
+                "in \"deep\" (wasm offset"
+            };
+            assert!(outcome.contains(wanted), "{outcome}");
+        }
+        // A copy is compared as a whole.
+        let copied = load(load::Mode::Copy, changed);
+        assert_eq!(copied.is_err(), changed.is_some());
+    }
+    for at in (0..file.len()).filter(|at| !aside.contains(at)) {
+        let refused = load(load::Mode::InPlace, Some(at)).map(|_| ());
+        assert!(refused.is_err(), "byte {at}");
+    }
 }

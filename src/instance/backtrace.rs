@@ -64,10 +64,12 @@ fn places<'i>(
     pc: usize,
 ) -> Option<impl Iterator<Item = Place> + use<'i>> {
     let text_offset = u32::try_from(pc.checked_sub(block.text.get())?).ok()?;
-    let image = inner.image();
-    let range = image.code_at(text_offset)?;
+    let range = inner.image().code_at(text_offset)?;
     (range.kind == CodeKind::Function as u32).then(|| {
-        let places = image.places_at(text_offset, range.index);
+        let positions = inner.module.code.positions();
+        let here = positions.is_none().then_some((range.index, None));
+        let places = positions.map(|image| image.places_at(text_offset, range.index));
+        let places = places.into_iter().flatten().chain(here);
         places.map(|(function, wasm_offset)| Place {
             function,
             wasm_offset,
@@ -76,10 +78,11 @@ fn places<'i>(
 }
 
 fn name(inner: &Inner, function: u32) -> &str {
-    let image = inner.image();
+    let Some(image) = inner.module.code.positions() else {
+        return "";
+    };
     image
-        .functions()
-        .get(function as usize)
+        .function(function)
         .map_or("", |function| image.text(function.name))
 }
 

@@ -23,10 +23,11 @@ use crate::error::{Error, Result, Status, error};
 use crate::mapping::Mapping;
 use lucet_format::PAGE_SIZE;
 use lucet_format::image::records::{ExternKind, FLAG_NO_VECTORS, FunctionType};
-use lucet_format::image::{Image, ImageError, ImageIndex, Integrity, NONE, Summer};
+use lucet_format::image::{Image, ImageError, ImageIndex, Integrity, NONE, Summer, Sums};
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// How a C caller's pointer to a [`Func`] is told from other pointers.
 pub const FUNC_TAG: u64 = 0x636e_7546_7465_634c;
@@ -49,12 +50,19 @@ pub struct Func {
     pub short: Option<Short>,
 }
 
+/// Of [`CodeImage::aside`].
+const UNKNOWN: u8 = 0;
+const SOUND: u8 = 1;
+const DAMAGED: u8 = 2;
+
 /// See the file's header.
 pub struct CodeImage {
     index: ImageIndex,
     mapping: Mapping,
     /// The file's first bytes.
     head: Vec<u8>,
+    /// Whether what is aside in the file is as it was written: [`UNKNOWN`] until somebody asks, who compares its checksum.
+    aside: AtomicU8,
     /// Parallel to the image's exports. This and what follows is made when somebody asks for it.
     funcs: OnceLock<Vec<Func>>,
     /// Hexadecimal and NUL.
@@ -77,6 +85,10 @@ impl CodeImage {
             index,
             mapping,
             head,
+            aside: AtomicU8::new(match integrity {
+                Integrity::AsideLater => UNKNOWN,
+                _ => SOUND,
+            }),
             funcs: OnceLock::new(),
             build_id: OnceLock::new(),
             producer: OnceLock::new(),
@@ -87,7 +99,9 @@ impl CodeImage {
 
     fn check(&self, file: BorrowedFd<'_>, file_bytes: usize, integrity: Integrity) -> Result<()> {
         let sum = match integrity {
-            Integrity::Verify => Some(self.sum(file, file_bytes)?),
+            Integrity::Verify | Integrity::AsideLater => {
+                Some(self.sum(file, file_bytes, integrity)?)
+            }
             Integrity::Summed(sum) => Some(sum),
             Integrity::Trust => None,
         };
@@ -98,9 +112,12 @@ impl CodeImage {
         self.index.check(&self.image(), integrity).map_err(refused)
     }
 
-    /// The file's checksum: what is mapped of it, and what is not.
-    fn sum(&self, file: BorrowedFd<'_>, file_bytes: usize) -> Result<u64> {
+    /// The file's checksums: of what is mapped of it, and what is not.
+    fn sum(&self, file: BorrowedFd<'_>, file_bytes: usize, integrity: Integrity) -> Result<Sums> {
         let mut sum = Summer::new(&self.head, file_bytes).map_err(refused)?;
+        if integrity == Integrity::AsideLater {
+            sum = sum.without_aside();
+        }
         let (text, length) = self.text();
         let mapped = text + length - self.base();
         // SAFETY: so much of the file is mapped readable, and does not change.
@@ -120,6 +137,24 @@ impl CodeImage {
         let records =
             unsafe { std::slice::from_raw_parts(self.mapping.base() as *const u8, records) };
         self.index.view_with_head(records, &self.head)
+    }
+
+    /// The image, for who wants to know where instructions come from and what functions are called. `None`: that is damaged.
+    pub fn positions(&self) -> Option<Image<'_>> {
+        let image = self.image();
+        let known = match self.aside.load(Ordering::Relaxed) {
+            UNKNOWN => {
+                let found = if image.aside_is_sound() {
+                    SOUND
+                } else {
+                    DAMAGED
+                };
+                self.aside.store(found, Ordering::Relaxed);
+                found
+            }
+            known => known,
+        };
+        (known == SOUND).then_some(image)
     }
 
     /// Whether an instruction of the text may use a vector register.

@@ -17,7 +17,7 @@ pub mod writer;
 
 pub use error::ImageError;
 pub use reader::{HEAD_BYTES, Image, ImageIndex, Integrity};
-pub use sum::Summer;
+pub use sum::{Summer, Sums};
 pub use writer::ImageWriter;
 
 /// The type of the program header that spans the image: the letters "luce" in the range for systems.
@@ -161,6 +161,14 @@ impl Section {
         Section::Inlined,
         Section::Names,
     ];
+
+    /// Whether it is aside: only backtraces read it, it has a checksum of its own, and its place is among the last ones.
+    pub const fn is_aside(self) -> bool {
+        matches!(
+            self,
+            Section::SourceBlocks | Section::SourceMap | Section::Inlined | Section::Names
+        )
+    }
 
     /// The name in error messages.
     pub const fn name(self) -> &'static str {

@@ -3,7 +3,8 @@
 
 use super::records::{self, Span, record_bytes};
 use super::{
-    ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, Summer, check, elf, exceptions, source,
+    ImageError, MAGIC, MAX_ENTRIES, MAX_FILE_BYTES, Section, Summer, Sums, check, elf, exceptions,
+    source, sum,
 };
 use crate::bytes::{Record, Records};
 use crate::trap::TrapCode;
@@ -30,15 +31,17 @@ pub struct Image<'a> {
 /// that are read at every load there, too, as far as there is room.
 pub const HEAD_BYTES: usize = 16 << 10;
 
-/// Whether the checksum is compared, and the lists that are as long as the code is large are looked through. Only a caller who knows that
-/// the file is as `lucetc` wrote it may leave it out.
+/// Which checksums are compared, and which lists are looked through. What is not compared here somebody else answers for: one who knows
+/// that the file is as `lucetc` wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {
-    /// Compare.
+    /// All of both.
     Verify,
-    /// Compare what [`Summer`] has found while these bytes were written here.
-    Summed(u64),
-    /// Do not.
+    /// All but what is aside, which [`Image::aside_is_sound`] compares. Whatever is there, reading it does no harm.
+    AsideLater,
+    /// The same lists as there, and the checksums that [`Summer`] has found while these bytes were written here.
+    Summed(Sums),
+    /// No checksum, and only lists that do not describe code.
     Trust,
 }
 
@@ -51,7 +54,8 @@ impl ImageIndex {
     pub fn parse(file: &[u8], integrity: Integrity) -> Result<ImageIndex, ImageError> {
         let head = file.get(..HEAD_BYTES).unwrap_or(file);
         let index = ImageIndex::new(head, file.len(), |start| match integrity {
-            Integrity::Verify => Some(checksum(file, start)),
+            Integrity::Verify => Some(checksums(file, start)),
+            Integrity::AsideLater => Some(summed(file, start, Summer::without_aside)),
             Integrity::Summed(found) => Some(found),
             Integrity::Trust => None,
         })?;
@@ -69,11 +73,11 @@ impl ImageIndex {
         ImageIndex::new(head, file_bytes, |_| None)
     }
 
-    /// `sum` makes the checksum to compare of a file whose image starts there.
+    /// `sum` makes the checksums to compare of a file whose image starts there.
     fn new(
         head: &[u8],
         file_bytes: usize,
-        sum: impl FnOnce(usize) -> Option<u64>,
+        sum: impl FnOnce(usize) -> Option<Sums>,
     ) -> Result<ImageIndex, ImageError> {
         let at = elf::find_image_in(head, file_bytes)?;
         let image = head.get(at.start..).unwrap_or(&[]);
@@ -92,17 +96,21 @@ impl ImageIndex {
         Ok(index)
     }
 
-    /// That the file's checksum is this.
+    /// That the file's checksums are these.
     ///
     /// # Errors
     ///
     /// As [`ImageIndex::parse`].
-    pub fn check_sum(&self, found: u64) -> Result<(), ImageError> {
-        let expected = self.header.checksum;
-        if found != expected {
-            return Err(ImageError::Checksum { found, expected });
-        }
-        Ok(())
+    pub fn check_sum(&self, found: Sums) -> Result<(), ImageError> {
+        let same = |found, expected| {
+            if found != expected {
+                return Err(ImageError::Checksum { found, expected });
+            }
+            Ok(())
+        };
+        same(found.file, self.header.checksum)?;
+        let aside = self.header.aside_checksum;
+        same(found.aside.unwrap_or(aside), aside)
     }
 
     /// The second half of [`ImageIndex::parse`]: `image` is a view of this.
@@ -176,9 +184,15 @@ fn check_size(file_bytes: usize, header: &records::Header) -> Result<(), ImageEr
     Ok(())
 }
 
-/// The checksum of a file whose image header starts at `image_start`: every byte but the checksum's own.
-pub fn checksum(file: &[u8], image_start: usize) -> u64 {
-    let mut sum = Summer::of_image(image_start);
+/// The checksums of a file whose image header starts at `image_start`.
+pub fn checksums(file: &[u8], image_start: usize) -> Sums {
+    summed(file, image_start, |sum| sum)
+}
+
+fn summed(file: &[u8], image_start: usize, how: impl FnOnce(Summer) -> Summer) -> Sums {
+    let header = file.get(image_start..).and_then(records::Header::read);
+    let aside = header.map_or(Span::default(), |header| header.aside);
+    let mut sum = how(Summer::of_image(image_start, aside));
     sum.add(file);
     sum.finish()
 }
@@ -190,6 +204,7 @@ fn check_header(file_bytes: usize, header: &records::Header) -> Result<(), Image
     let before_text = header.text.offset as usize;
     check::span("build id", header.build_id, before_text)?;
     check::span("producer", header.producer, before_text)?;
+    check::span("what is aside", header.aside, before_text)?;
     let reject = |what, found: u32| {
         Err(ImageError::Header {
             what,
@@ -242,6 +257,7 @@ fn read_sections(
                 found: u64::from(span.length),
             });
         }
+        check::aside(section, span, header.aside)?;
         sections[section as usize] = span;
     }
     Ok(sections)
@@ -357,6 +373,12 @@ impl<'a> Image<'a> {
         let inside = distance.checked_add(length)? <= section.length;
         let offset = section.offset.checked_add(distance).filter(|_| inside)?;
         records::Function::read(self.bytes(Span { offset, length }))
+    }
+
+    /// Whether what is aside has its checksum. Reads all of it.
+    pub fn aside_is_sound(&self) -> bool {
+        let header = self.header();
+        sum::sum_of(self.bytes(header.aside)) == header.aside_checksum
     }
 
     /// The build id: what the ELF note of the same name holds.

@@ -18,7 +18,7 @@ record! {
 }
 
 record! {
-    /// What an image starts with. The checksum covers every byte of the file but its own eight.
+    /// What an image starts with. The two checksums cover every byte of the file but the eight of the first.
     pub struct Header {
         /// [`super::MAGIC`] read as a number.
         pub magic: u64,
@@ -26,7 +26,7 @@ record! {
         pub format_revision: u32,
         /// [`crate::ABI_REVISION`] of the compiler.
         pub abi_revision: u32,
-        /// XXH3-64 of the file without this field.
+        /// XXH3-64 of the file without this field and without what is aside.
         pub checksum: u64,
         /// Bytes of the whole file.
         pub file_bytes: u64,
@@ -38,6 +38,10 @@ record! {
         pub build_id: Span,
         /// The compiler's name and version, for messages.
         pub producer: Span,
+        /// What is aside: the sections that only backtraces read, and no others ([`Section::is_aside`]). It lies behind the section table.
+        pub aside: Span,
+        /// XXH3-64 of what is aside.
+        pub aside_checksum: u64,
         /// CPU features that the code uses: [`crate::contract::CpuFeatures`].
         pub cpu_features: u64,
         /// The function index of the start function, or [`super::NONE`].

@@ -10,6 +10,8 @@ use crate::{ABI_REVISION, FORMAT_REVISION};
 
 /// Where the checksum stands in the header.
 pub const CHECKSUM_OFFSET: usize = 16;
+/// Where the checksum of what is aside stands.
+pub const ASIDE_CHECKSUM_OFFSET: usize = 72;
 
 /// Sections under construction.
 #[derive(Clone, Debug)]
@@ -125,7 +127,7 @@ impl ImageWriter {
         }
     }
 
-    /// The image's bytes: header, section table, sections, blobs. The checksum is still zero; see [`seal`].
+    /// The image's bytes: header, section table, sections, blobs. The checksums are still zero; see [`seal`].
     pub fn finish(&self, layout: &ImageLayout, header: &records::Header) -> Vec<u8> {
         let mut out = Vec::with_capacity(layout.bytes() as usize);
         let header = records::Header {
@@ -133,6 +135,8 @@ impl ImageWriter {
             format_revision: FORMAT_REVISION,
             abi_revision: ABI_REVISION,
             checksum: 0,
+            aside: layout.aside(),
+            aside_checksum: 0,
             ..*header
         };
         header.write(&mut out);
@@ -166,6 +170,20 @@ impl ImageLayout {
         }
     }
 
+    /// The range of the sections that are aside, which are together.
+    fn aside(&self) -> Span {
+        let spans = Section::ALL
+            .into_iter()
+            .filter(|section| section.is_aside())
+            .map(|section| self.section(section));
+        let start = spans.clone().map(|span| span.offset).min().unwrap_or(0);
+        let end = spans.map(|span| span.offset + span.length).max();
+        Span {
+            offset: start,
+            length: end.map_or(0, |end| end - start),
+        }
+    }
+
     /// Where a section is.
     pub fn section(&self, section: Section) -> Span {
         self.sections[section as usize]
@@ -176,9 +194,38 @@ fn strings_offset() -> u32 {
     (records::Header::SIZE + Section::COUNT * Span::SIZE).next_multiple_of(8) as u32
 }
 
-/// Writes the checksum of a complete file into its image's header.
+/// Writes the checksums of a complete file into its image's header.
 pub fn seal(file: &mut [u8], image_start: usize) {
-    let sum = reader::checksum(file, image_start);
-    let field = image_start + CHECKSUM_OFFSET;
-    file[field..field + 8].copy_from_slice(&sum.to_le_bytes());
+    // That of the file covers the other one.
+    let aside = reader::checksums(file, image_start).aside;
+    put(
+        file,
+        image_start + ASIDE_CHECKSUM_OFFSET,
+        aside.unwrap_or(0),
+    );
+    let sum = reader::checksums(file, image_start).file;
+    put(file, image_start + CHECKSUM_OFFSET, sum);
+}
+
+fn put(file: &mut [u8], at: usize, sum: u64) {
+    file[at..at + size_of::<u64>()].copy_from_slice(&sum.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_where_they_are_written() {
+        let header = records::Header {
+            checksum: 0x1122_3344_5566_7788,
+            aside_checksum: 0x99aa_bbcc_ddee_ff00,
+            ..records::Header::default()
+        };
+        let mut bytes = Vec::new();
+        header.write(&mut bytes);
+        let at = |place: usize| u64::read(&bytes[place..]);
+        assert_eq!(at(CHECKSUM_OFFSET), Some(header.checksum));
+        assert_eq!(at(ASIDE_CHECKSUM_OFFSET), Some(header.aside_checksum));
+    }
 }
