@@ -40,7 +40,7 @@ pub mod value;
 pub mod vmctx;
 
 /// The revision of the file layout. A runtime reads exactly this one.
-pub const FORMAT_REVISION: u32 = 5;
+pub const FORMAT_REVISION: u32 = 6;
 
 /// The revision of the binary interface of guest code: calling conventions, vmctx layout, runtime table.
 pub const ABI_REVISION: u32 = 2;

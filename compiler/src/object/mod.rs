@@ -137,7 +137,7 @@ fn check_size(
         .iter()
         .map(|piece| {
             5 * piece.traps.len() as u64
-                // A step each, and at the worst a block.
+                // A step each of 11 bytes, and a part of a block.
                 + 20 * piece.positions.len() as u64
                 + 12 * piece.places.len() as u64
         })

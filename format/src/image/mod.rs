@@ -69,7 +69,7 @@ pub enum Section {
     TrapOffsets = 13,
     /// Trap numbers, a byte each, parallel to [`Section::TrapOffsets`].
     TrapCodes = 14,
-    /// u32 steps of the source map: [`source`].
+    /// Steps of the source map: [`source`].
     SourceMap = 15,
     /// [`records::CodeRange`], ascending and not overlapping: every byte of text that can be executed.
     CodeRanges = 16,

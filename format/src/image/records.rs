@@ -562,7 +562,11 @@ record! {
 pub(crate) fn record_bytes(section: Section) -> usize {
     use crate::bytes::Record;
     match section {
-        Section::Strings | Section::Names | Section::ValueTypes | Section::TrapCodes => 1,
+        Section::Strings
+        | Section::Names
+        | Section::ValueTypes
+        | Section::TrapCodes
+        | Section::SourceMap => 1,
         Section::FunctionTypes => FunctionType::SIZE,
         Section::Imports => Import::SIZE,
         Section::Exports => Export::SIZE,
@@ -575,7 +579,6 @@ pub(crate) fn record_bytes(section: Section) -> usize {
         Section::DataSegments => DataSegment::SIZE,
         Section::InitialRuns => InitialRun::SIZE,
         Section::TrapOffsets => 4,
-        Section::SourceMap => 4,
         Section::SourceBlocks => source::SourceBlock::SIZE,
         Section::CodeRanges => CodeRange::SIZE,
         Section::Funcrefs => Funcref::SIZE,

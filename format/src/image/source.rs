@@ -1,22 +1,22 @@
-//! Where instructions come from: the source map, half as large as a list of positions would be.
+//! Where instructions come from: the source map, in a third of the bytes that a list of positions would have.
 //!
 //! ```text
-//!   SourceBlocks, ascending                SourceMap, ascending within a block
-//!   +------+------+---------+-------+      +----------------------+-----------+------------------+
-//!   | text | wasm | inlined | first |  ->  | text, from the       | in place? | position, from   |
-//!   |      |      |         |       |      | block's: 12 bits     | 1 bit     | the block's: 19  |
-//!   +------+------+---------+-------+      +----------------------+-----------+------------------+
+//!   SourceBlocks, ascending                SourceMap: the steps of one block behind the other's
+//!   +------+------+---------+-------+      +------+----------+---------------+--------------------+
+//!   | text | wasm | inlined | first |  ->  | kind | distance | more of it,   | difference of the  |
+//!   |      |      |         |       |      | 2    | 6 bits   | where it is 63| position, but none |
+//!   +------+------+---------+-------+      +------+----------+---------------+--------------------+
 //! ```
 //!
 //! A position is an offset in the wasm file below [`IN_PLACE`]; or [`NONE`]; or [`IN_PLACE`] and the number of an
-//! [`super::records::InlinedPosition`]. It holds from its place in text to the next one's. A block ends where something does not fit, and the
-//! next begins; its bases are the smallest numbers in it.
+//! [`super::records::InlinedPosition`]. It holds from its place in text to the next one's. A step has the distance of its place from the one
+//! before, and how its position differs from the latest of its kind; a block says from what its first steps count. Numbers that do not fit
+//! into a few bits are in LEB128, differences doubled, with the sign in the lowest bit.
 //!
 //! Looking up is fit for signal handlers, and finds nothing worse than a wrong position in a map that is out of order.
 
 use super::records::IN_PLACE;
 use super::{Image, ImageError, ImageWriter, NONE, Section};
-use crate::bytes::Records;
 use crate::record;
 
 record! {
@@ -24,88 +24,48 @@ record! {
     pub struct SourceBlock {
         /// Text offset of its first step.
         pub text: u32,
-        /// What its offsets in the wasm file count from.
+        /// What its first offset in the wasm file differs from.
         pub wasm: u32,
-        /// What its numbers of inlined positions count from.
+        /// What its first number of an inlined position differs from.
         pub inlined: u32,
-        /// Its first step in [`Section::SourceMap`].
+        /// Its first byte in [`Section::SourceMap`].
         pub first: u32,
     }
 }
 
-/// Bits of a step's position.
-const POSITION_BITS: u32 = 20;
-/// The position of a step that comes from nowhere.
-const NOWHERE: u32 = (1 << POSITION_BITS) - 1;
-/// Marks a position as the number of an inlined one.
-const MARK: u32 = 1 << (POSITION_BITS - 1);
-/// So many bytes of text has a block at most.
-const MOST_TEXT: u32 = 1 << (u32::BITS - POSITION_BITS);
-/// Offsets in the wasm file count from no more than this, so that none is taken for another kind of position.
-const MOST_WASM: u32 = IN_PLACE - MARK;
+/// So many steps has a block at most: all of them may have to be read to find one.
+const STEPS: usize = 64;
+/// Bits of a step's first byte that hold its kind.
+const KIND_BITS: u32 = 2;
+/// From this distance on, the rest follows.
+const FAR: u32 = 63;
 
-fn text_of(step: u32) -> u32 {
-    step >> POSITION_BITS
-}
-
-fn is_marked(position: u32) -> bool {
-    position != NONE && position & IN_PLACE != 0
-}
+const WASM: u8 = 0;
+const INLINED: u8 = 1;
+const NOWHERE: u8 = 2;
 
 /// Makes a source map: positions are added in the order of the text, and the last of them want [`SourceMapWriter::finish`].
 #[derive(Clone, Debug, Default)]
 pub struct SourceMapWriter {
     /// Text and position of the block to be written.
     open: Vec<(u32, u32)>,
-    wasm: Bases,
-    inlined: Bases,
-    steps: u32,
 }
 
-/// The least and the largest of some numbers.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bases(Option<(u32, u32)>);
-
-impl Bases {
-    fn with(self, number: u32) -> Bases {
-        let (least, largest) = self.0.unwrap_or((number, number));
-        Bases(Some((least.min(number), largest.max(number))))
-    }
-
-    fn fit(self, numbers: u32) -> bool {
-        self.0
-            .is_none_or(|(least, largest)| largest - least < numbers)
-    }
-
-    fn base(self) -> u32 {
-        self.0.map_or(0, |(least, _)| least)
+fn parts(position: u32) -> (u8, u32) {
+    match position {
+        NONE => (NOWHERE, 0),
+        _ if position & IN_PLACE != 0 => (INLINED, position & !IN_PLACE),
+        _ => (WASM, position),
     }
 }
 
 impl SourceMapWriter {
     /// Adds the position of the instructions from a text offset on, which is larger than the last one's.
     pub fn add(&mut self, writer: &mut ImageWriter, text: u32, position: u32) {
-        let (mut wasm, mut inlined) = self.with(position);
-        let near = self
-            .open
-            .first()
-            .is_none_or(|(first, _)| text - first < MOST_TEXT);
-        if !(near && wasm.fit(MARK) && inlined.fit(MARK - 1)) {
+        if self.open.len() == STEPS {
             self.finish(writer);
-            (wasm, inlined) = self.with(position);
         }
-        (self.wasm, self.inlined) = (wasm, inlined);
         self.open.push((text, position));
-    }
-
-    fn with(&self, position: u32) -> (Bases, Bases) {
-        if position == NONE {
-            (self.wasm, self.inlined)
-        } else if is_marked(position) {
-            (self.wasm, self.inlined.with(position & !IN_PLACE))
-        } else {
-            (self.wasm.with(position), self.inlined)
-        }
     }
 
     /// Writes what has been added.
@@ -113,41 +73,119 @@ impl SourceMapWriter {
         let Some((text, _)) = self.open.first().copied() else {
             return;
         };
-        // A base may be anything that is not above the numbers. No wasm file is nearly as long as the most.
+        let first = |wanted: u8| {
+            let mut all = self.open.iter().map(|(_, position)| parts(*position));
+            all.find(|(kind, _)| *kind == wanted)
+                .map_or(0, |(_, number)| number)
+        };
+        let (wasm, inlined) = (first(WASM), first(INLINED));
+        let mut bytes = Vec::new();
+        let (mut at, mut latest) = (text, [wasm, inlined]);
+        for (text, position) in self.open.drain(..) {
+            let (kind, number) = parts(position);
+            let distance = text - at;
+            at = text;
+            bytes.push(kind | (distance.min(FAR) as u8) << KIND_BITS);
+            if distance >= FAR {
+                put(&mut bytes, distance - FAR);
+            }
+            if let Some(latest) = latest.get_mut(usize::from(kind)) {
+                // Both are below 2^31, so that the doubled difference fits.
+                let difference = number.wrapping_sub(*latest).cast_signed();
+                put(
+                    &mut bytes,
+                    (difference << 1 ^ difference >> 31).cast_unsigned(),
+                );
+                *latest = number;
+            }
+        }
+        let mut places = bytes
+            .iter()
+            .map(|byte| writer.push(Section::SourceMap, byte));
+        let first = places.next().unwrap_or(0);
+        places.for_each(drop);
         let block = SourceBlock {
             text,
-            wasm: self.wasm.base().min(MOST_WASM),
-            inlined: self.inlined.base(),
-            first: self.steps,
+            wasm,
+            inlined,
+            first,
         };
         writer.push(Section::SourceBlocks, &block);
-        for (at, position) in self.open.drain(..) {
-            let position = if position == NONE {
-                NOWHERE
-            } else if is_marked(position) {
-                MARK | ((position & !IN_PLACE) - block.inlined)
-            } else {
-                (position - block.wasm).min(MARK - 1)
-            };
-            writer.push(
-                Section::SourceMap,
-                &((at - text) << POSITION_BITS | position),
-            );
-            self.steps += 1;
+    }
+}
+
+fn put(bytes: &mut Vec<u8>, mut number: u32) {
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// Reads the steps of a block.
+struct Steps<'a> {
+    bytes: &'a [u8],
+    text: u32,
+    latest: [u32; 2],
+}
+
+impl Steps<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(*byte)
+    }
+
+    fn number(&mut self) -> Option<u32> {
+        let mut number = 0;
+        for shift in (0..u32::BITS).step_by(7) {
+            let byte = self.byte()?;
+            number |= u32::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
         }
-        (self.wasm, self.inlined) = Default::default();
+        None
+    }
+}
+
+impl Iterator for Steps<'_> {
+    /// Text offset and position.
+    type Item = (u32, u32);
+
+    /// `None`: there are no more, or what follows is no step.
+    fn next(&mut self) -> Option<(u32, u32)> {
+        let first = self.byte()?;
+        let mut distance = u32::from(first >> KIND_BITS);
+        if distance == FAR {
+            distance = self.number()?.checked_add(FAR)?;
+        }
+        self.text = self.text.checked_add(distance)?;
+        let kind = first & ((1 << KIND_BITS) - 1);
+        if kind == NOWHERE {
+            return Some((self.text, NONE));
+        }
+        let doubled = self.number()?;
+        let difference = doubled >> 1 ^ (doubled & 1).wrapping_neg();
+        let latest = self.latest.get_mut(usize::from(kind))?;
+        *latest = latest.wrapping_add(difference);
+        let number = *latest;
+        let mark = if kind == INLINED { IN_PLACE } else { 0 };
+        (number < IN_PLACE && number | mark != NONE).then_some((self.text, number | mark))
     }
 }
 
 impl<'a> Image<'a> {
-    /// The steps of a block, and the text offset at which they end.
-    fn steps(&self, index: usize, block: &SourceBlock) -> (&'a [u8], u32) {
-        let steps = self.section(Section::SourceMap);
+    /// The steps of a block.
+    fn steps(&self, index: usize, block: &SourceBlock) -> Steps<'a> {
+        let all = self.section(Section::SourceMap);
         let next = self.source_blocks().get(index + 1);
-        let end = next.map_or(steps.len(), |next| (next.first as usize).saturating_mul(4));
-        let start = (block.first as usize).saturating_mul(4);
-        let text = next.map_or(u32::MAX, |next| next.text);
-        (steps.get(start..end).unwrap_or(&[]), text)
+        let end = next.map_or(all.len(), |next| next.first as usize);
+        Steps {
+            bytes: all.get(block.first as usize..end).unwrap_or(&[]),
+            text: block.text,
+            latest: [block.wasm, block.inlined],
+        }
     }
 
     /// Where the instruction at a text offset comes from: see the file's header.
@@ -159,18 +197,11 @@ impl<'a> Image<'a> {
         let Some((index, block)) = found else {
             return NONE;
         };
-        let steps = Records::<u32>::new(self.steps(index, &block).0);
-        let distance = text - block.text;
-        let next = steps.partition_point(|step| text_of(*step) <= distance);
-        let step = next.checked_sub(1).and_then(|before| steps.get(before));
-        match step.map_or(NOWHERE, |step| step & NOWHERE) {
-            NOWHERE => NONE,
-            number if number & MARK != 0 => {
-                let inlined = block.inlined.saturating_add(number & !MARK);
-                IN_PLACE | inlined.min(!IN_PLACE - 1)
-            }
-            offset => block.wasm.saturating_add(offset).min(IN_PLACE - 1),
-        }
+        let before = self
+            .steps(index, &block)
+            .take(STEPS)
+            .take_while(|(at, _)| *at <= text);
+        before.last().map_or(NONE, |(_, position)| position)
     }
 }
 
@@ -185,54 +216,40 @@ pub(super) fn check(image: &Image<'_>) -> Result<(), ImageError> {
         })
     };
     let known = image.inlined().len();
-    let count = image.section(Section::SourceMap).len() / 4;
+    let blocks = image.source_blocks();
+    let starts = blocks
+        .get(0)
+        .map_or(image.section(Section::SourceMap).len(), |block| {
+            block.first as usize
+        });
+    if starts != 0 {
+        return refuse(0, "the first step", starts as u32);
+    }
     let mut free_from = 0;
-    for (index, block) in image.source_blocks().iter().enumerate() {
+    for (index, block) in blocks.iter().enumerate() {
         if u64::from(block.text) < free_from {
             return refuse(index, "the order", block.text);
         }
-        if block.wasm > MOST_WASM {
-            return refuse(index, "the offset in the wasm file", block.wasm);
+        free_from = u64::from(block.text);
+        let mut steps = image.steps(index, &block);
+        let mut count = 0;
+        for (text, position) in steps.by_ref() {
+            let unknown = position != NONE
+                && position & IN_PLACE != 0
+                && (position & !IN_PLACE) as usize >= known;
+            // The first is where the block begins, the others are behind the one before.
+            let in_order = u64::from(text) >= free_from && (count > 0 || text == block.text);
+            if unknown || !in_order {
+                return refuse(index, "the order or a position of its steps", block.first);
+            }
+            free_from = u64::from(text) + 1;
+            count += 1;
         }
-        let (steps, end) = image.steps(index, &block);
-        let (steps, _) = steps.as_chunks::<4>();
-        let Some(last) = steps.last() else {
+        if !(1..=STEPS).contains(&count) || !steps.bytes.is_empty() {
             return refuse(index, "the steps", block.first);
-        };
-        if index == 0 && block.first != 0 {
-            return refuse(index, "the steps", block.first);
         }
-        let left = known.saturating_sub(block.inlined as usize);
-        if !are_sound(steps, left.min(MARK as usize - 1) as u32) {
-            return refuse(index, "the order or a position of its steps", block.first);
-        }
-        free_from = u64::from(block.text) + u64::from(text_of(u32::from_le_bytes(*last))) + 1;
-        if free_from > u64::from(end) {
-            return refuse(index, "the end", block.text);
-        }
-    }
-    if image.source_blocks().is_empty() && count != 0 {
-        return refuse(0, "the number of blocks", 0);
     }
     Ok(())
-}
-
-/// Whether steps ascend from the block's start, and those in place have one of the first `known` numbers, at the most `MARK - 1`. This is the
-/// longest list of most files: nothing branches on what is read, so that compilers make several comparisons at a time.
-fn are_sound(steps: &[[u8; 4]], known: u32) -> bool {
-    let number = |step: &[u8; 4]| u32::from_le_bytes(*step);
-    // The highest bits of these differences are set where something is wrong. Nowhere counts as 0 here, the others one more.
-    let misplaced = |step: u32| (MARK + known).wrapping_sub(step.wrapping_add(1) & NOWHERE);
-    let falls = |one: u32, next: u32| text_of(next).wrapping_sub(text_of(one)).wrapping_sub(1);
-    let (Some(first), Some(last)) = (steps.first().map(number), steps.last().map(number)) else {
-        return true;
-    };
-    let next = steps.get(1..).unwrap_or(&[]);
-    let pairs = steps.iter().zip(next);
-    let signs = pairs.fold(misplaced(last), |signs, (one, next)| {
-        signs | misplaced(number(one)) | falls(number(one), number(next))
-    });
-    signs & 1 << 31 == 0 && text_of(first) == 0
 }
 
 #[cfg(test)]
@@ -286,20 +303,17 @@ mod tests {
         holds(&[], 0);
         holds(&[(0, NONE)], 0);
         holds(&[(16, 7)], 0);
-        holds(&[(0, MOST_WASM + MARK - 1)], 0);
-        holds(
-            &[
-                (0, 5),
-                (MOST_TEXT - 1, 6),
-                (MOST_TEXT, 7),
-                (3 * MOST_TEXT, NONE),
-            ],
-            0,
-        );
-        // At the limits of a step's position, upwards and downwards.
-        for distance in [MARK - 2, MARK - 1, MARK, MARK + 1] {
+        holds(&[(0, IN_PLACE - 1), (1, 0), (2, IN_PLACE - 1)], 0);
+        holds(&[(u32::MAX - 2, 5)], 0);
+        // At the limits of what fits into the first byte, and into the bytes that follow.
+        for distance in [1, 62, 63, 64, 63 + 127, 63 + 128, 1 << 20, 1 << 30] {
+            holds(&[(0, 5), (distance, 6), (2 * distance, NONE)], 0);
+        }
+        for distance in [0, 1, 63, 64, 65, 8191, 8192, 8193, 1 << 20, 1 << 30] {
             holds(&[(0, 100), (1, 100 + distance), (2, 100)], 0);
             holds(&[(0, 100 + distance), (1, 100), (2, NONE)], 0);
+        }
+        for distance in [0, 1, 63, 64, 65, 8191, 8192] {
             let place = |number| IN_PLACE | number;
             holds(
                 &[
@@ -311,19 +325,21 @@ mod tests {
                 4 + distance as usize,
             );
         }
-        let mut text = 0;
-        let many: Vec<(u32, u32)> = (0u32..20_000)
-            .map(|number| {
-                text += 1 + number * 7919 % 40;
-                let position = match number % 5 {
-                    0 => NONE,
-                    1 => IN_PLACE | (number * 31 % 1000),
-                    _ => number.wrapping_mul(2_654_435_761) % 5_000_000,
-                };
-                (text, position)
-            })
-            .collect();
-        holds(&many, 1000);
+        for count in [STEPS - 1, STEPS, STEPS + 1, 2 * STEPS, 20_000] {
+            let mut text = 0;
+            let many: Vec<(u32, u32)> = (0u32..count as u32)
+                .map(|number| {
+                    text += 1 + number * 7919 % 90;
+                    let position = match number % 5 {
+                        0 => NONE,
+                        1 => IN_PLACE | (number * 31 % 1000),
+                        _ => number.wrapping_mul(2_654_435_761) % 5_000_000,
+                    };
+                    (text, position)
+                })
+                .collect();
+            holds(&many, 1000);
+        }
     }
 
     #[test]
@@ -335,22 +351,56 @@ mod tests {
         }
     }
 
-    #[test]
-    fn steps_ascend() {
-        let step = |text: u32, position: u32| (text << POSITION_BITS | position).to_le_bytes();
-        for length in 1..40u32 {
-            let sound: Vec<[u8; 4]> = (0..length)
-                .map(|index| step(index * 3, [index, NOWHERE, MARK | 2][index as usize % 3]))
-                .collect();
-            assert!(are_sound(&sound, 3));
-            for index in 0..length as usize {
-                let mut wrong = sound.clone();
-                wrong[index] = step(index as u32 * 3, MARK | 3);
-                assert!(!are_sound(&wrong, 3));
-                assert!(are_sound(&wrong, 4));
-                wrong[index] = step(index as u32 * 3 + if index == 0 { 1 } else { 3 }, 0);
-                assert_eq!(are_sound(&wrong, 3), index > 0 && index + 1 == wrong.len());
-            }
+    /// A map of one block with these bytes.
+    fn with_bytes(bytes: &[u8], look: impl Fn(&Image<'_>)) {
+        let mut writer = ImageWriter::default();
+        for byte in bytes {
+            writer.push(Section::SourceMap, byte);
         }
+        let block = SourceBlock {
+            text: 10,
+            wasm: 100,
+            inlined: 0,
+            first: 0,
+        };
+        writer.push(Section::SourceBlocks, &block);
+        let layout = writer.layout(0);
+        let file = writer.finish(&layout, &Header::default());
+        let index = ImageIndex::of_sections(Section::ALL.map(|section| layout.section(section)));
+        look(&index.view(&file));
+    }
+
+    #[test]
+    fn steps_that_are_none_are_refused_and_do_no_harm() {
+        with_bytes(&[0, 0, 1 << 2, 2], |image| {
+            assert_eq!(check(image), Ok(()));
+            assert_eq!(
+                [9, 10, 11].map(|at| image.position_at(at)),
+                [NONE, 100, 101]
+            );
+        });
+        let refused: [&[u8]; 10] = [
+            &[],
+            &[0],
+            &[3, 0],
+            &[1 << 2, 0],
+            &[0, 0, 0, 0],
+            &[0, 0x80],
+            &[0, 0x80, 0x80, 0x80, 0x80, 0x80, 0],
+            &[0, 0xff, 0xff, 0xff, 0xff, 0x0f],
+            &[1, 0],
+            &[0, 0, 63 << 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 0],
+        ];
+        for bytes in refused {
+            with_bytes(bytes, |image| {
+                assert!(check(image).is_err(), "{bytes:?}");
+                for at in [0, 9, 10, 11, 1 << 31, u32::MAX] {
+                    image.position_at(at);
+                }
+            });
+        }
+        with_bytes(&[0; 2 * (STEPS + 1)], |image| {
+            assert!(check(image).is_err())
+        });
     }
 }
