@@ -2,8 +2,9 @@
 //! several bytes at a time, no byte may be left out and none beyond the range may count, or be touched.
 
 use crate::functions::{CALLED, FUNCTIONS};
+use crate::setting::{PAGE, guest};
 use crate::support::Guest;
-use crate::{PAGE, guest, wide};
+use crate::words::wide;
 use lucet::instance::memory;
 
 const LONGEST: u32 = 70;

@@ -1,20 +1,19 @@
 //! Reads a bindings file. The grammar and the names of core imports and exports are `wit-parser`'s; what this adds is the
 //! subset, the annotations and names for C.
 //!
-//! With a world in the file, its imports are what the host offers and its exports what guests have; without one, every interface is
+//! It reads worlds, interfaces and functions; types are read in [`types`]. With a world in the file, its imports are what the host offers and its exports what guests have; without one, every interface is
 //! offered.
+
+mod types;
 
 use super::annotations::{Annotations, Failure, Place, annotations};
 use super::names::{Scope, c_global, c_local, c_prefix, stem};
-use super::{
-    Bindings, Case, Definition, Derived, Field, Function, Interface, Named, Parameter, Type,
-};
+use super::{Bindings, Definition, Derived, Function, Interface, Parameter, Type};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use wit_parser::{
-    Docs, FunctionKind, Handle, InterfaceId, LiftLowerAbi, ManglingAndAbi, PackageId, Resolve,
-    Span, TypeDefKind, TypeId, TypeOwner, WasmExport, WasmExportKind, WasmImport, WorldId,
-    WorldItem, WorldKey,
+    Docs, FunctionKind, InterfaceId, LiftLowerAbi, ManglingAndAbi, PackageId, Resolve, Span,
+    TypeId, TypeOwner, WasmExport, WasmExportKind, WasmImport, WorldId, WorldItem, WorldKey,
 };
 
 /// How core imports and exports are named: as wit-bindgen does.
@@ -294,30 +293,7 @@ impl<'a> Reader<'a> {
         if function.kind.is_async() {
             return self.error(function.span, "an async function: not in this subset");
         }
-        let mut parameters = Vec::new();
-        let mut names = Scope::global();
-        for parameter in &function.params {
-            let c_name = c_local(&snake(&parameter.name));
-            if !names.add(&c_name) {
-                return self.error(
-                    parameter.span,
-                    format_args!("two parameters are called {c_name} in C"),
-                );
-            }
-            let parameter_type = self.kind(&parameter.ty, parameter.span)?;
-            let options = own.parameters.remove(&parameter.name).unwrap_or_default();
-            parameters.push(Parameter {
-                c_name,
-                parameter_type,
-                options,
-            });
-        }
-        if let Some(unknown) = own.parameters.keys().next() {
-            return self.error(
-                function.span,
-                format_args!("an annotation for \"{unknown}\", which is no parameter"),
-            );
-        }
+        let parameters = self.parameters(function, &mut own)?;
         let result = match &function.result {
             Some(result) => Some(self.kind(result, function.span)?),
             None => None,
@@ -349,6 +325,39 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes the annotations of the parameters out of the function's.
+    fn parameters(
+        &mut self,
+        function: &wit_parser::Function,
+        own: &mut Annotations,
+    ) -> Result<Vec<Parameter>> {
+        let mut parameters = Vec::new();
+        let mut names = Scope::global();
+        for parameter in &function.params {
+            let c_name = c_local(&snake(&parameter.name));
+            if !names.add(&c_name) {
+                return self.error(
+                    parameter.span,
+                    format_args!("two parameters are called {c_name} in C"),
+                );
+            }
+            let parameter_type = self.kind(&parameter.ty, parameter.span)?;
+            let options = own.parameters.remove(&parameter.name).unwrap_or_default();
+            parameters.push(Parameter {
+                c_name,
+                parameter_type,
+                options,
+            });
+        }
+        match own.parameters.keys().next() {
+            Some(unknown) => self.error(
+                function.span,
+                format_args!("an annotation for \"{unknown}\", which is no parameter"),
+            ),
+            None => Ok(parameters),
+        }
+    }
+
     /// A name that nothing else in the file has in C.
     fn c_name(&mut self, prefix: &str, name: &str, span: Span) -> Result<String> {
         let whole = c_global(&format!("{prefix}_{name}"));
@@ -356,168 +365,6 @@ impl<'a> Reader<'a> {
             return Ok(whole);
         }
         self.error(span, format_args!("two things are called {whole} in C"))
-    }
-
-    fn kind(&mut self, kind: &wit_parser::Type, span: Span) -> Result<Type> {
-        let integer = |signed, bits| Type::Integer { signed, bits };
-        Ok(match kind {
-            wit_parser::Type::Bool => Type::Bool,
-            wit_parser::Type::U8 => integer(false, 8),
-            wit_parser::Type::U16 => integer(false, 16),
-            wit_parser::Type::U32 => integer(false, 32),
-            wit_parser::Type::U64 => integer(false, 64),
-            wit_parser::Type::S8 => integer(true, 8),
-            wit_parser::Type::S16 => integer(true, 16),
-            wit_parser::Type::S32 => integer(true, 32),
-            wit_parser::Type::S64 => integer(true, 64),
-            wit_parser::Type::F32 => Type::F32,
-            wit_parser::Type::F64 => Type::F64,
-            wit_parser::Type::Char => Type::Char,
-            wit_parser::Type::String => Type::String,
-            wit_parser::Type::Id(id) => self.defined(*id, span)?,
-            wit_parser::Type::ErrorContext => {
-                return self.error(span, "error-context: not in this subset");
-            }
-        })
-    }
-
-    fn defined(&mut self, id: TypeId, span: Span) -> Result<Type> {
-        if let Some(known) = self.known.get(&id) {
-            return Ok(known.clone());
-        }
-        let definition = &self.resolve.types[id];
-        Ok(match &definition.kind {
-            TypeDefKind::List(inner) if definition.name.is_none() => {
-                Type::List(Box::new(self.kind(inner, span)?))
-            }
-            TypeDefKind::Option(inner) if definition.name.is_none() => {
-                Type::Option(Box::new(self.kind(inner, span)?))
-            }
-            TypeDefKind::Result(result) if definition.name.is_none() => {
-                let mut side = |kind: &Option<wit_parser::Type>| {
-                    let kind = kind.as_ref();
-                    kind.map(|kind| self.kind(kind, span).map(Box::new))
-                        .transpose()
-                };
-                Type::Result(side(&result.ok)?, side(&result.err)?)
-            }
-            TypeDefKind::Handle(handle) => {
-                let (resource, own) = match handle {
-                    Handle::Own(id) => (*id, true),
-                    Handle::Borrow(id) => (*id, false),
-                };
-                let resource = self.resource(resource, span)?;
-                Type::Handle { resource, own }
-            }
-            // A type of another interface, or of the world.
-            _ => {
-                let (prefix, module) = self.owner_of_type(id)?;
-                self.named(id, &prefix, &module)?
-            }
-        })
-    }
-
-    fn resource(&mut self, id: TypeId, span: Span) -> Result<usize> {
-        let mut kind = self.defined(id, span)?;
-        while let Type::Named(index) = &kind {
-            match &self.bindings.types[*index].definition {
-                Definition::Resource { .. } => return Ok(*index),
-                Definition::Alias(other) => kind = other.clone(),
-                _ => break,
-            }
-        }
-        self.error(span, "a handle to something that is no resource")
-    }
-
-    /// A type with a name, and the types that it is made of before it.
-    fn named(&mut self, id: TypeId, prefix: &str, module: &str) -> Result<Type> {
-        if let Some(known) = self.known.get(&id) {
-            return Ok(known.clone());
-        }
-        let resolve = self.resolve;
-        let definition = &resolve.types[id];
-        let span = definition.span;
-        let name = definition.name.as_deref().unwrap_or("type");
-        let own = self.annotations(&definition.docs, span, Place::Other)?;
-        let made = match &definition.kind {
-            TypeDefKind::Record(record) => {
-                let mut fields = Vec::new();
-                let mut names = Scope::global();
-                for field in &record.fields {
-                    let c_name = c_local(&snake(&field.name));
-                    if !names.add(&c_name) {
-                        return self
-                            .error(span, format_args!("two fields are called {c_name} in C"));
-                    }
-                    fields.push(Field {
-                        c_name,
-                        field_type: self.kind(&field.ty, span)?,
-                    });
-                }
-                Definition::Record(fields)
-            }
-            TypeDefKind::Enum(cases) => {
-                let cases = cases.cases.iter().map(|case| (&*case.name, &case.docs));
-                Definition::Enum(self.cases(prefix, name, cases, span)?)
-            }
-            TypeDefKind::Flags(flags) if flags.flags.len() > 32 => {
-                return self.error(span, "more than 32 flags: not in this subset");
-            }
-            TypeDefKind::Flags(flags) => {
-                let flags = flags.flags.iter().map(|flag| (&*flag.name, &flag.docs));
-                Definition::Flags(self.cases(prefix, name, flags, span)?)
-            }
-            TypeDefKind::Resource => Definition::Resource {
-                module: module.to_owned(),
-                name: name.to_owned(),
-            },
-            TypeDefKind::Type(other) => Definition::Alias(self.kind(other, span)?),
-            TypeDefKind::List(inner) => {
-                Definition::Alias(Type::List(Box::new(self.kind(inner, span)?)))
-            }
-            other => {
-                let what = other.as_str();
-                return self.error(span, format_args!("{name}: a {what}: not in this subset"));
-            }
-        };
-        // `use` makes an alias of the same name; in C there is one name for both.
-        if let (TypeDefKind::Type(_), Definition::Alias(Type::Named(index))) =
-            (&definition.kind, &made)
-        {
-            let known = Type::Named(*index);
-            self.known.insert(id, known.clone());
-            return Ok(known);
-        }
-        let c_name = self.c_name(prefix, &snake(name), span)?;
-        self.bindings.types.push(Named {
-            c_name,
-            docs: own.text,
-            definition: made,
-            derived: Derived::default(),
-        });
-        let known = Type::Named(self.bindings.types.len() - 1);
-        self.known.insert(id, known.clone());
-        Ok(known)
-    }
-
-    fn cases<'c>(
-        &mut self,
-        prefix: &str,
-        name: &str,
-        cases: impl Iterator<Item = (&'c str, &'c Docs)>,
-        span: Span,
-    ) -> Result<Vec<Case>> {
-        let mut read = Vec::new();
-        for (case, docs) in cases {
-            let own = self.annotations(docs, span, Place::Other)?;
-            let name = format!("{}_{}", snake(name), snake(case)).to_ascii_uppercase();
-            let c_name = self.c_name(&prefix.to_ascii_uppercase(), &name, span)?;
-            read.push(Case {
-                c_name,
-                docs: own.text,
-            });
-        }
-        Ok(read)
     }
 }
 
