@@ -308,6 +308,22 @@ fn all_of_a_place_has_one_prefix() {
     }
 }
 
+/// Guests drop a resource through the module of the interface that has it, also when that has no functions.
+#[test]
+fn an_interface_of_resources_alone_is_defined() {
+    let text = "package a:b; interface types { resource thing; } \
+        interface api { use types.{thing}; make: func() -> thing; }";
+    let bindings = bindings::read("x.wit", text).expect(text);
+    let source = c::host_source(&bindings, "x.c", "x.h", "x.wit");
+    let (_, types) = source.split_once("define_0").expect("the first interface");
+    let (types, _) = types.split_once("define_1").expect("the second one");
+    assert!(
+        types.contains("LUCET_HOST(\"[resource-drop]thing\"")
+            && types.contains("lucet_linker_define(linker, \"a:b/types\""),
+        "{source}"
+    );
+}
+
 #[test]
 fn a_module_that_does_not_suit_its_bindings_is_refused() {
     let refusal = |imports: &str| {

@@ -1,7 +1,7 @@
 //! The host's side: the header with the prototypes, and the source with the table.
 
 use super::{Text, guard, opening, quoted};
-use crate::bindings::{Bindings, Derived};
+use crate::bindings::{Bindings, Derived, Interface, Named};
 
 /// The header: see [`super`]. `file` is its own name, `source` the bindings file's.
 pub fn host_header(bindings: &Bindings, file: &str, source: &str) -> String {
@@ -67,60 +67,76 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
     );
     text.line(&format!("#include {}", quoted(header)));
     for (_, named, ..) in bindings.resources() {
-        let name = &named.c_name;
-        text.line("");
-        let Derived { drop, kind, .. } = &named.derived;
-        let release = bindings.internal("release", name);
-        text.line(&format!("static void {release}(void *object) {{"));
-        text.line(&format!("{drop}(LUCET_CAST_({name} *, object));"));
-        text.line("}");
-        text.line(&format!(
-            "const lucet_handle_kind {kind} = {{{}, {release}}};",
-            quoted(name)
-        ));
-        text.line("");
-        text.line(&format!(
-            "static void {}(lucet_call *call, uint32_t handle) {{",
-            bindings.internal("drop", name)
-        ));
-        text.line(&format!("lucet_drop(call, &{kind}, handle);"));
-        text.line("}");
+        resource(bindings, named, &mut text);
     }
     for function in bindings.interfaces.iter().flat_map(|each| &each.functions) {
         bindings.glue(function, &mut text);
     }
     for (number, interface) in bindings.interfaces.iter().enumerate() {
-        text.line("");
-        text.line(&format!(
-            "static lucet_status {}(lucet_linker *linker, void *data) {{",
-            bindings.internal("define", &number.to_string())
-        ));
-        let module = quoted(&interface.module);
-        if interface.functions.is_empty() {
-            text.line("(void)linker;");
-            text.line("(void)data;");
-            text.line("return LUCET_OK;");
-        } else {
-            text.line("static const lucet_host_function rows[] = {");
-            for function in &interface.functions {
-                text.line(&format!("{},", bindings.row(function)));
-            }
-            for (_, named, module, name) in bindings.resources() {
-                if module == interface.module {
-                    let import = quoted(&format!("[resource-drop]{name}"));
-                    text.line(&format!(
-                        "LUCET_HOST({import}, {}, void, uint32_t),",
-                        bindings.internal("drop", &named.c_name)
-                    ));
-                }
-            }
-            text.line("};");
-            text.line(&format!(
-                "return lucet_linker_define(linker, {module}, rows, sizeof rows / sizeof rows[0], data);"
-            ));
-        }
-        text.line("}");
+        define_interface(bindings, number, interface, &mut text);
     }
+    define_all(bindings, &mut text);
+    text.lines
+}
+
+/// What handles to a resource do when they go: with the instance, and dropped by the guest.
+fn resource(bindings: &Bindings, named: &Named, text: &mut Text) {
+    let name = &named.c_name;
+    text.line("");
+    let Derived { drop, kind, .. } = &named.derived;
+    let release = bindings.internal("release", name);
+    text.line(&format!("static void {release}(void *object) {{"));
+    text.line(&format!("{drop}(LUCET_CAST_({name} *, object));"));
+    text.line("}");
+    text.line(&format!(
+        "const lucet_handle_kind {kind} = {{{}, {release}}};",
+        quoted(name)
+    ));
+    text.line("");
+    text.line(&format!(
+        "static void {}(lucet_call *call, uint32_t handle) {{",
+        bindings.internal("drop", name)
+    ));
+    text.line(&format!("lucet_drop(call, &{kind}, handle);"));
+    text.line("}");
+}
+
+/// The function that defines what one interface offers: its functions, and dropping its resources.
+fn define_interface(bindings: &Bindings, number: usize, interface: &Interface, text: &mut Text) {
+    let functions = interface.functions.iter();
+    let mut rows: Vec<String> = functions.map(|function| bindings.row(function)).collect();
+    for (_, named, module, name) in bindings.resources() {
+        if module == interface.module {
+            let import = quoted(&format!("[resource-drop]{name}"));
+            let drop = bindings.internal("drop", &named.c_name);
+            rows.push(format!("LUCET_HOST({import}, {drop}, void, uint32_t)"));
+        }
+    }
+    text.line("");
+    text.line(&format!(
+        "static lucet_status {}(lucet_linker *linker, void *data) {{",
+        bindings.internal("define", &number.to_string())
+    ));
+    if rows.is_empty() {
+        text.line("(void)linker;");
+        text.line("(void)data;");
+        text.line("return LUCET_OK;");
+    } else {
+        let module = quoted(&interface.module);
+        text.line("static const lucet_host_function rows[] = {");
+        for row in rows {
+            text.line(&format!("{row},"));
+        }
+        text.line("};");
+        text.line(&format!(
+            "return lucet_linker_define(linker, {module}, rows, sizeof rows / sizeof rows[0], data);"
+        ));
+    }
+    text.line("}");
+}
+
+/// The function that the host calls.
+fn define_all(bindings: &Bindings, text: &mut Text) {
     text.line("");
     text.line(&format!(
         "lucet_status {}(lucet_linker *linker, void *data) {{",
@@ -135,5 +151,4 @@ pub fn host_source(bindings: &Bindings, file: &str, header: &str, source: &str) 
     }
     text.line("return status;");
     text.line("}");
-    text.lines
 }
