@@ -144,24 +144,10 @@ pub fn resume(handle: Handle, results: &[lucet_value]) -> Result<lucet_outcome> 
     fetch_early(block.guest_sp.get());
     fetch_early(block.vmctx.get().wrapping_sub(64));
     let before = block.state();
-    match before {
-        state::SUSPENDED => check_results(block, inner, results)?,
-        state::PREEMPTED if results.is_empty() => {}
-        state::PREEMPTED => {
-            return Err(error!(
-                Status::TypeMismatch,
-                "{} results for a guest that was preempted: it waits for none",
-                results.len()
-            ));
-        }
-        _ => {
-            run::ready(handle)?;
-            return Err(error!(
-                Status::BadState,
-                "the instance is neither suspended nor preempted"
-            ));
-        }
+    if !matches!(before, state::SUSPENDED | state::PREEMPTED) {
+        run::ready(handle)?;
     }
+    check_waits_for(block, inner, before, results)?;
     let runner = thread::ensure_attached()?;
     run::check_timer(inner, runner)?;
     if !block.exchange_state(before, state::ENTERING) {
@@ -173,18 +159,7 @@ pub fn resume(handle: Handle, results: &[lucet_value]) -> Result<lucet_outcome> 
     if before == state::SUSPENDED {
         deliver(block, inner, results);
     }
-    let Some(waiting) = inner.waiting.take() else {
-        block.set_state(state::STOPPED);
-        return Err(error!(
-            Status::BadState,
-            "the instance does not know what it waits for: reset it"
-        ));
-    };
-    inner
-        .region
-        .counters
-        .waiting
-        .fetch_sub(1, Ordering::Relaxed);
+    let waiting = take_waiting(block, inner)?;
     run::begin(block, inner, runner);
     let record = go_on(block, inner, &waiting);
     run::end(block, runner);
@@ -200,6 +175,42 @@ pub fn resume(handle: Handle, results: &[lucet_value]) -> Result<lucet_outcome> 
         Some(pending) => run::enter_outermost(block, inner, &pending.target, &pending.arguments),
         None => Ok(outcome),
     }
+}
+
+/// That a guest in this state waits, and for such results.
+fn check_waits_for(
+    block: &ControlBlock,
+    inner: &Inner,
+    before: u32,
+    results: &[lucet_value],
+) -> Result<()> {
+    match before {
+        state::SUSPENDED => check_results(block, inner, results),
+        state::PREEMPTED if results.is_empty() => Ok(()),
+        state::PREEMPTED => Err(error!(
+            Status::TypeMismatch,
+            "{} results for a guest that was preempted: it waits for none",
+            results.len()
+        )),
+        _ => Err(error!(
+            Status::BadState,
+            "the instance is neither suspended nor preempted"
+        )),
+    }
+}
+
+/// What it waits for, from which it goes on.
+fn take_waiting(block: &ControlBlock, inner: &Inner) -> Result<Waiting> {
+    let Some(waiting) = inner.waiting.take() else {
+        block.set_state(state::STOPPED);
+        return Err(error!(
+            Status::BadState,
+            "the instance does not know what it waits for: reset it"
+        ));
+    };
+    let counters = &inner.region.counters;
+    counters.waiting.fetch_sub(1, Ordering::Relaxed);
+    Ok(waiting)
 }
 
 fn go_on(block: &ControlBlock, inner: &Inner, waiting: &Waiting) -> Record {

@@ -17,7 +17,7 @@ use crate::mapping::{Access, Mapping};
 use crate::text::Line;
 use lucet_format::PAGE_SIZE;
 use lucet_format::image::Image;
-use lucet_format::image::records::{ExternKind, FLAG_MUTABLE, FunctionType, Import};
+use lucet_format::image::records::{ExternKind, FLAG_MUTABLE, FunctionType, Global, Import};
 use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
 use std::fmt;
@@ -302,44 +302,10 @@ impl Resolver<'_> {
             .linker
             .lookup(image.bytes(import.module), image.bytes(import.name))?
         {
-            Some(definition) if !definition.is_function() => {
-                self.report(
-                    Status::TypeMismatch,
-                    import,
-                    format_args!(
-                        "is a function {wanted}, the host defines {}",
-                        definition.kind()
-                    ),
-                );
-            }
             Some(definition) if definition.has_type(image, function_type) => {
-                if let Definition::Export(offer) = definition
-                    && let Offered::Function { index, call, .. } = &offer.what
-                {
-                    return self.bridge(offer, (*index, *call), import, function_type);
-                }
-                let checker = checks::checker(image, import.index, definition.plan());
-                if checker == Checker::Other {
-                    self.report(
-                        Status::TypeMismatch,
-                        import,
-                        format_args!(
-                            "was compiled with checks of its arguments that the host does not define: compile it with the host's bindings"
-                        ),
-                    );
-                    return Ok(ImportTarget::EMPTY);
-                }
-                let (row, kept) =
-                    definition.row(checker == Checker::Code, self.linker.poisons_views())?;
-                if let Some(kept) = kept {
-                    self.kept
-                        .try_reserve(1)
-                        .map_err(|_| Error::no_memory("an import table"))?;
-                    self.kept.push(kept);
-                }
-                return Ok(row);
+                return self.bind(definition, import, function_type);
             }
-            Some(definition) => {
+            Some(definition) if definition.is_function() => {
                 let offered = definition.type_display();
                 self.report(
                     Status::TypeMismatch,
@@ -347,6 +313,14 @@ impl Resolver<'_> {
                     format_args!("is a function {wanted}, the host defines {offered}"),
                 );
             }
+            Some(definition) => self.report(
+                Status::TypeMismatch,
+                import,
+                format_args!(
+                    "is a function {wanted}, the host defines {}",
+                    definition.kind()
+                ),
+            ),
             None if self.linker.traps_missing() => {
                 return Ok(ImportTarget {
                     function: context::missing_import as *const (),
@@ -362,6 +336,39 @@ impl Resolver<'_> {
         Ok(ImportTarget::EMPTY)
     }
 
+    /// The row of a function that is defined with the type that is wanted.
+    fn bind(
+        &mut self,
+        definition: &Definition,
+        import: &Import,
+        function_type: &FunctionType,
+    ) -> Result<ImportTarget> {
+        if let Definition::Export(offer) = definition
+            && let Offered::Function { index, call, .. } = &offer.what
+        {
+            return self.bridge(offer, (*index, *call), import, function_type);
+        }
+        let checker = checks::checker(self.image, import.index, definition.plan());
+        if checker == Checker::Other {
+            self.report(
+                Status::TypeMismatch,
+                import,
+                format_args!(
+                    "was compiled with checks of its arguments that the host does not define: compile it with the host's bindings"
+                ),
+            );
+            return Ok(ImportTarget::EMPTY);
+        }
+        let (row, kept) = definition.row(checker == Checker::Code, self.linker.poisons_views())?;
+        if let Some(kept) = kept {
+            self.kept
+                .try_reserve(1)
+                .map_err(|_| Error::no_memory("an import table"))?;
+            self.kept.push(kept);
+        }
+        Ok(row)
+    }
+
     fn global(&mut self, import: &Import) -> Result<()> {
         let image = self.image;
         let global = image.globals().get(import.index as usize);
@@ -375,54 +382,63 @@ impl Resolver<'_> {
             .ok()
             .and_then(ValueType::from_number)
             .map_or("?", ValueType::name);
-        let mut value = lucet_value::from_bits(0, 0);
         self.owner = None;
-        if global.flags & FLAG_MUTABLE != 0 {
-            value = self.mutable_global(import, &global, wanted)?;
+        let value = if global.flags & FLAG_MUTABLE != 0 {
+            self.mutable_global(import, &global, wanted)?
         } else {
-            match self
-                .linker
-                .lookup(image.bytes(import.module), image.bytes(import.name))?
-            {
-                Some(Definition::Global(offered)) if offered.r#type == global.value_type => {
-                    value = *offered
-                }
-                Some(Definition::Global(offered)) => {
-                    let offered = u8::try_from(offered.r#type)
-                        .ok()
-                        .and_then(ValueType::from_number);
-                    let offered = offered.map_or("?", ValueType::name);
-                    self.report(
-                        Status::TypeMismatch,
-                        import,
-                        format_args!(
-                            "is a global of type {wanted}, the host defines one of type {offered}"
-                        ),
-                    );
-                }
-                Some(Definition::Export(offer)) => {
-                    value = self.owners(import, &global, wanted, offer)?;
-                }
-                Some(definition) => self.report(
-                    Status::TypeMismatch,
-                    import,
-                    format_args!(
-                        "is a global of type {wanted}, the host defines {}",
-                        definition.kind()
-                    ),
-                ),
-                None => self.report(
-                    Status::NotFound,
-                    import,
-                    format_args!("is a global of type {wanted} that the host does not define"),
-                ),
-            }
-        }
+            self.constant_global(import, &global, wanted)?
+        };
         self.globals
             .try_reserve(1)
             .map_err(|_| Error::no_memory("imported globals"))?;
         self.globals.push(value);
         add(&mut self.shared.globals, self.owner)
+    }
+
+    /// The value of a global that nobody changes; nothing where it is not offered so, which is reported.
+    fn constant_global(
+        &mut self,
+        import: &Import,
+        global: &Global,
+        wanted: &str,
+    ) -> Result<lucet_value> {
+        let image = self.image;
+        match self
+            .linker
+            .lookup(image.bytes(import.module), image.bytes(import.name))?
+        {
+            Some(Definition::Global(offered)) if offered.r#type == global.value_type => {
+                return Ok(*offered);
+            }
+            Some(Definition::Global(offered)) => {
+                let offered = u8::try_from(offered.r#type)
+                    .ok()
+                    .and_then(ValueType::from_number);
+                let offered = offered.map_or("?", ValueType::name);
+                self.report(
+                    Status::TypeMismatch,
+                    import,
+                    format_args!(
+                        "is a global of type {wanted}, the host defines one of type {offered}"
+                    ),
+                );
+            }
+            Some(Definition::Export(offer)) => return self.owners(import, global, wanted, offer),
+            Some(definition) => self.report(
+                Status::TypeMismatch,
+                import,
+                format_args!(
+                    "is a global of type {wanted}, the host defines {}",
+                    definition.kind()
+                ),
+            ),
+            None => self.report(
+                Status::NotFound,
+                import,
+                format_args!("is a global of type {wanted} that the host does not define"),
+            ),
+        }
+        Ok(lucet_value::from_bits(0, 0))
     }
 }
 

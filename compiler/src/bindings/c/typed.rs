@@ -19,6 +19,21 @@ struct Locals {
     ok: String,
 }
 
+impl Locals {
+    /// Names that nothing else in the scope has.
+    fn fresh(scope: &mut Scope<'_>) -> Locals {
+        Locals {
+            exports: scope.fresh("exports"),
+            guest: scope.fresh("guest"),
+            kind: scope.fresh("kind"),
+            answer: scope.fresh("answer"),
+            area: scope.fresh("area"),
+            some: scope.fresh("some"),
+            ok: scope.fresh("ok"),
+        }
+    }
+}
+
 /// The order of a typed call's code: C99 has declarations first.
 #[derive(Default)]
 struct Body {
@@ -38,16 +53,8 @@ impl Bindings {
         text: &mut Text,
     ) {
         let mut scope = self.scope(function);
-        let locals = Locals {
-            exports: scope.fresh("exports"),
-            guest: scope.fresh("guest"),
-            kind: scope.fresh("kind"),
-            answer: scope.fresh("answer"),
-            area: scope.fresh("area"),
-            some: scope.fresh("some"),
-            ok: scope.fresh("ok"),
-        };
-        let (kind, answer) = (&locals.kind, &locals.answer);
+        let locals = Locals::fresh(&mut scope);
+        let kind = &locals.kind;
         let mut parameters = vec![
             format!("const {exports} *{}", locals.exports),
             format!("lucet_instance *{}", locals.guest),
@@ -59,53 +66,35 @@ impl Bindings {
             self.pass(kind, name, &locals, &mut scope, &mut body);
         }
         parameters.extend(self.result_parameters(function, &locals));
-        text.line("");
-        let mut docs = function.docs.clone();
-        docs.push("Answers the outcome's kind; LUCET_NOT_RUN also when the guest's answer is no good, see lucet_last_error.".to_owned());
-        text.comment(&docs);
-        text.line(&format!(
-            "static inline uint32_t {}({}) {{",
-            entry.c_name,
-            parameters.join(", ")
-        ));
-        let core = entry.function_type.results.first();
-        text.line(&format!("uint32_t {kind};"));
-        if let Some(core) = core {
-            text.line(&format!("{} {answer} = 0;", c_core(*core)));
-        }
-        if let Some(layout) = self.result_area(function) {
-            text.line(&format!("uint8_t {}[{}];", locals.area, layout.size));
-        }
+        head(entry, function, &parameters, text);
+        self.declare(entry, function, &locals, text);
         body.declared.iter().for_each(|line| text.line(line));
         body.lines.iter().for_each(|line| text.line(line));
-        let mut arguments = vec![
-            locals.guest.clone(),
-            if core.is_some() {
-                format!("&{answer}")
-            } else {
-                "LUCET_NULL_".to_owned()
-            },
-        ];
-        arguments.extend(body.arguments);
-        text.line(&format!(
-            "{kind} = {}->{}({});",
-            locals.exports,
-            entry.field,
-            arguments.join(", ")
-        ));
+        call(entry, &locals, body.arguments, text);
         if function.result.is_some() {
             text.line(&format!("if ({kind} != LUCET_RETURNED) return {kind};"));
             self.take_result(function, &locals, text);
         }
-        if let Some(after) = after.filter(|_| core.is_some()) {
+        if let Some(after) = after.filter(|_| answers(entry)) {
             text.line("/* How that ends the next call will tell. */");
             text.line(&format!(
-                "(void){}->{}({}, LUCET_NULL_, {answer});",
-                locals.exports, after.field, locals.guest
+                "(void){}->{}({}, LUCET_NULL_, {});",
+                locals.exports, after.field, locals.guest, locals.answer
             ));
         }
         text.line(&format!("return {kind};"));
         text.line("}");
+    }
+
+    /// Declares what the call itself needs.
+    fn declare(&self, entry: &Entry<'_>, function: &Function, locals: &Locals, text: &mut Text) {
+        text.line(&format!("uint32_t {};", locals.kind));
+        if let Some(core) = entry.function_type.results.first() {
+            text.line(&format!("{} {} = 0;", c_core(*core), locals.answer));
+        }
+        if let Some(layout) = self.result_area(function) {
+            text.line(&format!("uint8_t {}[{}];", locals.area, layout.size));
+        }
     }
 
     fn result_parameters(&self, function: &Function, locals: &Locals) -> Vec<String> {
@@ -332,4 +321,39 @@ impl Bindings {
             text.line(&format!("if ({first}[0] > 1) return lucet_bad_answer();"));
         }
     }
+}
+
+/// What is said of a typed call, and its head.
+fn head(entry: &Entry<'_>, function: &Function, parameters: &[String], text: &mut Text) {
+    text.line("");
+    let mut docs = function.docs.clone();
+    docs.push("Answers the outcome's kind; LUCET_NOT_RUN also when the guest's answer is no good, see lucet_last_error.".to_owned());
+    text.comment(&docs);
+    text.line(&format!(
+        "static inline uint32_t {}({}) {{",
+        entry.c_name,
+        parameters.join(", ")
+    ));
+}
+
+/// Whether the export has a result, of the core's types.
+fn answers(entry: &Entry<'_>) -> bool {
+    !entry.function_type.results.is_empty()
+}
+
+fn call(entry: &Entry<'_>, locals: &Locals, arguments: Vec<String>, text: &mut Text) {
+    let answer = if answers(entry) {
+        format!("&{}", locals.answer)
+    } else {
+        "LUCET_NULL_".to_owned()
+    };
+    let mut all = vec![locals.guest.clone(), answer];
+    all.extend(arguments);
+    text.line(&format!(
+        "{} = {}->{}({});",
+        locals.kind,
+        locals.exports,
+        entry.field,
+        all.join(", ")
+    ));
 }
