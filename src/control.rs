@@ -317,6 +317,10 @@ pub struct ControlBlock {
     pub sampling: Cell<Sampling>,
     /// How often in a row written pages did not fit.
     pub misfits: Cell<u32>,
+    /// Bytes of the stack, from its high end, that stay in memory though guests go deep: `region::stack`.
+    pub stack_kept: Cell<u64>,
+    /// For so many more uses it is worth it.
+    pub stack_patience: Cell<u32>,
     /// Whether a part of the stack's guard is accessible: `region::lend`. Written by signal handlers.
     pub guard_lent: AtomicBool,
     /// Whether stack, tables and state have been made accessible.
@@ -408,6 +412,8 @@ impl ControlBlock {
             sampling: Cell::new(Sampling::NONE),
             wanted: Cell::new(Pages { first: 0, count: 0 }),
             misfits: Cell::new(0),
+            stack_kept: Cell::new(0),
+            stack_patience: Cell::new(0),
             guard_lent: AtomicBool::new(false),
             prepared: AtomicBool::new(false),
             slot: Cell::new(0),

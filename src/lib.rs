@@ -26,6 +26,7 @@ pub mod call;
 pub mod capi;
 mod checked;
 pub mod checks;
+mod clear;
 pub mod context;
 pub mod control;
 pub mod counted;

@@ -36,7 +36,7 @@ pub struct lucet_region_config {
     /// Room for globals and other state [16 KiB]. Where this and table_elements are small, they share a page with the stack's end: 256 and
     /// 1 are raised to what a module needs by lucet_region_config_fit.
     pub state_bytes: u64,
-    /// Memory that an idle slot may keep [1 MiB].
+    /// Memory that an idle slot may keep [1 MiB]; a quarter as much of its stack.
     pub keep_resident_bytes: u64,
     /// What a leaf host function finds on the guest's stack at least [16 KiB].
     pub leaf_stack_bytes: u64,

@@ -15,7 +15,8 @@ use crate::linking::{self, reference};
 use crate::module::{Home, Link, Module, unlinked};
 use crate::region::Region;
 use crate::region::seal;
-use crate::region::slot::{self, Stack};
+use crate::region::slot;
+use crate::region::stack::Left;
 use crate::region::stats::Counters;
 use lucet_format::image::NONE;
 use lucet_format::vmctx;
@@ -240,17 +241,17 @@ fn fill_further_memories(block: &ControlBlock, inner: &Inner, link: &Link) {
 fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
     let link = inner.link()?;
     // Whoever is still in the middle of something may be deep in it.
-    let stack = if block.state() == state::READY {
-        Stack::Returned
+    let left = if block.state() == state::READY {
+        Left::Returned
     } else {
-        Stack::Deep
+        Left::Stopped
     };
     inner.forget_waiting(block);
     reference::forget(block);
     block.set_state(state::CLEANING);
     inner.handles.clear();
     inner.views.abandon();
-    let kept = clean_besides(block, inner, link, stack);
+    let kept = clean_besides(block, inner, link, left);
     let restored = match kept {
         Ok(kept) => link.initial(&inner.module.code).and_then(|initial| {
             // SAFETY: the instance does not run, and views into its memory end with it, as the C API says.
@@ -276,7 +277,7 @@ fn clean(block: &ControlBlock, inner: &Inner) -> Result<()> {
 }
 
 /// Cleans what a slot has besides memory 0. Answers how much of it stays in memory.
-fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, stack: Stack) -> Result<u64> {
+fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, left: Left) -> Result<u64> {
     let tables = super::table::used_bytes(block, inner);
     for memory in &link.memories {
         if let Home::Further(number) = memory.home {
@@ -287,7 +288,7 @@ fn clean_besides(block: &ControlBlock, inner: &Inner, link: &Link, stack: Stack)
     }
     let state_bytes = link.state_template.len() as u32;
     // SAFETY: as above.
-    unsafe { slot::clean(&inner.region, block, state_bytes, tables, stack) }
+    unsafe { slot::clean(&inner.region, block, state_bytes, tables, left) }
 }
 
 /// Makes an instance as good as new. Keeps its data and limits.

@@ -3,7 +3,7 @@
 //! The data lie in a file of the kernel's memory, which slots map privately: a page of it is copied when a guest first
 //! writes to it, and never before. The same file is mapped once for us, to restore pages by copying.
 
-use super::clear;
+use crate::clear;
 use crate::counted::try_collect;
 use crate::error::{Error, Result};
 use crate::hot::HotSet;

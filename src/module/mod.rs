@@ -12,7 +12,6 @@
 //!
 //! It does not run anything and does not know regions.
 
-mod clear;
 pub mod code;
 mod cpu;
 mod initial;

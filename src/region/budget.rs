@@ -33,16 +33,21 @@ pub(super) fn keep(region: &Region, block: &ControlBlock, wanted: u64) -> bool {
 
 /// As [`keep`], but takes nothing from others.
 pub(super) fn fits(region: &Region, block: &ControlBlock, wanted: u64) -> bool {
+    let fits = has_room(region, block, wanted);
+    if fits {
+        note(region, block, wanted);
+    }
+    fits
+}
+
+/// Whether a slot could keep `wanted` bytes without taking from others.
+pub(super) fn has_room(region: &Region, block: &ControlBlock, wanted: u64) -> bool {
     let budget = region.config.budget_bytes;
     let others = region
         .kept
         .load(Ordering::Relaxed)
         .saturating_sub(block.kept.load(Ordering::Relaxed));
-    if budget != 0 && others.saturating_add(wanted) > budget {
-        return false;
-    }
-    note(region, block, wanted);
-    true
+    budget == 0 || others.saturating_add(wanted) <= budget
 }
 
 /// Notes what a slot keeps, and answers what all keep.

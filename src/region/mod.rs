@@ -22,6 +22,7 @@ pub mod ranges;
 mod resident;
 pub mod seal;
 pub mod slot;
+pub mod stack;
 pub mod stats;
 pub mod verify;
 

@@ -2,9 +2,10 @@
 //!
 //! Invariants: pages of memory at and beyond `accessible` are inaccessible and read as zero when made accessible; after
 //! [`clean`] every byte of state and used tables is zero, after [`clear_further`] every byte of a further memory.
-//! What memory 0 holds below `accessible` is [`super::seal`]'s concern.
+//! What memory 0 holds below `accessible` is [`super::seal`]'s concern, what is on the stack [`super::stack`]'s.
 
 use super::Region;
+use super::stack::{self, Left};
 use crate::control::{ControlBlock, sealing};
 use crate::error::Result;
 use crate::mapping::Access;
@@ -13,14 +14,6 @@ use std::sync::atomic::Ordering;
 
 /// Further memories up to this size are cleared by writing to them, larger ones by giving them back.
 const WRITTEN: u64 = 16 << 10;
-/// Bytes of stack that a slot keeps between uses.
-const KEPT_STACK: u64 = 32 << 10;
-/// Words that are looked at below them.
-const PROBE: usize = 32;
-/// Words that are looked at where the region has a budget to keep: a page. Frames that are larger than a page have been probed,
-/// and each probe leaves a word that is not zero, so no guest hides a deep stack from that.
-const CAREFUL_PROBE: usize = 512;
-
 /// Says of a control block that its slot is untouched address space.
 pub fn forget(block: &ControlBlock) {
     block.prepared.store(false, Ordering::Relaxed);
@@ -31,6 +24,8 @@ pub fn forget(block: &ControlBlock) {
     block.released.store(0, Ordering::Relaxed);
     block.accessible.store(0, Ordering::Relaxed);
     block.guard_lent.store(false, Ordering::Relaxed);
+    block.stack_kept.set(0);
+    block.stack_patience.set(0);
     block.tenant.store(0, Ordering::Relaxed);
     block.file_bytes.set(0);
     block.sealed.store(sealing::PLAIN, Ordering::Relaxed);
@@ -152,7 +147,7 @@ pub unsafe fn clean(
     block: &ControlBlock,
     state_bytes: u32,
     table_bytes: usize,
-    stack: Stack,
+    left: Left,
 ) -> Result<u64> {
     let state = block.vmctx.get() - state_bytes as usize;
     // SAFETY: the state and the tables are accessible since `prepare`, and end at vmctx and where the state begins.
@@ -161,61 +156,15 @@ pub unsafe fn clean(
     unsafe { std::ptr::write_bytes(tables(region, block) as *mut u8, 0, table_bytes) };
     // SAFETY: the caller's promise.
     unsafe { super::lend::take_back(region, block) }?;
-    let mut kept_stack = region.layout.sizes.stack.min(KEPT_STACK);
-    if stack == Stack::Deep || was_deep(region, block) {
-        // SAFETY: the caller's promise.
-        unsafe { discard_stack(region, block) }?;
-        kept_stack = 0;
-    }
+    // SAFETY: the caller's promise.
+    let kept_stack = unsafe { stack::clean(region, block, left) }?;
     Ok(kept_stack + used_bytes(state_bytes, table_bytes))
-}
-
-/// # Safety
-///
-/// As [`clean`].
-unsafe fn discard_stack(region: &Region, block: &ControlBlock) -> Result<()> {
-    let page = PAGE_SIZE as usize;
-    let (low, high) = (block.stack_low.get(), block.stack_high.get());
-    // Not what shares a page with tables and state: it stays as it does after a return, and valgrind takes writes to it, from another
-    // stack, for mistakes.
-    let whole = high / page * page;
-    // SAFETY: the caller's promise; the stack is accessible since `prepare`.
-    unsafe {
-        region
-            .slots()
-            .discard(low - region.slots().base(), whole - low)
-    }
 }
 
 /// Bytes of the pages that state and tables of these sizes use.
 pub(super) fn used_bytes(state_bytes: u32, table_bytes: usize) -> u64 {
     u64::from(state_bytes).next_multiple_of(PAGE_SIZE)
         + (table_bytes as u64).next_multiple_of(PAGE_SIZE)
-}
-
-/// Whether the guest's stack has been used so far down that keeping its pages would be a waste. Frames hold return addresses, so of
-/// some neighbouring words at least one is not zero where frames have been.
-fn was_deep(region: &Region, block: &ControlBlock) -> bool {
-    if region.layout.sizes.stack <= KEPT_STACK {
-        return false;
-    }
-    let words = if region.config.budget_bytes == 0 {
-        PROBE
-    } else {
-        CAREFUL_PROBE
-    };
-    let at = (block.stack_high.get() - KEPT_STACK as usize - words * 8) as *const u64;
-    // SAFETY: the words are on the slot's stack, which is at least a page longer than what is kept; the guest does not run.
-    (0..words).any(|word| unsafe { at.add(word).read_volatile() } != 0)
-}
-
-/// What is known of a stack that is to be cleaned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stack {
-    /// The guest returned: what is left below its last frame cannot be read by any guest.
-    Returned,
-    /// The guest was stopped, perhaps deep in recursion.
-    Deep,
 }
 
 const _: () = assert!(lucet_format::WASM_PAGE_SIZE.is_multiple_of(PAGE_SIZE));

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("guard", &[]),
     ("text", &[]),
     ("hot", &[]),
+    ("clear", &["mapping"]),
     ("utf8", &[]),
     ("word_of_thread", &[]),
     ("lanes", &["error", "word_of_thread"]),
@@ -68,6 +69,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "module",
         &[
+            "clear",
             "linking",
             "exception",
             "hot",
@@ -85,6 +87,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "region",
         &[
+            "clear",
             "running",
             "hot",
             "lanes",

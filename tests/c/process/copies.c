@@ -47,8 +47,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 
 static void *kill_soon(void *whose) {
   const struct timespec moment = {0, 2000000};
-  nanosleep(&moment, NULL);
-  ((copy_function)whose)(COPY_KILL, NULL);
+  do
+    nanosleep(&moment, NULL);
+  while (((copy_function)whose)(COPY_KILL, NULL) == -1); /* on a busy machine it may not spin yet */
   return NULL;
 }
 

@@ -14,7 +14,7 @@ enum copy {
   COPY_UNREACHABLE,
   COPY_DEADLINE,
   COPY_SPIN,
-  COPY_KILL,
+  COPY_KILL, /* what spins; -1: nothing does yet */
   COPY_INNER,      /* calls the argument in a host function */
   COPY_HOST_FAULT, /* in a host function */
   COPY_ABANDON,

@@ -2,6 +2,7 @@
  * in one process are two copies of everything. Exports one function; the rest is hidden. */
 #include "copies.h"
 #include <lucet.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,9 @@ static lucet_module *module;
 static lucet_region *region;
 static lucet_instance *guest;
 static int (*inner)(void);
+/* Written before `spins` is set, which the killer waits for. */
 static lucet_kill_handle victim;
+static atomic_int spins;
 
 static int32_t ask(lucet_call *call, int32_t what) {
   (void)call;
@@ -73,6 +76,15 @@ static int stop(void) {
   return 0;
 }
 
+static int spin(void) {
+  int outcome;
+  if (lucet_instance_kill_handle(guest, &victim)) return failed("handle");
+  atomic_store(&spins, 1);
+  outcome = run("spin", 0, 0);
+  atomic_store(&spins, 0);
+  return outcome;
+}
+
 __attribute__((visibility("default"))) int copy(enum copy what, const void *argument) {
   union {
     const void *object;
@@ -100,9 +112,9 @@ __attribute__((visibility("default"))) int copy(enum copy what, const void *argu
   case COPY_DEADLINE:
     return spin_until(1000000);
   case COPY_SPIN:
-    return lucet_instance_kill_handle(guest, &victim) ? failed("handle") : run("spin", 0, 0);
+    return spin();
   case COPY_KILL:
-    return lucet_kill(victim, 1);
+    return atomic_load(&spins) ? (int)lucet_kill(victim, 1) : -1;
   case COPY_INNER:
     inner = pointer.function;
     return run("ask", 1, 1);
