@@ -11,10 +11,16 @@
 //! * the `text`, `traps` and stack fields are written before a run and do not change during one.
 //! * `guest_*` describe the innermost call out, `host_sp` the innermost call in.
 
+mod ends;
 mod pair;
+mod row;
+mod states;
 mod stopping;
 mod word;
 
+pub use ends::{Request, Trap};
+pub use row::ImportTarget;
+pub use states::{exit, sealing, state};
 pub use stopping::{Again, FLAGS_ALWAYS_SET, Registers, Times, stop};
 pub use word::Word;
 
@@ -24,142 +30,6 @@ use pair::Pair;
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::cell::{Cell, UnsafeCell};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-
-/// The states of a slot.
-pub mod state {
-    /// No instance.
-    pub const FREE: u32 = 0;
-    /// An instance that can be entered.
-    pub const READY: u32 = lucet_format::runtime::READY;
-    /// Between the host's call and the guest's first instruction, or the other way round.
-    pub const ENTERING: u32 = 2;
-    /// Guest code runs.
-    pub const GUEST: u32 = 3;
-    /// A host function or a helper runs on the host's stack.
-    pub const HOST: u32 = 4;
-    /// A leaf host function runs on the guest's stack.
-    pub const LEAF: u32 = 5;
-    /// Trapped or terminated: needs a reset, or `keep`.
-    pub const STOPPED: u32 = 6;
-    /// Being reset or released.
-    pub const CLEANING: u32 = 7;
-    /// A host function suspended the guest: `resume` delivers what the host function would have returned.
-    pub const SUSPENDED: u32 = 8;
-    /// A time slice ended: `resume` goes on where the guest was interrupted.
-    pub const PREEMPTED: u32 = 9;
-
-    /// Whether a run has begun and not ended.
-    pub const fn is_running(state: u32) -> bool {
-        matches!(state, ENTERING | GUEST | HOST | LEAF)
-    }
-}
-
-/// Whether cold pages of an instance's memory can be written: [`ControlBlock::sealed`].
-pub mod sealing {
-    /// All of them, and they have been since the memory was made.
-    pub const PLAIN: u32 = 0;
-    /// None.
-    pub const SEALED: u32 = 1;
-    /// The memory was sealed, and has been opened.
-    pub const OPENED: u32 = 2;
-}
-
-/// How a guest was left: what `enter` returns.
-pub mod exit {
-    /// The entered function returned.
-    pub const RETURNED: u32 = 0;
-    /// A signal handler found a trap; see [`super::Trap`].
-    pub const TRAPPED: u32 = 1;
-    /// A call out found something in the stop word when it returned; see [`super::Request`] and [`super::stop`]. What the
-    /// import has returned is in [`super::Registers`].
-    pub const STOPPED: u32 = 2;
-    /// A signal handler stopped guest code; see [`super::stop`] and [`super::Trap`].
-    pub const INTERRUPTED: u32 = 3;
-    /// A signal handler stopped guest code at the end of its slice: [`super::Registers`] are those of the guest.
-    pub const PREEMPTED: u32 = 4;
-    /// The stop word said no before any guest code ran.
-    pub const UNSTARTED: u32 = 5;
-}
-
-/// One row of a linked module's import table, read by the call-out trampoline. Lives in pages that are
-/// read-only once the module is linked.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct ImportTarget {
-    /// What the trampoline calls: the host's function, or a thunk of `context` for definitions with dynamic types or checks.
-    pub function: *const (),
-    /// What `lucet_call_data` answers; for dynamic definitions the host's data as well.
-    pub data: *mut (),
-    /// Dynamic definitions: the host's function of type `lucet_dynamic_function`. Checked ones: their plan.
-    pub dynamic: *const (),
-    /// Bit 0 ([`ImportTarget::LEAF`]): run on the guest's stack. Bit 1 ([`ImportTarget::POISON`]), where the function is given
-    /// arrays: the views that it asks for end with it.
-    pub flags: u32,
-    /// The import's index in the function index space.
-    pub index: u32,
-}
-
-impl ImportTarget {
-    /// The function is a leaf.
-    pub const LEAF: u32 = 1;
-    /// See [`ImportTarget::flags`].
-    pub const POISON: u32 = 2;
-    /// No import: a row that has not been filled.
-    pub const EMPTY: ImportTarget = ImportTarget {
-        function: std::ptr::null(),
-        data: std::ptr::null_mut(),
-        dynamic: std::ptr::null(),
-        flags: 0,
-        index: 0,
-    };
-}
-
-/// Where and why guest code was interrupted, written by the signal handler or the stop path.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Trap {
-    /// A [`lucet_format::trap::TrapCode`] number; 0: none.
-    pub code: u32,
-    /// The signal; 0 when a host function or helper raised the trap.
-    pub signal: u32,
-    /// The program counter: of the instruction that trapped, or the return address of the call out.
-    pub pc: usize,
-    /// The frame pointer there.
-    pub frame: usize,
-    /// The stack pointer there.
-    pub stack: usize,
-    /// The address that was accessed, for memory faults.
-    pub address: usize,
-}
-
-impl Trap {
-    /// No trap.
-    pub const NONE: Trap = Trap {
-        code: 0,
-        signal: 0,
-        pc: 0,
-        frame: 0,
-        stack: 0,
-        address: 0,
-    };
-}
-
-/// What a host function has asked for; takes effect when it returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Nothing.
-    None,
-    /// End the run with this trap.
-    Trap(u32),
-    /// End the run: stop kind (`LUCET_STOP_*`) and reason.
-    Terminate(u32, u64),
-    /// Suspend the guest, with this token.
-    Suspend(u64),
-    /// End the run with an exception that nobody catches: the reference to it.
-    Uncaught(u64),
-    /// A nested run ended badly, so the outer guest ends the same way; its outcome stands already.
-    Unwind,
-}
 
 /// In place of a process's token: short ways are closed.
 pub const NO_SHORT_WAY: u64 = u64::MAX;

@@ -7,6 +7,7 @@ mod breaks;
 mod bulk;
 mod guests;
 mod kill;
+mod scenarios;
 mod stepper;
 mod steps;
 mod suspend;
