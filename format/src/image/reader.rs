@@ -29,7 +29,7 @@ pub struct Image<'a> {
 
 /// So many bytes at the start of a file have everything that a loader needs to map it, if the file has so many. `lucetc` puts the lists
 /// that are read at every load there, too, as far as there is room.
-pub const HEAD_BYTES: usize = 16 << 10;
+pub const HEAD_BYTES: usize = 8 << 10;
 
 /// Which checksums are compared, and which lists are looked through. What is not compared here somebody else answers for: one who knows
 /// that the file is as `lucetc` wrote it.
