@@ -3,7 +3,9 @@
 //! Every import that cannot be resolved is reported, not only the first: a host's programmer wants the whole list.
 
 use super::template::{self, Template};
-use super::{CodeImage, Elsewhere, Home, InitialMemory, MemoryTemplate, TableTemplate, signature};
+use super::{
+    CodeImage, Elsewhere, Home, InitialMemory, MemoryTemplate, TableTemplate, rows, signature,
+};
 use crate::abi::lucet_value;
 use crate::checks::{self, Checker};
 use crate::context;
@@ -13,7 +15,7 @@ use crate::error::{Error, Result, Status, error};
 use crate::exception::ImportedTag;
 use crate::linker::{Definition, Kept, Linker};
 use crate::linking::{Offer, Offered, Place, Shared, add};
-use crate::mapping::{Access, Mapping};
+use crate::mapping::Mapping;
 use crate::text::Line;
 use lucet_format::PAGE_SIZE;
 use lucet_format::image::Image;
@@ -88,7 +90,7 @@ impl Link {
         }
         resolver.verdict()?;
         let template = Template::new(code, &resolver.globals, &resolver.memories)?;
-        let table = read_only(&resolver.rows)?;
+        let table = rows::read_only(&resolver.rows)?;
         let link = Link {
             imports: table.as_ref().map_or(std::ptr::null(), |table| {
                 table.base() as *const ImportTarget
@@ -175,21 +177,6 @@ fn first_memory(image: &Image<'_>, memories: &[MemoryTemplate]) -> Result<Initia
     });
     // More than any region admits.
     InitialMemory::new(bytes.unwrap_or(u64::MAX - (PAGE_SIZE - 1)), pieces)
-}
-
-/// Puts the rows where nothing can change them.
-fn read_only(rows: &[ImportTarget]) -> Result<Option<Mapping>> {
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let length = size_of_val(rows).next_multiple_of(PAGE_SIZE as usize);
-    let mapping = Mapping::of_zeros(length)?;
-    // SAFETY: the pages are ours, writable, page-aligned and long enough.
-    unsafe {
-        (mapping.base() as *mut ImportTarget).copy_from_nonoverlapping(rows.as_ptr(), rows.len())
-    };
-    mapping.protect(0, length, Access::Read)?;
-    Ok(Some(mapping))
 }
 
 pub(super) struct Resolver<'a> {

@@ -19,6 +19,7 @@ pub mod link;
 mod linked;
 pub mod load;
 mod reading;
+mod rows;
 mod runtime_page;
 pub mod short;
 pub mod signature;
