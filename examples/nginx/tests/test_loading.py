@@ -79,7 +79,7 @@ def guests_that_are_refused():
     equal(Server(HELLO, guests=[("hello", guest("hello"), f"sha256={digest}")]).test()[0], 0, "the right hash")
 
 
-CHECKSUM, CPU_FEATURES = 16, 64  # where they stand in the header of an image: format/src/image/records.rs
+CHECKSUM, CPU_FEATURES = 16, 80  # where they stand in the header of an image: format/src/image/records.rs
 
 
 @test
