@@ -9,7 +9,7 @@ use lucet::error::Status;
 use lucet::module::{CodeImage, load};
 use lucet_format::image::elf::find_image;
 use lucet_format::image::writer::{CHECKSUM_OFFSET, seal};
-use lucet_format::image::{ImageIndex, Integrity};
+use lucet_format::image::{ImageIndex, Integrity, Section};
 use std::ffi::CString;
 use std::io::Write as _;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
@@ -324,5 +324,26 @@ fn damage_aside_is_found_by_the_first_backtrace() {
     for at in (0..file.len()).filter(|at| !aside.contains(at)) {
         let refused = load(load::Mode::InPlace, Some(at)).map(|_| ());
         assert!(refused.is_err(), "byte {at}");
+    }
+}
+
+/// Of a trusted file, nobody has looked where its functions are. What is not in the text is not entered all the same.
+#[test]
+fn trusted_functions_outside_of_the_text_are_not_entered() {
+    let mut file = compiled(r#"(module (func (export "f") (result i32) (i32.const 1)))"#);
+    let index = ImageIndex::parse(&file, Integrity::Verify).expect("sound");
+    let functions = index.view(&file).section_span(Section::Functions).offset as usize;
+    let text = index.header().text.length;
+    // The code is the second field of the record.
+    for code in [text, text + 4096, 1 << 31, u32::MAX - 1] {
+        file[functions + 4..functions + 8].copy_from_slice(&code.to_le_bytes());
+        let code = load::descriptor(in_memory(&file).as_fd(), load::Mode::Trusted).expect("loads");
+        let linker = lucet::linker::Linker::new().expect("a linker");
+        let module = lucet::module::Module::link(&code, &linker, &mut |_| {}).expect("links");
+        let guest = Guest::made_of(module, &small());
+        let refused = lucet::instance::run(guest.handle, b"f", &[]).map(|_| ());
+        assert_eq!(refused.expect_err("no function").status, Status::NotFound);
+        let refused = load::descriptor(in_memory(&file).as_fd(), load::Mode::InPlace).map(|_| ());
+        assert_eq!(refused.expect_err("damage").status, Status::BadModule);
     }
 }

@@ -23,8 +23,8 @@
 //! * [`trap`], [`value`]: the numbers of traps and value types, which are also the C API's numbers;
 //! * [`runtime`]: what guest code may call in the runtime, and how.
 //!
-//! Invariants: no unsafe code; every offset and length in a file is checked once, by [`image::Image::parse`],
-//! with an error that names the field; every later access goes through those checked ranges.
+//! Invariants: no unsafe code; every offset and length in a file is checked once, by [`image::ImageIndex::parse`], with an error that names
+//! the field, but what [`image::Integrity`] leaves to others; every later access goes through slices all the same.
 //!
 //! It does not decide policy: which modules a region accepts is the runtime's business.
 

@@ -84,6 +84,7 @@ fn landing(block: &ControlBlock, inner: &Inner, tag: TagId) -> Option<Landing> {
             && let Some(handler) = handlers.find(|handler| {
                 handler.tag == NONE || identity(block, inner, handler.tag) == Some(tag)
             })
+            && image.is_in_text(handler.code)
         {
             return Some(Landing {
                 code: text + handler.code as usize,

@@ -5,7 +5,6 @@ use crate::abi::lucet_funcref;
 use crate::error::{Result, Status, error};
 use crate::linking::reference;
 use crate::module::Func;
-use lucet_format::image::NONE;
 use lucet_format::image::records::FunctionType;
 
 /// A function to enter.
@@ -42,7 +41,7 @@ impl Target {
             let function_type = image
                 .function_types()
                 .get(function.function_type as usize)?;
-            (function.code != NONE).then_some(Target {
+            image.is_in_text(function.code).then_some(Target {
                 function_type,
                 code: function.code,
             })
@@ -75,7 +74,7 @@ impl Target {
             .and_then(|number| image.funcrefs().get(number));
         let found = record.and_then(|record| {
             let function_type = image.function_types().get(record.function_type as usize)?;
-            Some(Target {
+            image.is_in_text(record.code).then_some(Target {
                 function_type,
                 code: record.code,
             })

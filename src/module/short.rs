@@ -49,7 +49,7 @@ impl Short {
             adapter: function_type.adapter,
             code: function.code,
         };
-        let enterable = short.adapter != NONE && short.code != NONE;
+        let enterable = short.adapter != NONE && image.is_in_text(short.code);
         let few = short.parameter_count <= PARAMETERS && short.result_count <= RESULTS;
         let plain =
             parameters().all(|kind| !matches!(kind, ValueType::Funcref | ValueType::Exnref));

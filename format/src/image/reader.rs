@@ -1,5 +1,5 @@
-//! The checked reader. [`Image::parse`] looks at every offset, length and index in the image once; what it
-//! returns can be walked without another check, and still every access goes through a slice.
+//! The checked reader. [`ImageIndex::parse`] looks at every offset, length and index in the image once, or at as many as [`Integrity`]
+//! says; what it returns can be walked without another check, and still every access goes through a slice.
 
 use super::records::{self, Span, record_bytes};
 use super::{
@@ -426,6 +426,11 @@ impl<'a> Image<'a> {
             return None;
         }
         TrapCode::from_number(u32::from(*self.section(Section::TrapCodes).get(index)?))
+    }
+
+    /// Whether there is text at this offset: so much is known of code that is entered, also of lists that nobody has looked through.
+    pub fn is_in_text(&self, offset: u32) -> bool {
+        offset < self.header().text.length
     }
 
     /// The range of code that a text offset lies in. Fit for signal handlers.
