@@ -11,7 +11,8 @@
 //! * [`vectors`]: loops over rows of numbers take several at a time;
 //! * [`addresses`]: constants in addresses become offsets of accesses;
 //! * [`bases`]: what a loop leaves alone in an address is added up in front of it;
-//! * [`extensions`]: indices are kept with 64 bits.
+//! * [`extensions`]: indices are kept with 64 bits;
+//! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
 //! flows, [`accesses`] and [`chains`] what touches memory 0, [`widths`] what is worth 64 bits, [`uses`] and
@@ -28,6 +29,8 @@ mod accesses;
 mod addresses;
 mod bases;
 mod chains;
+mod copies;
+mod dispatches;
 mod extensions;
 mod hoisting;
 mod interval;
@@ -72,6 +75,9 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
         bases::split_sums(func, shape, vmctx);
     }
     extensions::widen_indices(func, shape);
+    if grow {
+        dispatches::copy_switches(context);
+    }
 }
 
 /// A function and what has been found out about its shape.

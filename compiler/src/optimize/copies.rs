@@ -1,0 +1,286 @@
+//! A block is copied for some of the ways into it.
+//!
+//! ```text
+//!   from a    from b    from c                 from a    from b         from c
+//!        \      |      /                            |         |              |
+//!         block(p):                       block(p):    block'(p'):   block"(p"):
+//!           v = f(p)                        v = f(p)     v' = f(p')    v" = f(p")
+//!           goes to x, y                    x, y         x, y          x, y
+//!             /     \                             (each of x and y has three ways into it)
+//!       x: … v …    y: … v …              x(w): … w …    y: …
+//! ```
+//!
+//! What the block makes and others use now comes from several places, so blocks where ways meet get it as a parameter. All
+//! blocks get one that use the value or lie between; those that always have the value of another one are for
+//! [`parameters`](super::parameters) to remove. Constants and lower halves are made once more where they are used, which costs less than
+//! to hand them on.
+//!
+//! Soundness. A run enters the block or one of its copies where it entered the block before, and computes the same there. A use of what
+//! it made reads what the last block or copy made that the run has passed, as before: the parameters of the blocks between say which.
+//!
+//! It does not decide what is worth a copy ([`dispatches`](super::dispatches)).
+
+use super::shape::Edge;
+use cranelift_codegen::Context;
+use cranelift_codegen::flowgraph::ControlFlowGraph;
+use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, JumpTableData, Opcode, Value};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Gives each of these ways into a block a copy of the block. No way comes from the block itself, no block of the function is
+/// unreachable, and nothing is an alias. Answers the copies, in the order of the ways. Edges and dominators are up to date afterwards.
+pub fn copy_for(context: &mut Context, block: Block, ways: &[Edge]) -> Vec<Block> {
+    let function = &mut context.func;
+    make_again(function, block);
+    let mut copies = HashMap::new();
+    let mut in_order = Vec::new();
+    for way in ways {
+        let (copied, values) = copy(function, block);
+        lead_to(function, *way, copied);
+        copies.insert(copied, values);
+        in_order.push(copied);
+    }
+    context.flowgraph();
+    let makers = Makers { block, copies };
+    let made = made_in(&context.func, block);
+    let elsewhere = |other| !makers.has(other);
+    for (value, uses) in uses(&context.func, &made, elsewhere) {
+        makers.repair(context, value, &uses);
+    }
+    in_order
+}
+
+/// How many blocks have to be told what the block made, counted for each value, if it is copied.
+pub fn price(function: &Function, edges: &ControlFlowGraph, block: Block) -> usize {
+    let mut made = made_in(function, block);
+    for inst in function.layout.block_insts(block) {
+        if is_cheap(function, inst) {
+            made.remove(&function.dfg.first_result(inst));
+        }
+    }
+    let uses = uses(function, &made, |other| other != block);
+    let told = |uses| alive(edges, uses, |other| other == block).len();
+    uses.values().map(told).sum()
+}
+
+/// A copy that nothing leads to yet, and what it makes, by what the block makes.
+fn copy(function: &mut Function, block: Block) -> (Block, HashMap<Value, Value>) {
+    let copied = function.dfg.make_block();
+    function.layout.insert_block_after(copied, block);
+    let mut values = HashMap::new();
+    for parameter in function.dfg.block_params(block).to_vec() {
+        let kind = function.dfg.value_type(parameter);
+        values.insert(parameter, function.dfg.append_block_param(copied, kind));
+    }
+    let insts: Vec<Inst> = function.layout.block_insts(block).collect();
+    for inst in insts {
+        let new = copy_inst(function, inst);
+        function.layout.append_inst(new, copied);
+        let dfg = &mut function.dfg;
+        dfg.map_inst_values(new, |value| values.get(&value).copied().unwrap_or(value));
+        let results = dfg.inst_results(inst).iter().copied();
+        values.extend(results.zip(dfg.inst_results(new).iter().copied()));
+    }
+    (copied, values)
+}
+
+/// A copy of an instruction that shares no list with it.
+fn copy_inst(function: &mut Function, inst: Inst) -> Inst {
+    let new = function.dfg.clone_inst(inst);
+    function.srclocs[new] = function.srclocs[inst];
+    let dfg = &mut function.dfg;
+    if let InstructionData::BranchTable { table, .. } = dfg.insts[new] {
+        let original = &dfg.jump_tables[table];
+        let (default, calls) = (original.default_block(), original.as_slice().to_vec());
+        let default = default.deep_clone(&mut dfg.value_lists);
+        let calls: Vec<_> = calls
+            .iter()
+            .map(|call| call.deep_clone(&mut dfg.value_lists))
+            .collect();
+        let copied = dfg.jump_tables.push(JumpTableData::new(default, &calls));
+        if let InstructionData::BranchTable { table, .. } = &mut dfg.insts[new] {
+            *table = copied;
+        }
+    }
+    new
+}
+
+/// Makes a way lead to another block, with the same arguments.
+fn lead_to(function: &mut Function, way: Edge, to: Block) {
+    let dfg = &mut function.dfg;
+    let calls = dfg.insts[way.branch]
+        .branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
+    if let Some(call) = calls.get_mut(way.position) {
+        call.set_block(to, &mut dfg.value_lists);
+    }
+    if function.layout.is_cold(way.from) {
+        function.layout.set_cold(to);
+    }
+}
+
+/// Where a value is used: blocks, and instructions there, in order.
+type Uses = BTreeMap<Block, Vec<Inst>>;
+
+/// A block and its copies.
+struct Makers {
+    block: Block,
+    /// What each copy makes, by what the block makes.
+    copies: HashMap<Block, HashMap<Value, Value>>,
+}
+
+impl Makers {
+    fn has(&self, block: Block) -> bool {
+        block == self.block || self.copies.contains_key(&block)
+    }
+
+    /// Has all uses of a value of the block read what the last of these blocks has made.
+    fn repair(&self, context: &mut Context, value: Value, uses: &Uses) {
+        let alive = alive(&context.cfg, uses, |block| self.has(block));
+        let known = self.follow(context, value, &alive);
+        for (block, insts) in uses {
+            let now = known.at_start.get(block).copied().unwrap_or(value);
+            for inst in insts {
+                replace(&mut context.func, *inst, value, now);
+            }
+        }
+        for join in &known.joins {
+            self.hand_on(context, value, *join, &known);
+        }
+    }
+
+    /// Finds out what the value is at the start of each of these blocks: a new parameter, where ways meet.
+    fn follow(&self, context: &mut Context, value: Value, alive: &HashSet<Block>) -> Known {
+        let kind = context.func.dfg.value_type(value);
+        let mut known = Known::default();
+        for block in context
+            .domtree
+            .cfg_rpo()
+            .filter(|block| alive.contains(block))
+        {
+            let mut ways = context.cfg.pred_iter(*block);
+            let only = ways.next().filter(|_| ways.next().is_none());
+            // The only way into a block comes from one that is earlier in this order.
+            let now = only.and_then(|way| self.at_end(way.block, value, &known));
+            let now = now.unwrap_or_else(|| {
+                known.joins.push(*block);
+                context.func.dfg.append_block_param(*block, kind)
+            });
+            known.at_start.insert(*block, now);
+        }
+        known
+    }
+
+    /// What the value is at the end of a block.
+    fn at_end(&self, block: Block, value: Value, known: &Known) -> Option<Value> {
+        if block == self.block {
+            return Some(value);
+        }
+        match self.copies.get(&block) {
+            Some(made) => made.get(&value).copied(),
+            None => known.at_start.get(&block).copied(),
+        }
+    }
+
+    /// Hands the value on for the last parameter of a block, on all ways into it.
+    fn hand_on(&self, context: &mut Context, value: Value, to: Block, known: &Known) {
+        for way in context.cfg.pred_iter(to) {
+            let now = self.at_end(way.block, value, known).unwrap_or(value);
+            let dfg = &mut context.func.dfg;
+            let calls = dfg.insts[way.inst]
+                .branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
+            for call in calls {
+                if call.block(&dfg.value_lists) == to {
+                    call.append_argument(now, &mut dfg.value_lists);
+                }
+            }
+        }
+    }
+}
+
+/// What a value of a block has become in others.
+#[derive(Default)]
+struct Known {
+    at_start: HashMap<Block, Value>,
+    /// The blocks that get it as a parameter, their last one.
+    joins: Vec<Block>,
+}
+
+fn replace(function: &mut Function, inst: Inst, value: Value, by: Value) {
+    let renamed = |used| if used == value { by } else { used };
+    function.dfg.map_inst_values(inst, renamed);
+}
+
+/// What a block makes.
+fn made_in(function: &Function, block: Block) -> HashSet<Value> {
+    let dfg = &function.dfg;
+    let insts = function.layout.block_insts(block);
+    let results = insts.flat_map(|inst| dfg.inst_results(inst));
+    dfg.block_params(block)
+        .iter()
+        .chain(results)
+        .copied()
+        .collect()
+}
+
+/// Where some values are used in some blocks.
+fn uses(
+    function: &Function,
+    values: &HashSet<Value>,
+    wanted: impl Fn(Block) -> bool,
+) -> BTreeMap<Value, Uses> {
+    let mut uses: BTreeMap<Value, Uses> = BTreeMap::new();
+    for block in function.layout.blocks().filter(|block| wanted(*block)) {
+        for inst in function.layout.block_insts(block) {
+            let used = function.dfg.inst_values(inst);
+            for value in used.filter(|value| values.contains(value)) {
+                let insts = uses.entry(value).or_default().entry(block).or_default();
+                if insts.last() != Some(&inst) {
+                    insts.push(inst);
+                }
+            }
+        }
+    }
+    uses
+}
+
+/// The blocks at whose start a value is still needed, but for those that make it.
+fn alive(edges: &ControlFlowGraph, uses: &Uses, makes: impl Fn(Block) -> bool) -> HashSet<Block> {
+    let mut alive: HashSet<Block> = uses.keys().copied().collect();
+    let mut new: Vec<Block> = alive.iter().copied().collect();
+    while let Some(block) = new.pop() {
+        for way in edges.pred_iter(block) {
+            if !makes(way.block) && alive.insert(way.block) {
+                new.push(way.block);
+            }
+        }
+    }
+    alive
+}
+
+/// Makes what a block makes at next to no cost once more in each other block that uses it.
+fn make_again(function: &mut Function, block: Block) {
+    let insts = function.layout.block_insts(block);
+    let cheap: Vec<Inst> = insts.filter(|inst| is_cheap(function, *inst)).collect();
+    let made = cheap.iter().map(|inst| function.dfg.first_result(*inst));
+    let uses = uses(function, &made.collect(), |other| other != block);
+    for original in cheap {
+        let value = function.dfg.first_result(original);
+        for insts in uses.get(&value).into_iter().flat_map(BTreeMap::values) {
+            let Some(first) = insts.first() else {
+                continue;
+            };
+            let new = copy_inst(function, original);
+            function.layout.insert_inst(new, *first);
+            let again = function.dfg.first_result(new);
+            for inst in insts {
+                replace(function, *inst, value, again);
+            }
+        }
+    }
+}
+
+fn is_cheap(function: &Function, inst: Inst) -> bool {
+    matches!(
+        function.dfg.insts[inst].opcode(),
+        Opcode::Iconst | Opcode::F32const | Opcode::F64const | Opcode::Vconst | Opcode::Ireduce
+    )
+}
