@@ -19,8 +19,10 @@ ROWS = [  # label, unit, where in the report, name of the row in the noise list
     ("call of a leaf host function", "ns", ("call_out_leaf_ns",), "call_out_leaf"),
     *[(f"new instance, call, release; {pages} pages touched", "us", ("cycle_us", pages), f"cycle/{pages}")
       for pages in ("0", "1", "16", "64", "256")],
-    ("load a module of 100 KB", "us", ("load_us",), "load/100k"),
-    ("load a module of 1 MB", "us", ("load_1mb_us",), "load/1m"),
+    *[(f"load a module of {size}, {way}", "us", (key,), row)
+      for size, in_key, row in (("100 KB", "", "load/100k"), ("1 MB", "1mb_", "load/1m"))
+      for way, key in (("in place", f"load_{in_key}us"), ("in place, checksum compared", f"load_checked_{in_key}us"),
+                       ("from a sealed copy", f"load_sealed_{in_key}us"))],
     ("memory of a live idle instance", "bytes", ("idle_instance_bytes",), None),
 ]
 

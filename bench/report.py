@@ -123,7 +123,7 @@ def keyed(cycle):
     for size, name in (("100k", "load_us"), ("1m", "load_1mb_us")):
         if f"load/{size}" in rows:
             report[name] = best(rows[f"load/{size}"], 1e-3)
-            for way in ("sealed", "trusted"):
+            for way in ("checked", "sealed"):
                 report[name.replace("load_", f"load_{way}_")] = {
                     "lucet": round(rows[f"load/{size}"][f"lucet_{way}"]["min"] * 1e-3, 4)}
     for row, name in (("grow", "grow_us"), ("trap", "trap_us"), ("in_turn/16", "in_turn_us"),

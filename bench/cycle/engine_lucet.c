@@ -327,8 +327,8 @@ static void add(const struct engine *self, struct bench_list *list) {
   bench_add(list, "copy/4096", "lucet", copy, 4096, NULL, 1);
   bench_add(list, "copy/1000000", "lucet", copy, 1000000, NULL, 1);
 #define ROW(row, name)                                                                                       \
-  bench_add(list, row, "lucet", load_module, LUCET_LOAD_IN_PLACE, name, 1);                                   \
-  bench_add(list, row, "lucet_trusted", load_module, LUCET_LOAD_IN_PLACE | LUCET_LOAD_TRUSTED, name, 1);      \
+  bench_add(list, row, "lucet", load_module, LUCET_LOAD_IN_PLACE | LUCET_LOAD_TRUSTED, name, 1);              \
+  bench_add(list, row, "lucet_checked", load_module, LUCET_LOAD_IN_PLACE, name, 1);                           \
   bench_add(list, row, "lucet_sealed", load_module, 0, name, 1);
   ROW("load/100k", "load100k")
   ROW("load/1m", "load1m")
