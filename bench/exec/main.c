@@ -36,7 +36,8 @@ struct wasmtime {
 static const char *directory;
 static lucet_region *region;
 static lucet_linker *linker;
-static wasm_engine_t *engine;
+/* For this machine's CPU, as wasmtime compiles by itself, and for what lucetc compiles for by itself. */
+static wasm_engine_t *engine, *engine_v2;
 
 static void *make(size_t size) {
   void *made = calloc(1, size);
@@ -105,7 +106,7 @@ static struct lucet *open_lucet(const char *kernel, const char *ending) {
   return self;
 }
 
-static struct wasmtime *open_wasmtime(const char *kernel) {
+static struct wasmtime *open_wasmtime(const char *kernel, wasm_engine_t *engine) {
   struct wasmtime *self = make(sizeof *self);
   size_t length;
   uint8_t *bytes = bench_read(path_of(kernel, ".wasm"), &length);
@@ -145,16 +146,26 @@ static void add_kernel(struct bench_list *list, const char *kernel) {
   bench_add(list, kernel, "native_novec", run_native, rounds, novec, 1);
   bench_add(list, kernel, "native", run_native, rounds, open_native(kernel, ".native.so"), 1);
   bench_add(list, kernel, "wasm2c", run_native, rounds, open_native(kernel, ".w2c.so"), 1);
-  bench_add(list, kernel, "wasmtime", run_wasmtime, rounds, open_wasmtime(kernel), 1);
+  bench_add(list, kernel, "wasmtime", run_wasmtime, rounds, open_wasmtime(kernel, engine), 1);
+  bench_add(list, kernel, "wasmtime_v2", run_wasmtime, rounds, open_wasmtime(kernel, engine_v2), 1);
   bench_add(list, kernel, "lucet", run_lucet, rounds, open_lucet(kernel, ".so"), 1);
   bench_add(list, kernel, "lucet_native", run_lucet, rounds, open_lucet(kernel, ".cpu.so"), 1);
+}
+
+static wasm_engine_t *new_engine_v2(void) {
+  static const char *const features[] = {"has_sse3", "has_ssse3", "has_cmpxchg16b", "has_sse41", "has_sse42", "has_popcnt"};
+  wasm_config_t *config = wasm_config_new();
+  if (!config || wasmtime_config_target_set(config, "x86_64-unknown-linux-gnu")) bench_fail("wasmtime: no such target");
+  for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+    wasmtime_config_cranelift_flag_enable(config, features[i]);
+  return wasm_engine_new_with_config(config);
 }
 
 static void open_engines(void) {
   lucet_region_config config = lucet_region_config_default();
   config.instances = 2 * MOST_KERNELS;
-  engine = wasm_engine_new();
-  if (!engine || lucet_signals_install(0) || lucet_linker_new(&linker) || lucet_region_new(&config, &region))
+  engine = wasm_engine_new(), engine_v2 = new_engine_v2();
+  if (!engine || !engine_v2 || lucet_signals_install(0) || lucet_linker_new(&linker) || lucet_region_new(&config, &region))
     bench_fail("cannot start: %s", lucet_last_error());
 }
 
