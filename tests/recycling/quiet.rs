@@ -177,6 +177,16 @@ fn a_host_function_that_writes_to_the_guest() {
 #[test]
 fn two_threads() {
     let (region, module) = (region(&small()), data_module());
+    // A thread that finds another one's slot in use takes a third: all have to be steady.
+    for _ in 0..8 {
+        let handles: Vec<Handle> = (0..small().instances)
+            .map(|_| create(&region, &module))
+            .collect();
+        for handle in handles {
+            work(handle);
+            instance::release(handle).expect("released");
+        }
+    }
     let other = (region.clone(), module.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let until = stop.clone();
