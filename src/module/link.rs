@@ -14,7 +14,7 @@ use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
 use crate::exception::ImportedTag;
 use crate::linker::{Definition, Kept, Linker};
-use crate::linking::{Offer, Offered, Place, Shared, add};
+use crate::linking::{Offered, Place, Shared, add};
 use crate::mapping::Mapping;
 use crate::text::Line;
 use lucet_format::PAGE_SIZE;
@@ -188,7 +188,7 @@ pub(super) struct Resolver<'a> {
     problems: usize,
     rows: Vec<ImportTarget>,
     globals: Vec<lucet_value>,
-    tags: Vec<ImportedTag>,
+    pub(super) tags: Vec<ImportedTag>,
     pub(super) kept: Vec<Kept>,
     /// Where the imported memories are.
     pub(super) memories: Vec<Place>,
@@ -427,79 +427,6 @@ impl Resolver<'_> {
         }
         Ok(lucet_value::from_bits(0, 0))
     }
-}
-
-impl Resolver<'_> {
-    fn tag(&mut self, import: &Import) -> Result<()> {
-        let image = self.image;
-        let tag = image.tags().get(import.index as usize);
-        let function_type =
-            tag.and_then(|tag| image.function_types().get(tag.function_type as usize));
-        let function_type = function_type.ok_or_else(|| {
-            error!(
-                Status::BadModule,
-                "damaged module: an imported tag without a type"
-            )
-        })?;
-        let wanted = signature::Display::new(image, &function_type);
-        let found = self
-            .linker
-            .lookup(image.bytes(import.module), image.bytes(import.name))?;
-        match found {
-            Some(Definition::Tag(tag))
-                if image
-                    .parameters(&function_type)
-                    .eq(tag.parameters().iter().copied()) =>
-            {
-                add(&mut self.tags, ImportedTag::of_host(tag))?;
-            }
-            Some(Definition::Export(Offer {
-                provider,
-                what: Offered::Tag { tag, parameters },
-            })) => {
-                let same = image
-                    .parameters(&function_type)
-                    .eq(parameters.iter().copied());
-                let (status, problem) = if !same {
-                    (Status::TypeMismatch, "the instance's is another")
-                } else if parameters.iter().any(|kind| is_own(*kind)) {
-                    (
-                        Status::Unsupported,
-                        "whose references belong to one instance",
-                    )
-                } else {
-                    self.shared.keep(*provider)?;
-                    return add(&mut self.tags, tag.clone());
-                };
-                let what = format_args!("is a tag {wanted}, {problem}");
-                self.report(status, import, what);
-            }
-            Some(Definition::Tag(tag)) => self.report(
-                Status::TypeMismatch,
-                import,
-                format_args!(
-                    "is a tag {wanted}, the host defines {}",
-                    signature::Parameters(tag.parameters())
-                ),
-            ),
-            Some(definition) => self.report(
-                Status::TypeMismatch,
-                import,
-                format_args!("is a tag {wanted}, the host defines {}", definition.kind()),
-            ),
-            None => self.report(
-                Status::NotFound,
-                import,
-                format_args!("is a tag {wanted} that the host does not define"),
-            ),
-        }
-        Ok(())
-    }
-}
-
-/// Whether values of a type mean nothing in another instance, so that exceptions cannot carry them there.
-fn is_own(kind: ValueType) -> bool {
-    matches!(kind, ValueType::Funcref | ValueType::Exnref)
 }
 
 /// The order in which statuses win.

@@ -23,6 +23,7 @@ mod rows;
 mod runtime_page;
 pub mod short;
 pub mod signature;
+mod tags;
 mod template;
 
 pub use code::{CodeImage, Func};
