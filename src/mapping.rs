@@ -273,6 +273,9 @@ impl Mapping {
     }
 
     fn keep_range_private(&self, offset: usize, length: usize) {
+        if length == 0 {
+            return;
+        }
         for advice in [
             libc::MADV_DONTDUMP,
             libc::MADV_DONTFORK,
