@@ -7,7 +7,7 @@
 //!
 //! Invariant: `kept` of the region is the sum of `kept` of its blocks, but for what other threads are just changing.
 
-use super::Region;
+use super::{Region, stack};
 use crate::control::ControlBlock;
 use std::sync::atomic::Ordering;
 
@@ -81,6 +81,7 @@ pub(super) fn give_back(region: &Region, block: &ControlBlock, slot: u32) -> boo
         region.layout.memory - region.layout.stack + block.accessible.load(Ordering::Relaxed);
     let all = region.slots().give_back(from as usize, length as usize) == Ok(true);
     if all {
+        stack::forget(block);
         if region.is_compact() {
             block.tenant.store(0, Ordering::Relaxed);
             block.accessible.store(0, Ordering::Relaxed);

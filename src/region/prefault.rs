@@ -57,7 +57,8 @@ impl Region {
         let table_bytes = link.table_elements_at_first() as usize * size_of::<u64>();
         let stack = STACK_TOP.min(self.layout.sizes.stack);
         let memory = seal::expected(self, block, initial).pages() * PAGE_SIZE;
-        let mut wanted = memory + stack + slot::used_bytes(state_bytes as u32, table_bytes);
+        let kept = stack.max(block.stack_kept.get());
+        let mut wanted = memory + kept + slot::used_bytes(state_bytes as u32, table_bytes);
         if tenant == initial.id {
             wanted = wanted.max(block.kept.load(Ordering::Relaxed));
         }

@@ -22,7 +22,7 @@
 //! is restored by copying, everything else is given back, and the module's data are copied. Learning what they write is a system
 //! call for each reset there, so it is done now and then.
 
-use super::{Region, budget, pagemap, probe, slot};
+use super::{Region, budget, pagemap, probe, slot, stack};
 use crate::control::sealing::{OPENED, PLAIN, SEALED};
 use crate::control::{ControlBlock, state};
 use crate::error::Result;
@@ -152,6 +152,10 @@ unsafe fn restore_tenant(
         false => learn(region, block, initial),
     };
     let keeps = budget::keep(region, block, hot.pages() * PAGE_SIZE + elsewhere);
+    if !keeps {
+        // SAFETY: the caller's promise.
+        unsafe { stack::give_up(region, block) }?;
+    }
     if initial.bytes == 0 {
         return Ok(!shrunk);
     }

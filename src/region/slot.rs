@@ -24,8 +24,7 @@ pub fn forget(block: &ControlBlock) {
     block.released.store(0, Ordering::Relaxed);
     block.accessible.store(0, Ordering::Relaxed);
     block.guard_lent.store(false, Ordering::Relaxed);
-    block.stack_kept.set(0);
-    block.stack_patience.set(0);
+    stack::forget(block);
     block.tenant.store(0, Ordering::Relaxed);
     block.file_bytes.set(0);
     block.sealed.store(sealing::PLAIN, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The stack of a slot between guests.
 //!
 //! No guest can read it, and compiled code reads nothing there that it has not written. So what a guest that returned leaves in the upper
-//! [`UPPER`] bytes stays. After a guest that was stopped, or went deeper, all of the stack is zero:
+//! [`UPPER`] bytes stays. After a guest that was stopped, or is seen to have gone deeper, all of the stack is zero:
 //!
 //! ```text
 //!   | guard | given back to the kernel | cleared by writing | as after a return: shares a page with tables |
@@ -62,6 +62,26 @@ pub unsafe fn clean(region: &Region, block: &ControlBlock, left: Left) -> Result
     // SAFETY: the caller's promise.
     unsafe { wipe(region, block, kept as usize) }?;
     Ok(kept)
+}
+
+/// Keeps nothing for guests that go deep: there is no room for it.
+///
+/// # Safety
+///
+/// As [`clean`].
+pub(super) unsafe fn give_up(region: &Region, block: &ControlBlock) -> Result<()> {
+    if block.stack_kept.get() == 0 {
+        return Ok(());
+    }
+    forget(block);
+    // SAFETY: the caller's promise.
+    unsafe { wipe(region, block, 0) }
+}
+
+/// Says of a control block that its slot keeps no stack.
+pub(super) fn forget(block: &ControlBlock) {
+    block.stack_kept.set(0);
+    block.stack_patience.set(0);
 }
 
 /// How much of the stack to keep from now on.

@@ -171,6 +171,7 @@ int main(void) {
   deep_stacks_are_kept();
   little_is_kept(64 << 10, 0);
   little_is_kept(1 << 20, 100 << 10);
+  little_is_kept(1 << 20, 130 << 10); /* room for the stack, but not for the stack and all else */
   lucet_module_release(module);
   return finish();
 }
