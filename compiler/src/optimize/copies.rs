@@ -23,11 +23,13 @@
 use super::shape::Edge;
 use cranelift_codegen::Context;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
-use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, JumpTableData, Opcode, Value};
+use cranelift_codegen::ir::{
+    Block, Function, Inst, InstructionData, JumpTableData, Opcode, Value, ValueDef,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Gives each of these ways into a block a copy of the block. No way comes from the block itself, no block of the function is
-/// unreachable, and nothing is an alias. Answers the copies, in the order of the ways. Edges and dominators are up to date afterwards.
+/// Gives each of these ways into a block a copy of the block. No way comes from the block itself, and nothing is an alias. A block that
+/// nothing leads to, as this one when all ways have copies, hands on anything. Answers the copies, in the order of the ways. Edges and dominators are up to date afterwards.
 pub fn copy_for(context: &mut Context, block: Block, ways: &[Edge]) -> Vec<Block> {
     let function = &mut context.func;
     make_again(function, block);
@@ -40,7 +42,12 @@ pub fn copy_for(context: &mut Context, block: Block, ways: &[Edge]) -> Vec<Block
         in_order.push(copied);
     }
     context.flowgraph();
-    let makers = Makers { block, copies };
+    let order = context.domtree.cfg_rpo().copied().zip(0..).collect();
+    let makers = Makers {
+        block,
+        copies,
+        order,
+    };
     let made = made_in(&context.func, block);
     let elsewhere = |other| !makers.has(other);
     for (value, uses) in uses(&context.func, &made, elsewhere) {
@@ -49,17 +56,24 @@ pub fn copy_for(context: &mut Context, block: Block, ways: &[Edge]) -> Vec<Block
     in_order
 }
 
-/// How many blocks have to be told what the block made, counted for each value, if it is copied.
-pub fn price(function: &Function, edges: &ControlFlowGraph, block: Block) -> usize {
-    let mut made = made_in(function, block);
-    for inst in function.layout.block_insts(block) {
-        if is_cheap(function, inst) {
-            made.remove(&function.dfg.first_result(inst));
+/// How many blocks have to be told what the block made, counted for each value, if it is copied. Stops counting above `most`, so that it
+/// takes no longer than so many steps and one look at the function.
+pub fn price(function: &Function, edges: &ControlFlowGraph, block: Block, most: usize) -> usize {
+    let made = made_in(function, block);
+    let mut needed: BTreeMap<Value, Uses> = BTreeMap::new();
+    for (value, uses) in uses(function, &made, |other| other != block) {
+        if let Some(value) = made_of(function, value).filter(|value| made.contains(value)) {
+            needed.entry(value).or_default().extend(uses);
         }
     }
-    let uses = uses(function, &made, |other| other != block);
-    let told = |uses| alive(edges, uses, |other| other == block).len();
-    uses.values().map(told).sum()
+    let mut told = 0;
+    for uses in needed.values() {
+        told += alive(edges, uses, |other| other == block, most - told).len();
+        if told > most {
+            break;
+        }
+    }
+    told
 }
 
 /// A copy that nothing leads to yet, and what it makes, by what the block makes.
@@ -125,6 +139,8 @@ struct Makers {
     block: Block,
     /// What each copy makes, by what the block makes.
     copies: HashMap<Block, HashMap<Value, Value>>,
+    /// The places of blocks in an order in which the only way into a block comes from one before. Of those that something leads to.
+    order: HashMap<Block, usize>,
 }
 
 impl Makers {
@@ -134,7 +150,8 @@ impl Makers {
 
     /// Has all uses of a value of the block read what the last of these blocks has made.
     fn repair(&self, context: &mut Context, value: Value, uses: &Uses) {
-        let alive = alive(&context.cfg, uses, |block| self.has(block));
+        let makes = |block| self.has(block);
+        let alive = alive(&context.cfg, uses, makes, usize::MAX);
         let known = self.follow(context, value, &alive);
         for (block, insts) in uses {
             let now = known.at_start.get(block).copied().unwrap_or(value);
@@ -142,29 +159,27 @@ impl Makers {
                 replace(&mut context.func, *inst, value, now);
             }
         }
-        for join in &known.joins {
-            self.hand_on(context, value, *join, &known);
-        }
+        self.hand_on(context, value, &known);
     }
 
     /// Finds out what the value is at the start of each of these blocks: a new parameter, where ways meet.
     fn follow(&self, context: &mut Context, value: Value, alive: &HashSet<Block>) -> Known {
         let kind = context.func.dfg.value_type(value);
         let mut known = Known::default();
-        for block in context
-            .domtree
-            .cfg_rpo()
-            .filter(|block| alive.contains(block))
-        {
-            let mut ways = context.cfg.pred_iter(*block);
+        let places = alive
+            .iter()
+            .filter_map(|block| Some((*self.order.get(block)?, *block)));
+        let mut in_order: Vec<(usize, Block)> = places.collect();
+        in_order.sort_unstable();
+        for (_, block) in in_order {
+            let mut ways = context.cfg.pred_iter(block);
             let only = ways.next().filter(|_| ways.next().is_none());
-            // The only way into a block comes from one that is earlier in this order.
             let now = only.and_then(|way| self.at_end(way.block, value, &known));
             let now = now.unwrap_or_else(|| {
-                known.joins.push(*block);
-                context.func.dfg.append_block_param(*block, kind)
+                known.joins.insert(block);
+                context.func.dfg.append_block_param(block, kind)
             });
-            known.at_start.insert(*block, now);
+            known.at_start.insert(block, now);
         }
         known
     }
@@ -180,15 +195,19 @@ impl Makers {
         }
     }
 
-    /// Hands the value on for the last parameter of a block, on all ways into it.
-    fn hand_on(&self, context: &mut Context, value: Value, to: Block, known: &Known) {
-        for way in context.cfg.pred_iter(to) {
-            let now = self.at_end(way.block, value, known).unwrap_or(value);
+    /// Hands the value on for the last parameter of each block where ways meet, on all ways into it. A branch is looked through once,
+    /// however many of them it leads to.
+    fn hand_on(&self, context: &mut Context, value: Value, known: &Known) {
+        let ways = known.joins.iter().map(|join| context.cfg.pred_iter(*join));
+        let branches: BTreeMap<Inst, Block> =
+            ways.flatten().map(|way| (way.inst, way.block)).collect();
+        for (branch, block) in branches {
+            let now = self.at_end(block, value, known).unwrap_or(value);
             let dfg = &mut context.func.dfg;
-            let calls = dfg.insts[way.inst]
+            let calls = dfg.insts[branch]
                 .branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
             for call in calls {
-                if call.block(&dfg.value_lists) == to {
+                if known.joins.contains(&call.block(&dfg.value_lists)) {
                     call.append_argument(now, &mut dfg.value_lists);
                 }
             }
@@ -201,7 +220,7 @@ impl Makers {
 struct Known {
     at_start: HashMap<Block, Value>,
     /// The blocks that get it as a parameter, their last one.
-    joins: Vec<Block>,
+    joins: HashSet<Block>,
 }
 
 fn replace(function: &mut Function, inst: Inst, value: Value, by: Value) {
@@ -242,11 +261,16 @@ fn uses(
     uses
 }
 
-/// The blocks at whose start a value is still needed, but for those that make it.
-fn alive(edges: &ControlFlowGraph, uses: &Uses, makes: impl Fn(Block) -> bool) -> HashSet<Block> {
+/// The blocks at whose start a value is still needed, but for those that make it. Not all of them, if there are more than `most`.
+fn alive(
+    edges: &ControlFlowGraph,
+    uses: &Uses,
+    makes: impl Fn(Block) -> bool,
+    most: usize,
+) -> HashSet<Block> {
     let mut alive: HashSet<Block> = uses.keys().copied().collect();
     let mut new: Vec<Block> = alive.iter().copied().collect();
-    while let Some(block) = new.pop() {
+    while let Some(block) = new.pop().filter(|_| alive.len() <= most) {
         for way in edges.pred_iter(block) {
             if !makes(way.block) && alive.insert(way.block) {
                 new.push(way.block);
@@ -276,6 +300,17 @@ fn make_again(function: &mut Function, block: Block) {
             }
         }
     }
+}
+
+/// What has to be known to make a value where it is used: the value itself, or of one that is made again what that is made of.
+fn made_of(function: &Function, mut value: Value) -> Option<Value> {
+    let dfg = &function.dfg;
+    while let ValueDef::Result(inst, _) = dfg.value_def(value)
+        && is_cheap(function, inst)
+    {
+        value = dfg.inst_args(inst).first().copied()?;
+    }
+    Some(value)
 }
 
 fn is_cheap(function: &Function, inst: Inst) -> bool {

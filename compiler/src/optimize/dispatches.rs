@@ -86,12 +86,12 @@ fn plans(context: &Context) -> Vec<Plan> {
         .collect()
 }
 
-/// How many blocks have to be told what the copied ones made, counted for each value.
+/// How many blocks have to be told what the copied ones made, counted for each value, as far as [`MOST_TOLD`] or above it.
 fn told(function: &Function, shape: Shape<'_>, plan: &Plan) -> usize {
-    let blocks = plan.blocks.iter();
-    blocks
-        .map(|block| copies::price(function, shape.edges, *block))
-        .sum()
+    plan.blocks.iter().fold(0, |told, block| {
+        let most = MOST_TOLD.saturating_sub(told);
+        told + copies::price(function, shape.edges, *block, most)
+    })
 }
 
 fn shape(context: &Context) -> Shape<'_> {
