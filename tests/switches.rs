@@ -22,7 +22,7 @@ const MODULES: usize = 16;
 const RUNS: usize = 24;
 
 /// What a case does to the interpreter's registers. The instruction is in `$op` and `$arg`, which are read where the loop begins.
-const STEPS: [&str; 20] = [
+const STEPS: [&str; 22] = [
     "(local.set $a (i32.add (local.get $a) (local.get $arg)))",
     "(local.set $b (i32.xor (local.get $b) (i32.shl (local.get $a) (local.get $op))))",
     "(local.set $c (i64.add (i64.mul (local.get $c) (i64.const 31)) (i64.extend_i32_u (local.get $arg))))",
@@ -43,6 +43,8 @@ const STEPS: [&str; 20] = [
     "(local.set $a (i32.wrap_i64 (i64.shr_u (local.get $c) (i64.const 7))))",
     "(local.set $a (i32.rem_s (local.get $a) (i32.or (local.get $arg) (i32.const 1))))",
     "(local.set $fuel (i32.shr_u (local.get $fuel) (i32.and (local.get $arg) (i32.const 1))))",
+    "(local.set $a (block $caught (result i32) (try_table (catch $tag $caught) (call $maybe (local.get $a) (local.get $op))) (local.get $arg)))",
+    "(block $caught (try_table (catch_all $caught) (call $maybe (local.get $b) (local.get $pc))) (local.set $b (i32.add (local.get $b) (local.get $op))))",
 ];
 
 /// Steps that trap now and then.
@@ -51,6 +53,11 @@ const RARE_STEPS: [&str; 3] = [
     "(local.set $b (i32.load offset=60000 (i32.and (local.get $a) (i32.const 0x1fff))))",
     "(i32.store (i32.add (local.get $b) (i32.const 70)) (local.get $a))",
 ];
+
+/// Throws half of the time.
+const MAYBE: &str = r#"(tag $tag (param i32))
+    (func $maybe (param i32 i32)
+      (if (i32.and (i32.add (local.get 0) (local.get 1)) (i32.const 1)) (then (throw $tag (i32.shl (local.get 0) (i32.const 1))))))"#;
 
 fn case(random: &mut Random) -> String {
     let mut steps = String::new();
@@ -94,7 +101,17 @@ fn interpreter(random: &mut Random, export: usize) -> String {
     for number in 0..cases {
         let back = if meet(random) { "$meet" } else { "$next" };
         let back = if random.below(30) == 0 { "$out" } else { back };
-        body = format!("(block $c{number} {body}) {} (br {back})", case(random));
+        // Some are left by an exception.
+        let thrown = match random.below(8) {
+            0 => format!(
+                "(try_table (catch_all {back}) (call $maybe (local.get $b) (local.get $a)))"
+            ),
+            _ => String::new(),
+        };
+        body = format!(
+            "(block $c{number} {body}) {} {thrown} (br {back})",
+            case(random)
+        );
     }
     let head = if at_head { test } else { "" };
     let latch = if at_head { "" } else { test };
@@ -129,6 +146,7 @@ fn text(random: &mut Random) -> String {
     for export in 0..FUNCTIONS {
         text.push_str(&interpreter(random, export));
     }
+    text.push_str(MAYBE);
     text.push(')');
     text
 }
