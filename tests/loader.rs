@@ -289,6 +289,8 @@ fn damage_with_a_right_checksum_is_refused_or_harmless() {
 #[test]
 fn damage_aside_is_found_by_the_first_backtrace() {
     let file = compiled(r#"(module (func $deep (export "trap") unreachable))"#);
+    let names = ImageIndex::parse(&file, Integrity::Verify).expect("sound");
+    let names = names.view(&file).section_span(Section::Names).offset as usize;
     let header = *ImageIndex::parse(&file, Integrity::Verify)
         .expect("sound")
         .header();
@@ -297,11 +299,13 @@ fn damage_aside_is_found_by_the_first_backtrace() {
     let load = |mode, changed: Option<usize>| {
         let mut content = file.clone();
         if let Some(at) = changed {
-            content[at] ^= 0x10;
+            // Of a name, what is no text any more.
+            content[at] ^= 0x90;
         }
         load::descriptor(in_memory(&content).as_fd(), mode)
     };
-    for changed in [None, Some(aside.start), Some(aside.end - 1)] {
+    let last = aside.end - 1;
+    for changed in [None, Some(aside.start), Some(names), Some(last)] {
         let code = load(load::Mode::InPlace, changed).expect("a module");
         let linker = lucet::linker::Linker::new().expect("a linker");
         let module = lucet::module::Module::link(&code, &linker, &mut |_| {}).expect("links");

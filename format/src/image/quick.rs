@@ -60,18 +60,16 @@ pub(super) fn are_traps(codes: &[u8]) -> bool {
 
 const _: () = assert!(Function::SIZE == 28 && Funcref::SIZE == 8 && CodeRange::SIZE == 16);
 
-/// Whether these are functions of so many types, with code in a text of so many bytes and so many references, and have no names.
+/// Whether these are functions of so many types, with code in a text of so many bytes and so many references.
 pub(super) fn are_functions(records: &[[u8; 28]], types: u32, text: u32, funcrefs: u32) -> bool {
     let signs = records.iter().fold(0, |signs, record| {
-        let [function_type, code, code_bytes, _, name_bytes, _, funcref] = numbers(record);
+        let [function_type, code, code_bytes, _, _, _, funcref] = numbers(record);
         let no_code = not_below(code, text)
             | above(code_bytes, text)
             | above(code.wrapping_add(code_bytes), text);
         signs
             | not_below(function_type, types)
             | no_code & unless_none(code)
-            | name_bytes.wrapping_neg()
-            | name_bytes
             | not_below(funcref, funcrefs) & unless_none(funcref)
     });
     signs & SIGN == 0
@@ -197,6 +195,7 @@ mod tests {
                 (1, NONE),
                 (2, 0),
                 (3, NONE),
+                (4, NONE),
                 (5, NONE),
                 (6, NONE),
                 (6, 0),
@@ -214,9 +213,6 @@ mod tests {
                 (2, LARGE),
                 (2, SIGN),
                 (2, NONE),
-                (4, 1),
-                (4, SIGN),
-                (4, NONE),
                 (6, 5),
                 (6, LARGE),
                 (6, SIGN),

@@ -313,7 +313,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// A name. Parsing has checked that it is UTF-8.
+    /// A name; empty, where it is not UTF-8. Parsing has checked that it is, but for names of functions unless all was compared.
     pub fn text(&self, span: Span) -> &'a str {
         std::str::from_utf8(self.bytes(span)).unwrap_or("")
     }

@@ -1,4 +1,4 @@
-//! Where instructions come from: the source map, in a third of the bytes that a list of positions would have.
+//! Where instructions come from: the source map, in much fewer bytes than a list of positions would have.
 //!
 //! ```text
 //!   SourceBlocks, ascending                SourceMap: the steps of one block behind the other's

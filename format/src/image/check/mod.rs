@@ -102,9 +102,10 @@ pub(super) fn records(image: &Image<'_>, integrity: Integrity) -> Check {
     exceptions::check_calls(image)?;
     checker.traps()?;
     if integrity != Integrity::Verify {
-        // Whoever looks for a position in a list that is out of order finds a wrong one, or none.
+        // Whoever looks for a position or a name in what is out of order finds a wrong one, or none.
         return Ok(());
     }
+    checker.names()?;
     source::check(image)?;
     checker.inlined()
 }
@@ -309,13 +310,11 @@ impl Checker<'_> {
         if quick::are_functions(raw, types, self.text, funcrefs) {
             return Ok(());
         }
-        let names = Texts::of(self.image, Section::Names);
         for (index, record) in self.image.functions().iter().enumerate() {
             let at = At {
                 section: Section::Functions,
                 index,
             };
-            self.text(at, record.name, &names)?;
             self.function_type(at, record.function_type)?;
             self.code(at, record.code)?;
             let end = u64::from(record.code) + u64::from(record.code_bytes);
@@ -327,6 +326,19 @@ impl Checker<'_> {
             if record.funcref != NONE {
                 self.funcref(at, u64::from(record.funcref))?;
             }
+        }
+        Ok(())
+    }
+
+    /// That the names of functions are there, which are aside.
+    fn names(&self) -> Check {
+        let names = Texts::of(self.image, Section::Names);
+        for (index, record) in self.image.functions().iter().enumerate() {
+            let at = At {
+                section: Section::Functions,
+                index,
+            };
+            self.text(at, record.name, &names)?;
         }
         Ok(())
     }
