@@ -331,6 +331,25 @@ fn damage_aside_is_found_by_the_first_backtrace() {
     }
 }
 
+/// Of a trusted file, nobody has counted the handlers of a call. Looking for one ends where there are no more.
+#[test]
+fn calls_have_no_more_handlers_than_there_are() {
+    let mut file = compiled(MODULES[3]);
+    let index = ImageIndex::parse(&file, Integrity::Verify).expect("sound");
+    let sites = index.view(&file).section_span(Section::CallSites).offset as usize;
+    let handlers = index.view(&file).handlers().len();
+    let call = index.view(&file).call_sites().get(0).expect("a call").text;
+    // The count is the last field of the record.
+    file[sites + 12..sites + 16].copy_from_slice(&u32::MAX.to_le_bytes());
+    let code = load::descriptor(in_memory(&file).as_fd(), load::Mode::Trusted).expect("loads");
+    let image = code.image();
+    let (_, found) = image.handlers_at(call).expect("the call");
+    let begun = std::time::Instant::now();
+    assert!(found.count() <= handlers);
+    // As many looks as the count says would take minutes.
+    assert!(begun.elapsed().as_secs() < 10);
+}
+
 /// Of a trusted file, nobody has looked where its functions are. What is not in the text is not entered all the same.
 #[test]
 fn trusted_functions_outside_of_the_text_are_not_entered() {

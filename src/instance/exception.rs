@@ -85,6 +85,7 @@ fn landing(block: &ControlBlock, inner: &Inner, tag: TagId) -> Option<Landing> {
                 handler.tag == NONE || identity(block, inner, handler.tag) == Some(tag)
             })
             && image.is_in_text(handler.code)
+            && site.frame.is_multiple_of(16)
         {
             return Some(Landing {
                 code: text + handler.code as usize,

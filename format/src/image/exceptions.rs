@@ -68,7 +68,7 @@ impl Image<'_> {
         let handlers = self.handlers();
         let indices = site.first..site.first.saturating_add(site.count);
         (site.text == text).then(|| {
-            let found = indices.filter_map(move |index| handlers.get(index as usize));
+            let found = indices.map_while(move |index| handlers.get(index as usize));
             (site, found)
         })
     }
