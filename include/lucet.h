@@ -174,9 +174,9 @@
 // lucet_call for reading only.
 #define LUCET_LEAF 1
 
-// `lucet_load_options.flags`, for files: map the file itself instead of a copy. The caller promises that the file never changes
-// while the module lives; if it does, the process may crash or worse. The part of the file that only backtraces read is compared with
-// its checksum by the first of them: where it is damaged, they lack names and offsets.
+// `lucet_load_options.flags`, for files: map the file itself instead of a copy. The caller promises that the file never changes,
+// from the call on and while the module lives; if it does, the process may crash or worse. The part of the file that only backtraces
+// read is compared with its checksum by the first of them: where it is damaged, they lack names and offsets.
 #define LUCET_LOAD_IN_PLACE 1
 
 // With LUCET_LOAD_IN_PLACE: do not compare the checksum either, nor look through the lists that describe code. For hosts that know the

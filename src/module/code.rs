@@ -119,10 +119,19 @@ impl CodeImage {
             sum = sum.without_aside();
         }
         let (text, length) = self.text();
-        let mapped = text + length - self.base();
+        let length = text + length - self.base();
         // SAFETY: so much of the file is mapped readable, and does not change.
-        sum.add(unsafe { std::slice::from_raw_parts(self.base() as *const u8, mapped) });
-        reading::each_piece(file, mapped..file_bytes, |_, piece| {
+        let mapped = unsafe { std::slice::from_raw_parts(self.base() as *const u8, length) };
+        // What has been read before must be what is summed up.
+        let both = self.head.len().min(length);
+        if self.head.get(..both) != mapped.get(..both) {
+            return Err(error!(
+                Status::BadModule,
+                "the module's file changed while it was loaded"
+            ));
+        }
+        sum.add(mapped);
+        reading::each_piece(file, length..file_bytes, |_, piece| {
             sum.add(piece);
             Ok(())
         })?;
@@ -324,4 +333,32 @@ fn terminated(text: &[u8]) -> Result<Vec<u8>> {
         .iter()
         .map(|byte| if byte.is_ascii_graphic() { *byte } else { b' ' });
     try_collect(printable.chain([0]), "the producer's name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::{memory_file, write_at};
+    use std::os::fd::AsFd;
+
+    /// As if a file had been written to between the first look at it and the sum.
+    #[test]
+    fn what_was_read_first_is_what_is_summed_up() {
+        let text = br#"(module (func (export "f")))"#;
+        let content = lucetc::compile_module(text, &lucetc::options::Options::default())
+            .expect("the guest compiles");
+        let file = memory_file(c"module", 0).expect("memory");
+        write_at(file.as_fd(), 0, &content).expect("written");
+        for integrity in [Integrity::AsideLater, Integrity::Verify] {
+            let file = file.as_fd();
+            let mut code = CodeImage::new(file, content.len(), integrity).expect("a module");
+            for at in [0, code.head.len() / 2, code.head.len() - 1] {
+                code.head[at] ^= 1;
+                let refused = code.check(file, content.len(), integrity);
+                assert_eq!(refused.expect_err("two files").status, Status::BadModule);
+                code.head[at] ^= 1;
+            }
+            assert!(code.check(file, content.len(), integrity).is_ok());
+        }
+    }
 }

@@ -41,8 +41,11 @@ impl Summer {
     pub fn new(head: &[u8], file_bytes: usize) -> Result<Summer, ImageError> {
         let image = elf::find_image_in(head, file_bytes)?;
         let header = head.get(image.start..).and_then(records::Header::read);
-        let aside = header.map_or(Span::default(), |header| header.aside);
-        Ok(Summer::of_image(image.start, aside))
+        let header = header.ok_or(ImageError::NotAModule {
+            what: "the image's header is out of reach",
+            offset: image.start,
+        })?;
+        Ok(Summer::of_image(image.start, header.aside))
     }
 
     /// For a file whose image starts there.
