@@ -8,7 +8,7 @@
 use super::{CodeImage, reading};
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
-use crate::mapping::{memory_file, seal_file};
+use crate::mapping::{memory_file, seal_file, write_at};
 use lucet_format::image::{Integrity, MAX_FILE_BYTES, Summer};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -79,7 +79,7 @@ pub fn descriptor(descriptor: BorrowedFd<'_>, mode: Mode) -> Result<Counted<Code
 pub fn bytes(content: &[u8]) -> Result<Counted<CodeImage>> {
     check_size(content.len() as u64)?;
     let copy = memory_file(c"lucet-module", 0)?;
-    write_all(copy.as_fd(), content)?;
+    put(copy.as_fd(), 0, content)?;
     seal_file(copy.as_fd())?;
     Counted::new(CodeImage::new(
         copy.as_fd(),
@@ -124,22 +124,12 @@ fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> Result<
         if let Some(sum) = &mut sum {
             sum.add(piece);
         }
-        write_all(to, piece)
+        put(to, offset, piece)
     })?;
     // What is no module is looked at when it is all there, and says what is wrong.
     Ok(sum.map_or(Integrity::Verify, |sum| Integrity::Summed(sum.finish())))
 }
 
-fn write_all(to: BorrowedFd<'_>, mut content: &[u8]) -> Result<()> {
-    while !content.is_empty() {
-        // SAFETY: the descriptor is open, the bytes are readable.
-        let written =
-            unsafe { libc::write(to.as_raw_fd(), content.as_ptr().cast(), content.len()) };
-        match usize::try_from(written) {
-            Ok(written) => content = content.get(written..).unwrap_or(&[]),
-            Err(_) if reading::interrupted() => {}
-            Err(_) => return Err(Error::system("copying a module")),
-        }
-    }
-    Ok(())
+fn put(to: BorrowedFd<'_>, offset: usize, content: &[u8]) -> Result<()> {
+    write_at(to, offset as u64, content).map_err(|()| Error::system("copying a module"))
 }

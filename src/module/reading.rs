@@ -88,6 +88,6 @@ fn read(from: BorrowedFd<'_>, offset: usize, most: usize, to: &mut Vec<u8>) -> R
 }
 
 /// Whether the last system call has been interrupted.
-pub(super) fn interrupted() -> bool {
+fn interrupted() -> bool {
     std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
 }
