@@ -12,6 +12,7 @@
 //! * [`addresses`]: constants in addresses become offsets of accesses;
 //! * [`bases`]: what a loop leaves alone in an address is added up in front of it;
 //! * [`extensions`]: indices are kept with 64 bits;
+//! * [`reloads`]: large functions read vmctx from their frame where they need it;
 //! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
@@ -39,6 +40,7 @@ mod latches;
 mod masks;
 mod parameters;
 mod ranges;
+mod reloads;
 mod shape;
 mod trips;
 mod uses;
@@ -75,6 +77,7 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
         bases::split_sums(func, shape, vmctx);
     }
     extensions::widen_indices(func, shape);
+    reloads::read_again(func, shape);
     if grow {
         dispatches::copy_switches(context);
     }
