@@ -29,7 +29,7 @@ pub fn callers() -> Bomb {
         .collect();
     let mut functions = format!("(memory 1) (func (param i32) (result i32) {body} local.get 0)");
     functions
-        .push_str(&"(func (param i32) (result i32) local.get 0 call 0 call 0)\n".repeat(60_000));
+        .push_str(&"(func (param i32) (result i32) local.get 0 call 0 call 0)\n".repeat(40_000));
     text("many callers of one function", Compiles, &functions)
 }
 
@@ -51,11 +51,11 @@ pub fn loops() -> Bomb {
 
 /// Each function replaces itself by the next.
 pub fn tail_calls() -> Bomb {
-    let functions: String = (0..100_000)
+    let functions: String = (0..70_000)
         .map(|number| {
             format!(
                 "(func (param i32) (result i32) local.get 0 return_call {})\n",
-                (number + 1) % 100_000
+                (number + 1) % 70_000
             )
         })
         .collect();
