@@ -5,9 +5,8 @@ mod support;
 
 use lucet::abi::LUCET_TRAPPED;
 use lucet::instance;
-use lucet::linker::Linker;
-use lucetc::options::{OptLevel, Options};
-use support::{Guest, compiled, i32, small};
+use lucetc::options::OptLevel;
+use support::{Guest, i32};
 
 const GUEST: &str = r#"(module
   (memory 1)
@@ -74,16 +73,6 @@ const EXPORTS: [&str; 8] = [
     "in a branch",
 ];
 
-fn guest(opt_level: OptLevel) -> Guest {
-    let options = Options {
-        opt_level,
-        verify: true,
-        ..Options::default()
-    };
-    let linker = Linker::new().expect("a linker");
-    Guest::made_of(compiled(GUEST, &options, &linker), &small())
-}
-
 /// How a call ended, in words and numbers, and the functions and offsets of the frames.
 type Seen = (u32, u32, Option<u128>, String, Vec<(u32, u64)>);
 
@@ -110,7 +99,10 @@ fn call(guest: &Guest, name: &str, argument: i32) -> Seen {
 #[test]
 fn calls_end_alike_at_the_same_places() {
     // What does not inline but optimises as well: a branch to a trap is told as the trap.
-    let (called, inlined) = (guest(OptLevel::SpeedAndSize), guest(OptLevel::Speed));
+    let (called, inlined) = (
+        Guest::at_level(GUEST, OptLevel::SpeedAndSize),
+        Guest::at_level(GUEST, OptLevel::Speed),
+    );
     let mut deepest = 0;
     for name in EXPORTS {
         for argument in [0, 1, 2, 3, 7, 12, 51, 65_533, 65_536, -1, i32::MIN] {

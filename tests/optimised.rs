@@ -5,11 +5,8 @@
 mod support;
 
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED};
-use lucet::instance;
-use lucet::linker::Linker;
-use lucet_format::WASM_PAGE_SIZE;
-use lucetc::options::{OptLevel, Options};
-use support::{Guest, compiled, i32, small};
+use lucetc::options::OptLevel;
+use support::{Guest, i32};
 
 /// Arguments: around zero, the end of the first page, what is exact to fold, half and all of the range.
 const NEAR_LIMITS: [u32; 22] = [
@@ -198,25 +195,7 @@ fn guest(opt_level: OptLevel) -> Guest {
         ));
     }
     text.push(')');
-    let options = Options {
-        opt_level,
-        verify: true,
-        ..Options::default()
-    };
-    let linker = Linker::new().expect("a linker");
-    Guest::made_of(compiled(&text, &options, &linker), &small())
-}
-
-/// How a call ended, its result, and the memory it has left.
-fn outcome(guest: &Guest, name: &str, arguments: [u32; 2]) -> (u32, u32, Option<u128>, Vec<u8>) {
-    let outcome = guest.run(name, &arguments.map(|number| i32(number.cast_signed())));
-    // SAFETY: the instance's values live until its next entry.
-    let result = (outcome.value_count > 0).then(|| unsafe { *outcome.values }.bits());
-    let page = instance::memory::view(guest.handle, 0, 0, WASM_PAGE_SIZE).expect("a page");
-    // SAFETY: the page has just been checked, and the guest does not run.
-    let page = unsafe { std::slice::from_raw_parts(page, WASM_PAGE_SIZE as usize) }.to_vec();
-    guest.reset();
-    (outcome.kind, outcome.detail, result, page)
+    Guest::at_level(&text, opt_level)
 }
 
 #[test]
@@ -227,8 +206,9 @@ fn levels_agree() {
         for x in NEAR_LIMITS {
             for y in NEAR_LIMITS {
                 let name = index.to_string();
-                let expected = outcome(&plain, &name, [x, y]);
-                let found = outcome(&optimised, &name, [x, y]);
+                let arguments = [x, y].map(|number| i32(number.cast_signed()));
+                let expected = plain.left_by(&name, &arguments);
+                let found = optimised.left_by(&name, &arguments);
                 assert!(
                     expected == found,
                     "{what}, of {x:#x} and {y:#x}: {:?}",

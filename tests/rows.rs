@@ -8,13 +8,11 @@ mod support;
 mod random;
 
 use lucet::abi::{LUCET_RETURNED, LUCET_TRAPPED};
-use lucet::instance;
-use lucet::linker::Linker;
 use lucet_format::WASM_PAGE_SIZE;
-use lucetc::options::{OptLevel, Options};
+use lucetc::options::OptLevel;
 use random::Random;
 use std::fmt::Write as _;
-use support::{Guest, compiled, i32, small};
+use support::{Guest, Left, i32};
 
 /// Functions in a module, and modules. `LUCET_ROWS=n` tries n times as many.
 const FUNCTIONS: usize = 40;
@@ -356,35 +354,14 @@ fn text(random: &mut Random) -> (String, Vec<i32>) {
     (text, float_bytes)
 }
 
-fn guest(text: &str, opt_level: OptLevel) -> Guest {
-    let options = Options {
-        opt_level,
-        verify: true,
-        ..Options::default()
-    };
-    let linker = Linker::new().expect("a linker");
-    Guest::made_of(compiled(text, &options, &linker), &small())
-}
-
-/// How a call ended, its result, and the memory it has left.
-fn outcome(
-    guest: &Guest,
-    name: &str,
-    arguments: [i32; 4],
-    float_bytes: i32,
-) -> (u32, u32, Option<u128>, Vec<u8>) {
-    let outcome = guest.run(name, &arguments.map(i32));
-    // SAFETY: the instance's values live until its next entry.
-    let result = (outcome.value_count > 0).then(|| unsafe { *outcome.values }.bits());
-    let page = instance::memory::view(guest.handle, 0, 0, WASM_PAGE_SIZE).expect("a page");
-    // SAFETY: the page has just been checked, and the guest does not run.
-    let mut page = unsafe { std::slice::from_raw_parts(page, WASM_PAGE_SIZE as usize) }.to_vec();
-    guest.reset();
+/// What a call leaves, all NaNs being equal.
+fn left_by(guest: &Guest, name: &str, arguments: [i32; 4], float_bytes: i32) -> Left {
+    let mut left = guest.left_by(name, &arguments.map(i32));
     if float_bytes > 1 {
         let first = arguments[0].rem_euclid(float_bytes) as usize;
-        make_nans_equal(&mut page[first..], float_bytes as usize);
+        make_nans_equal(&mut left.3[first..], float_bytes as usize);
     }
-    (outcome.kind, outcome.detail, result, page)
+    left
 }
 
 fn make_nans_equal(page: &mut [u8], float_bytes: usize) {
@@ -428,14 +405,17 @@ fn vectors_do_what_single_numbers_do() {
     for number in 0..times * MODULES {
         let mut random = Random(number as u64);
         let (text, float_bytes) = text(&mut random);
-        let (plain, optimised) = (guest(&text, OptLevel::None), guest(&text, OptLevel::Speed));
+        let (plain, optimised) = (
+            Guest::at_level(&text, OptLevel::None),
+            Guest::at_level(&text, OptLevel::Speed),
+        );
         for (index, float_bytes) in float_bytes.into_iter().enumerate() {
             let name = index.to_string();
             for _ in 0..CALLS {
                 let mut arguments = arguments(&mut random);
                 arguments[1] -= (arguments[1] - arguments[0]) % float_bytes;
-                let expected = outcome(&plain, &name, arguments, float_bytes);
-                let found = outcome(&optimised, &name, arguments, float_bytes);
+                let expected = left_by(&plain, &name, arguments, float_bytes);
+                let found = left_by(&optimised, &name, arguments, float_bytes);
                 let differs = expected.3.iter().zip(&found.3).position(|(x, y)| x != y);
                 assert!(
                     expected == found,

@@ -141,10 +141,10 @@ impl CodeImage {
     /// The image.
     pub fn image(&self) -> Image<'_> {
         let records = self.index.header().text.offset as usize;
+        let first = self.mapping.base() as *const u8;
         // SAFETY: what is before the text is mapped readable for as long as `self` lives, and never changes: it is of a sealed copy, or the
         // host has promised it.
-        let records =
-            unsafe { std::slice::from_raw_parts(self.mapping.base() as *const u8, records) };
+        let records = unsafe { std::slice::from_raw_parts(first, records) };
         self.index.view_with_head(records, &self.head)
     }
 

@@ -8,7 +8,8 @@ use lucet::instance::{self, Handle, Limits};
 use lucet::linker::Linker;
 use lucet::module::{Module, load};
 use lucet::region::{Region, RegionConfig};
-use lucetc::options::Options;
+use lucet_format::WASM_PAGE_SIZE;
+use lucetc::options::{OptLevel, Options};
 use std::ffi::CStr;
 
 /// A module, its region, and one instance.
@@ -59,7 +60,33 @@ pub fn small() -> RegionConfig {
     }
 }
 
+/// How a call ended: the outcome's kind and detail, its first result, and the first page of the memory that it has left.
+pub type Left = (u32, u32, Option<u128>, Vec<u8>);
+
 impl Guest {
+    /// A guest that is compiled at a level of optimisation, verified, in a small region.
+    pub fn at_level(text: &str, opt_level: OptLevel) -> Guest {
+        let options = Options {
+            opt_level,
+            verify: true,
+            ..Options::default()
+        };
+        let linker = Linker::new().expect("a linker");
+        Guest::made_of(compiled(text, &options, &linker), &small())
+    }
+
+    /// What a call leaves. The guest is reset afterwards.
+    pub fn left_by(&self, name: &str, arguments: &[lucet_value]) -> Left {
+        let outcome = self.run(name, arguments);
+        // SAFETY: the instance's values live until its next entry.
+        let result = (outcome.value_count > 0).then(|| unsafe { *outcome.values }.bits());
+        let page = instance::memory::view(self.handle, 0, 0, WASM_PAGE_SIZE).expect("a page");
+        // SAFETY: the page has just been checked, and the guest does not run.
+        let page = unsafe { std::slice::from_raw_parts(page, WASM_PAGE_SIZE as usize) }.to_vec();
+        self.reset();
+        (outcome.kind, outcome.detail, result, page)
+    }
+
     /// A guest in a small region.
     pub fn new(text: &str) -> Guest {
         Guest::linked(text, &Linker::new().expect("a linker"), &small())

@@ -29,7 +29,9 @@ use cranelift_codegen::ir::{
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Gives each of these ways into a block a copy of the block. No way comes from the block itself, and nothing is an alias. A block that
-/// nothing leads to, as this one when all ways have copies, hands on anything. Answers the copies, in the order of the ways. Edges and dominators are up to date afterwards.
+/// nothing leads to, as this one when all ways have copies, hands on anything.
+///
+/// Answers the copies, in the order of the ways. Edges and dominators are up to date afterwards.
 pub fn copy_for(context: &mut Context, block: Block, ways: &[Edge]) -> Vec<Block> {
     let function = &mut context.func;
     make_again(function, block);

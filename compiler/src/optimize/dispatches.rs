@@ -29,7 +29,7 @@ use std::collections::HashSet;
 /// The fewest ways back to a switch for which each gets a copy: with fewer it is no interpreter.
 const FEWEST_WAYS: usize = 4;
 /// The most ways back, and the most entries of all tables of a switch, which take four bytes each. The interpreter of QuickJS has 250
-/// cases; with a copy for each it would take 1.4 times as long.
+/// cases; with a copy for each it would be slower.
 const MOST_WAYS: usize = 64;
 const MOST_ENTRIES: usize = 1024;
 /// The most values that all entries of a function hand to cases, which is what takes time to compile.
