@@ -227,16 +227,18 @@ def mean(values):
 
 
 def exec_table(kernels, raw):
-    columns = ("lucet", "lucet_native", "wasmtime", "wasmtime_v2", "wasm2c", "native_novec", "native")
+    columns = ("lucet", "lucet_v2", "wasmtime", "wasmtime_v2", "wasm2c", "native_novec", "native")
     against = {"wasmtime": 11, "wasmtime_v2": 14, "wasm2c": 9, "native_novec": 15, "native": 9}
-    headings = "".join(f"{'/' + peer:>{width}}" for peer, width in against.items())
+    # What is compiled for one level is compared with what is compiled for the same.
+    ours = {peer: "lucet_v2" if peer.endswith("_v2") else "lucet" for peer in against}
+    headings = "".join(f"{('v2' if peer.endswith('_v2') else '') + '/' + peer:>{width}}" for peer, width in against.items())
     lines = ["ms".ljust(14) + "".join(f"{name:>13}" for name in columns) + headings]
     for name, figures in kernels.items():
         culprits = noisy(raw[name])
         lines.append(name.ljust(14) + "".join(f"{number(figures.get(column)):>13}" for column in columns) + "".join(
-            f"{ratio(figures.get('lucet'), figures.get(peer)):>{width}}" for peer, width in against.items())
+            f"{ratio(figures.get(ours[peer]), figures.get(peer)):>{width}}" for peer, width in against.items())
             + (f"  MEANINGLESS: {', '.join(culprits)} varied" if culprits else ""))
-    means = [mean(figures["lucet"] / figures[peer] for figures in kernels.values() if figures.get(peer)) for peer in against]
+    means = [mean(figures[ours[peer]] / figures[peer] for figures in kernels.values() if figures.get(peer)) for peer in against]
     lines.append("geometric mean".ljust(14 + 13 * len(columns)) + "".join(
         f"{number(value)[:5]:>{width}}" for value, width in zip(means, against.values())))
     return lines

@@ -9,12 +9,12 @@
 #     [INCLUDES directory ...]        C only
 #     [DEPENDS file ...]              C only: headers
 #     [FALLBACK filter.wasm]          C only: compiled instead where there is no clang for wasm
-#     [LUCETC_OPTIONS ...]            for lucetc, for example --target-cpu native
+#     [LUCETC_OPTIONS ...]            for lucetc, for example --target-cpu x86-64-v2
 #   )
 #
 # Makes a target NAME, part of `all`, whose properties LUCET_MODULE and LUCET_WASM are the module's and the guest's
 # path. Needs Lucet::lucetc (component compiler). C guests need clang with the wasm32 target and wasm-ld (Debian:
-# clang lld); set LUCET_GUEST_CC to choose one. The module belongs to the CPU level given to lucetc, x86-64-v2 unless
+# clang lld); set LUCET_GUEST_CC to choose one. The module belongs to the CPU level given to lucetc, x86-64-v3 unless
 # said otherwise, not to the machine that built it.
 
 include_guard(GLOBAL)

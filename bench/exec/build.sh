@@ -14,7 +14,7 @@ strict="-std=c11 -Wall -Wextra -pedantic -Wconversion -Wno-sign-conversion -Wno-
 # No contraction: the native twins must not use instructions that the others have not got.
 code="-O3 -ffp-contract=off -fno-math-errno -fvisibility=hidden"
 # The same instructions that Lucet's default target may use.
-native="$code -march=x86-64-v2 -fPIC -shared -Wl,-Bsymbolic"
+native="$code -march=x86-64-v3 -fPIC -shared -Wl,-Bsymbolic"
 
 build_kernel() {
   local source=$1 name special=
@@ -51,7 +51,7 @@ for source in kernels/*.c; do
     [ "$out/$name.wasm" -nt "$input" ] || { build_kernel "$source" && break; }
   done
   "$lucetc" "$out/$name.wasm" -o "$out/$name.so"
-  "$lucetc" --target-cpu native "$out/$name.wasm" -o "$out/$name.cpu.so"
+  "$lucetc" --target-cpu x86-64-v2 "$out/$name.wasm" -o "$out/$name.v2.so"
 done
 
 # shellcheck disable=SC2086

@@ -2,8 +2,8 @@
  *
  *   exec DIRECTORY [--only PREFIX] [--rounds N]
  *
- * DIRECTORY has for each kernel NAME.wasm, NAME.so and NAME.cpu.so (from lucetc, the second for this
- * machine's CPU), and shared objects with a function `run`: NAME.w2c.so, NAME.native.so, NAME.novec.so.
+ * DIRECTORY has for each kernel NAME.wasm, NAME.so and NAME.v2.so (from lucetc, the second for
+ * x86-64-v2), and shared objects with a function `run`: NAME.w2c.so, NAME.native.so, NAME.novec.so.
  *
  * Invariants: one kernel does the same number of rounds everywhere; checksums are compared before and during
  * the measurement. Not here: compiling (build.sh) and the report. */
@@ -36,7 +36,7 @@ struct wasmtime {
 static const char *directory;
 static lucet_region *region;
 static lucet_linker *linker;
-/* For this machine's CPU, as wasmtime compiles by itself, and for what lucetc compiles for by itself. */
+/* For this machine's CPU, as wasmtime compiles by itself, and for x86-64-v2. */
 static wasm_engine_t *engine, *engine_v2;
 
 static void *make(size_t size) {
@@ -149,7 +149,7 @@ static void add_kernel(struct bench_list *list, const char *kernel) {
   bench_add(list, kernel, "wasmtime", run_wasmtime, rounds, open_wasmtime(kernel, engine), 1);
   bench_add(list, kernel, "wasmtime_v2", run_wasmtime, rounds, open_wasmtime(kernel, engine_v2), 1);
   bench_add(list, kernel, "lucet", run_lucet, rounds, open_lucet(kernel, ".so"), 1);
-  bench_add(list, kernel, "lucet_native", run_lucet, rounds, open_lucet(kernel, ".cpu.so"), 1);
+  bench_add(list, kernel, "lucet_v2", run_lucet, rounds, open_lucet(kernel, ".v2.so"), 1);
 }
 
 static wasm_engine_t *new_engine_v2(void) {
