@@ -88,12 +88,13 @@ fn cpu() -> u64 {
 /// Begins an entry with times, its own or those of the run that it is `inside` of ([`chain`]): what is over already is raised at once, and
 /// the guest does not run.
 pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance, inside: bool) {
-    if let Some(deadline) = allowed
-        .deadline_alone()
-        .filter(|_| !runner.alarm.is_unset())
-    {
-        return begin_deadline(block, runner, deadline, inside);
+    match allowed.deadline_alone() {
+        Some(deadline) => begin_deadline(block, runner, deadline, inside),
+        None => begin_any(block, runner, allowed, inside),
     }
+}
+
+fn begin_any(block: &ControlBlock, runner: &Runner, allowed: &Allowance, inside: bool) {
     let times = &block.times;
     let now = now();
     times.begun.set(now);
@@ -129,7 +130,15 @@ pub fn begin(block: &ControlBlock, runner: &Runner, allowed: &Allowance, inside:
 
 /// The same for a deadline alone, of which most requests of a server have the same: the clock is read only when the timer must be set. It
 /// is set for no later time, so it has not fired, so the deadline has not passed.
-fn begin_deadline(block: &ControlBlock, runner: &Runner, deadline: u64, inside: bool) {
+#[inline]
+pub fn begin_deadline(block: &ControlBlock, runner: &Runner, deadline: u64, inside: bool) {
+    if runner.alarm.is_unset() {
+        let allowed = Allowance {
+            deadline,
+            ..Allowance::default()
+        };
+        return begin_any(block, runner, &allowed, inside);
+    }
     let times = &block.times;
     times.deadline.set(deadline);
     times.slice.set(Times::NEVER);
@@ -192,12 +201,15 @@ fn after(now: u64, span: u64) -> u64 {
 }
 
 /// Ends an entry with times.
+#[inline]
 pub fn end(block: &ControlBlock, runner: &Runner) {
     chain::leave(block, runner);
-    let times = &block.times;
-    if times.cpu_budget.get() == 0 {
-        return;
+    if block.times.cpu_budget.get() != 0 {
+        end_budget(&block.times);
     }
+}
+
+fn end_budget(times: &Times) {
     let baseline = times.cpu_baseline.replace(0);
     if baseline != 0 {
         add(&times.cpu_measured, cpu().saturating_sub(baseline));

@@ -50,7 +50,10 @@ fn options_change_the_code_and_the_output_is_replaced() {
         let file = std::fs::read(&old).expect("it was written");
         let index = ImageIndex::parse(&file, Integrity::Verify).expect("it is sound");
         let oldest = options[1] == "x86-64-v2";
-        assert_eq!(index.header().cpu_features, if oldest { 0x3f } else { 0xfff });
+        assert_eq!(
+            index.header().cpu_features,
+            if oldest { 0x3f } else { 0xfff }
+        );
     }
     assert_eq!(directory.names(), ["good.wat", "out.bin"]);
 }

@@ -229,6 +229,7 @@ fn is_below(entered_at: usize) -> bool {
 }
 
 /// The run has ended, or waits.
+#[inline]
 pub(super) fn end(block: &ControlBlock, runner: &Runner) {
     if block.timed.get() {
         timing::end(block, runner);

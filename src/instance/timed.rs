@@ -11,7 +11,7 @@ use crate::context::{Callee, INTEGERS};
 use crate::control::{ControlBlock, NO_SHORT_WAY, state};
 use crate::module::Func;
 use crate::running::Runner;
-use crate::timing::{self, Allowance};
+use crate::timing;
 use crate::{directory, process, thread};
 use std::sync::atomic::Ordering;
 
@@ -44,6 +44,7 @@ pub fn call_words(handle: u64, func: &Func, words: &[u64], result: &mut u64) -> 
     call(handle, callee, arguments, result)
 }
 
+#[inline]
 fn open(handle: u64) -> Option<&'static ControlBlock> {
     let block = directory::resolve(handle)?;
     let deadline = block.deadline_alone.get();
@@ -55,17 +56,14 @@ fn open(handle: u64) -> Option<&'static ControlBlock> {
     let prepared = |runner: &&'static Runner| runner.is_of(process) && runner.alarm.exists();
     let runner = thread::runner().filter(prepared)?;
     block.timed.set(true);
-    let allowed = Allowance {
-        deadline,
-        ..Allowance::default()
-    };
-    timing::begin(block, runner, &allowed, run::is_inside(block, runner));
+    timing::begin_deadline(block, runner, deadline, run::is_inside(block, runner));
     // To this one the way is open.
     block.token.set(runner.process.load(Ordering::Relaxed));
     Some(block)
 }
 
 /// Ends what [`open`] has begun.
+#[inline]
 pub(super) fn close(block: &ControlBlock) {
     block.token.set(NO_SHORT_WAY);
     if let Some(runner) = thread::runner() {

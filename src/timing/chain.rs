@@ -29,6 +29,7 @@ fn from(first: *const ControlBlock) -> impl Iterator<Item = &'static ControlBloc
 }
 
 /// The run begins; `inside` of the one that is the innermost, or not. What is over for that one is over for it.
+#[inline]
 pub fn enter(block: &ControlBlock, runner: &Runner, inside: bool) {
     let around = runner.current.load(Ordering::Relaxed);
     block.outer.set(around);
@@ -45,6 +46,7 @@ pub fn enter(block: &ControlBlock, runner: &Runner, inside: bool) {
 }
 
 /// The run has ended. The innermost one, as a rule.
+#[inline]
 pub fn leave(block: &ControlBlock, runner: &Runner) {
     let outer = block.outer.replace(std::ptr::null());
     let inside = block.inside.replace(false);
