@@ -3,8 +3,8 @@
 # when they are compiled natively.
 #
 # The programs are SQLite, Lua, zstd, zlib and QuickJS, each with a small main file in src/ and input in input/. Their
-# sources are in crates that `cargo vendor` fetches (sources/Cargo.toml). Each runs compiled with and without
-# optimisation. One line for each program; at the end "programs: N passed, M failed", and exit status 1 when M > 0.
+# sources are in crates that `cargo vendor` fetches (sources/Cargo.toml); build.sh builds them. Each runs compiled
+# with and without optimisation. One line for each program; at the end "programs: N passed, M failed", and exit status 1 when M > 0.
 #
 # LUCET_PREFIX holds include/, lib/liblucet.so and bin/lucetc; without it ../../build/prefix, or else what is in target/debug.
 # Exits with 77 when there is no compiler for guests, or the sources cannot be fetched. Writes to BUILD_DIR only, and uses
@@ -14,8 +14,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=${1:-$top/build/programs}
 cc=${CC:-gcc}
-clang=${LUCET_GUEST_CC:-clang-16}
-builtins=${LUCET_WASI_BUILTINS:-/usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi/libclang_rt.builtins-wasm32.a}
 passed=0 failed=0
 started=$SECONDS
 mkdir -p "$build"
@@ -24,10 +22,9 @@ skip() {
   echo "programs: skipped: $1"
   exit 77
 }
-command -v "$clang" >/dev/null || skip "there is no $clang"
-linker=$(command -v wasm-ld-16 || command -v wasm-ld) || skip "there is no wasm-ld"
-[ -e /usr/lib/wasm32-wasi/libc.a ] || skip "there is no wasi-libc"
-[ -e "$builtins" ] || skip "there is no $builtins"
+# shellcheck source=tests/programs/build.sh
+. "$here/build.sh"
+have_guest_tools || skip "$problem"
 
 # What a debug build has made, laid out as an installation.
 stage() {
@@ -46,89 +43,22 @@ prefix=${LUCET_PREFIX:-$top/build/prefix}
 lib=$prefix/lib
 [ -e "$lib/liblucet.so" ] || lib=$(dirname "$(find "$prefix" -name liblucet.so | head -1)")
 
-vendor=$build/vendor
-if [ ! -e "$vendor/complete" ] || [ "$here/sources/Cargo.lock" -nt "$vendor/complete" ]; then
-  cargo vendor --quiet --locked --versioned-dirs --manifest-path "$here/sources/Cargo.toml" "$vendor" >"$build/log" 2>&1 || {
-    cat "$build/log"
-    skip "the sources cannot be fetched"
-  }
-  touch "$vendor/complete"
-fi
-sqlite=$(echo "$vendor"/libsqlite3-sys-*/sqlite3)
-zlib=$(echo "$vendor"/libz-sys-*/src/zlib)
-lua=$(echo "$vendor"/lua-src-*/lua-5.4.*)
-zstd=$(echo "$vendor"/zstd-sys-*/zstd/lib)
-quickjs=$(echo "$vendor"/rquickjs-sys-*/quickjs)
-
-# sources NAME: its C files, and flags that both compilers get. Double is the widest float, as in WebAssembly's own code.
-sources() {
-  case $1 in
-  sqlite)
-    files=("$sqlite/sqlite3.c" "$here/src/sqlite_main.c" "$here/src/sqlite_vfs.c")
-    flags=(-I"$sqlite" -DSQLITE_THREADSAFE=0 -DSQLITE_OS_OTHER=1 -DSQLITE_OMIT_LOAD_EXTENSION -DLONGDOUBLE_TYPE=double
-      -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_STAT4 -DSQLITE_SOUNDEX -DSQLITE_TEMP_STORE=1)
-    ;;
-  lua)
-    files=("$lua"/{lapi,lauxlib,lbaselib,lcode,lcorolib,lctype,ldebug,ldo,ldump,lfunc,lgc,llex,lmathlib,lmem,lobject}.c
-      "$lua"/{lopcodes,lparser,lstate,lstring,lstrlib,ltable,ltablib,ltm,lundump,lutf8lib,lvm,lzio}.c "$here/src/lua_main.c")
-    # A fixed seed: otherwise the order of a table's keys is another in every run.
-    flags=(-I"$lua" '-Dluai_makeseed(L)=42u')
-    ;;
-  zstd)
-    files=("$zstd"/{common,compress,decompress,dictBuilder}/*.c "$here/src/zstd_main.c")
-    flags=(-I"$zstd" -DZSTD_DISABLE_ASM -DXXH_NAMESPACE=ZSTD_)
-    ;;
-  zlib)
-    files=("$zlib"/{adler32,compress,crc32,deflate,inffast,inflate,inftrees,trees,zutil}.c "$here/src/zlib_main.c")
-    flags=(-I"$zlib")
-    ;;
-  quickjs)
-    files=("$quickjs"/{quickjs,libregexp,libunicode,dtoa}.c "$here/src/quickjs_main.c")
-    flags=(-I"$quickjs" -D_GNU_SOURCE)
-    ;;
-  esac
+fetch_sources || {
+  cat "$build/log"
+  skip "$problem"
 }
 
 input_of() {
-  case $1 in
-  sqlite) echo "$here/input/queries.sql" ;;
-  lua) echo "$here/input/work.lua" ;;
-  quickjs) echo "$here/input/work.js" ;;
-  *) echo "$build/input" ;;
-  esac
+  local script
+  script=$(script_of "$1")
+  echo "${script:-$build/input}"
 }
 
-# native NAME, guest NAME: build into BUILD_DIR, unless what is there is newer than the main files.
-native() {
-  sources "$1"
-  # Fast to compile where the program's work is little.
+# twin NAME: BUILD_DIR/NAME.native, fast to compile where the program's work is little.
+twin() {
   local level=-O0
   case $1 in z*) level=-O1 ;; esac
-  "$cc" $level -w -ffp-contract=off -I"$here/src" "${flags[@]}" -o "$build/$1.native" "${files[@]}" -lm
-}
-guest() {
-  local extra=() objects=() file
-  sources "$1"
-  if [ "$1" = lua ]; then
-    files+=("$here/src/lua_try.c")
-    extra=(-I"$here/src/wasm" -include "$here/src/lua_try.h")
-  fi
-  [ "$1" != quickjs ] || extra=(-DFE_DOWNWARD=0 -DFE_UPWARD=0)
-  mkdir -p "$build/$1.objects"
-  (cd "$build/$1.objects" && "$clang" --target=wasm32-wasi -O2 -w -isystem /usr/include/wasm32-wasi -D_WASI_EMULATED_SIGNAL \
-    -D_WASI_EMULATED_PROCESS_CLOCKS -I"$here/src" "${flags[@]}" ${extra[@]+"${extra[@]}"} -c "${files[@]}") || return 1
-  for file in "${files[@]}"; do
-    file=${file##*/}
-    objects+=("$build/$1.objects/${file%.c}.o")
-  done
-  "$linker" --strip-debug --stack-first -z stack-size=1048576 -o "$build/$1.wasm" /usr/lib/wasm32-wasi/crt1-command.o "${objects[@]}" \
-    -L/usr/lib/wasm32-wasi -lwasi-emulated-signal -lwasi-emulated-process-clocks -lc "$builtins"
-}
-fresh() { # fresh FILE NAME: whether FILE is newer than everything of ours that it is made of
-  local file
-  for file in "$here"/run.sh "$here"/src/*.[ch] "$here"/src/wasm/* "$vendor/complete"; do
-    [ "$1" -nt "$file" ] || return 1
-  done
+  native "$1" "$build/$1.native" "$cc" $level
 }
 
 # compare NAME LEVEL: lucetc's output runs as the native program does.
@@ -149,7 +79,7 @@ compare() {
 one() {
   local name=$1 level
   # Two compilers at a time.
-  { fresh "$build/$name.native" || native "$name"; } &
+  { fresh "$build/$name.native" "$here/run.sh" || twin "$name"; } &
   fresh "$build/$name.wasm" || guest "$name" || return 1
   wait $! || return 1
   timeout 120 "$build/$name.native" <"$(input_of "$name")" >"$build/$name.expected"
