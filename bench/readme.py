@@ -26,6 +26,8 @@ ROWS = [  # label, unit, where in the report, name of the row in the noise list
     ("memory of a live idle instance", "bytes", ("idle_instance_bytes",), None),
 ]
 
+PROGRAMS = {"sqlite": "SQLite", "lua": "Lua", "zstd": "zstd", "zlib": "zlib", "quickjs": "QuickJS"}
+
 
 def find(report, path):
     for key in path:
@@ -46,6 +48,12 @@ def geometric_mean(kernels, peer, ours="lucet"):
     return product ** (1 / len(kernels))
 
 
+def programs_sentence(programs):
+    return (f"Whole programs ({', '.join(name for key, name in PROGRAMS.items() if key in programs)}), geometric mean: "
+            f"{geometric_mean(programs, 'wasmtime'):.2f} of wasmtime's, {geometric_mean(programs, 'native'):.2f} of native "
+            "code's.")
+
+
 def block(report):
     machine, noise = report["machine"], report["noise"]["meaningless"]
     lines = ["| | | Lucet | wasmtime | wasm2c |", "| --- | --- | ---: | ---: | ---: |"]
@@ -64,6 +72,11 @@ def block(report):
                  f"both compile for x86-64-v2), {geometric_mean(kernels, 'wasm2c'):.2f} of "
                  f"wasm2c's with clang -O3, {geometric_mean(kernels, 'native_novec'):.2f} of native code without "
                  f"vectors, {geometric_mean(kernels, 'native'):.2f} of native code.")
+    measured = report.get("programs", {})
+    programs = {name: row for name, row in measured.items() if f"programs/{name}" not in noise}
+    left_out += [PROGRAMS[name] for name in PROGRAMS if name in measured and name not in programs]
+    if programs:
+        lines += ["", programs_sentence(programs)]
     if left_out:
         lines.append("")
         lines.append("Too noisy in this run to mean anything, and left out: " + "; ".join(left_out) + ".")

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """report.py WORK PART [OUT]: makes the report from what the benchmark programs have measured.
 
-WORK is the directory with cycle.json and exec.json. PART is `before` (notes the state of the machine), `cycle` or
-`exec` (prints a table), or `all` (prints both, and writes report.json, report.txt and the plots to OUT).
+WORK is the directory with cycle.json, exec.json and programs.json, which may be missing. PART is `before` (notes the state
+of the machine), `cycle`, `exec` or `programs` (prints a table), or `all` (prints all three, and writes report.json,
+report.txt and the plots to OUT).
 
 Invariants: figures are minima over all repetitions; a peer with several settings is given its best one, row by row;
 a row whose minimum was not found again in the other half of the repetitions, within NOISE, is called noisy and said
@@ -103,9 +104,9 @@ def noisy(row):
     return sorted(engine for engine in chosen.values() if row[engine]["halves"] > NOISE)
 
 
-def noisy_threads(threads):
-    """As noisy(), for the row of two threads; memcpy counts here, as the others are compared to it."""
-    return sorted(engine for engine, figures in threads.items() if figures["halves"] > NOISE)
+def noisy_any(row):
+    """As noisy(), where every figure counts, as the others are compared to it: memcpy on two threads, native programs."""
+    return sorted(engine for engine, figures in row.items() if figures["halves"] > NOISE)
 
 
 def keyed(cycle):
@@ -215,7 +216,7 @@ def cycle_table(cycle, report):
         for figure in ("ms", "cpu_ms", "peak_mb"):
             line(f"{name} {figure}", {peer: figures[figure] for peer, figures in row.items()})
     if "threads_scaling" in report:
-        culprits = noisy_threads(cycle["threads"])
+        culprits = noisy_any(cycle["threads"])
         line("threads_scaling", report["threads_scaling"], None, f"memcpy {report['threads_scaling']['memcpy']:.2f}"
              + (f"; MEANINGLESS: {', '.join(culprits)} varied" if culprits else ""))
     return lines
@@ -244,6 +245,33 @@ def exec_table(kernels, raw):
     return lines
 
 
+def programs_table(programs, raw):
+    columns, against = ("lucet", "wasmtime", "native"), {"wasmtime": 11, "native": 9}
+    lines = ["programs, ms".ljust(14) + "".join(f"{name:>13}" for name in columns)
+             + "".join(f"{'/' + peer:>{width}}" for peer, width in against.items())]
+    for name, figures in programs.items():
+        culprits = noisy_any(raw[name])
+        lines.append(name.ljust(14) + "".join(f"{number(figures[column]):>13}" for column in columns)
+                     + "".join(f"{ratio(figures['lucet'], figures[peer]):>{width}}" for peer, width in against.items())
+                     + (f"  MEANINGLESS: {', '.join(culprits)} varied" if culprits else ""))
+    means = {peer: mean(figures["lucet"] / figures[peer] for figures in programs.values()) for peer in against}
+    lines.append("geometric mean".ljust(14 + 13 * len(columns))
+                 + "".join(f"{number(means[peer])[:5]:>{width}}" for peer, width in against.items()))
+    return lines
+
+
+def milliseconds(rows):
+    return {name: {engine: round(figures["min"] * 1e-6, 4) for engine, figures in row.items()} for name, row in rows.items()}
+
+
+def meaningless(cycle, kernels, programs):
+    """The rows that were too noisy, each with the engines that made it so."""
+    found = {row: noisy(figures) for row, figures in {**cycle["rows"], **kernels}.items()}
+    found["threads"] = noisy_any(cycle["threads"])
+    found.update((f"programs/{name}", noisy_any(figures)) for name, figures in programs.items())
+    return {row: culprits for row, culprits in found.items() if culprits}
+
+
 def disturbance(before, after):
     ticks = max(1, after["ticks"] - before["ticks"])
     return {"load_before": before["load"], "load_after": after["load"],
@@ -259,21 +287,22 @@ def main():
         return
     cycle = read(f"{work}/cycle.json") if part in ("cycle", "all") else {}
     raw = read(f"{work}/exec.json").get("rows", {}) if part in ("exec", "all") else {}
+    programs = read(f"{work}/programs.json").get("rows", {}) if part in ("programs", "all") else {}
     report = keyed(cycle) if cycle else {}
     lines = cycle_table(cycle, report) if cycle else []
     if raw:
-        report["exec"] = {name: {engine: round(figures["min"] * 1e-6, 4) for engine, figures in row.items()}
-                          for name, row in raw.items()}
+        report["exec"] = milliseconds(raw)
         lines += ([""] if lines else []) + exec_table(report["exec"], raw)
+    if programs:
+        report["programs"] = milliseconds(programs)
+        lines += ([""] if lines else []) + programs_table(report["programs"], programs)
     if part == "all":
         report["checks_ns"] = checks(f"{work}/arguments.txt")
         report["stopping"] = read(f"{work}/stopping/stopping.json")
         noise = disturbance(read(f"{work}/before.json"), state())
-        noise["meaningless"] = {row: noisy(figures) for row, figures in {**cycle["rows"], **raw}.items() if noisy(figures)}
-        if noisy_threads(cycle["threads"]):
-            noise["meaningless"]["threads"] = noisy_threads(cycle["threads"])
+        noise["meaningless"] = meaningless(cycle, raw, programs)
         report.update(machine=machine(), versions=versions(), noise=noise,
-                      details={"cycle": cycle, "exec": raw})
+                      details={"cycle": cycle, "exec": raw, "programs": programs})
         lines.append("")
         lines.append(f"{report['machine']}; {noise['busy_cpus']} CPUs busy, steal {noise['steal_percent']} %; "
                      f"{len(noise['meaningless'])} rows too noisy to mean anything")
