@@ -78,6 +78,8 @@ static void check_answer(const struct bench_list *list, struct bench_case *one) 
 /* How often to repeat in one batch. */
 static void calibrate(struct bench_case *one, double batch_ns) {
   double took = 0;
+  one->count = 1;
+  if (batch_ns <= 0) return;
   for (one->count = 1; one->count < (1u << 30); one->count *= 2) {
     double start = bench_now();
     if (one->work(one->argument, one->context, one->count) != one->answer * one->count)

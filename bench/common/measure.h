@@ -33,7 +33,7 @@ struct bench_case {
 
 struct bench_plan {
   unsigned rounds;
-  double batch_ns;  /* about how long one batch of one case takes */
+  double batch_ns;  /* about how long one batch of one case takes; 0: it is one execution */
   const char *only; /* if not NULL: only rows whose name starts with this */
 };
 

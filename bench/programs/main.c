@@ -35,8 +35,7 @@ static void add_program(struct bench_list *list, const char *path) {
 }
 
 int main(int count, char **words) {
-  /* A batch is one run. */
-  struct bench_plan plan = {.rounds = 7, .batch_ns = 1};
+  struct bench_plan plan = {.rounds = 7, .batch_ns = 0};
   static struct bench_list list;
   char pattern[4096];
   glob_t found;
