@@ -14,7 +14,6 @@ struct guest {
   const struct program *program;
   wasmtime_linker_t *linker;
   wasmtime_instance_pre_t *pre;
-  bool has_protected_call; /* only Lua does */
   /* Of the instance that runs. */
   struct wasi wasi;
   wasmtime_memory_t memory;
@@ -161,7 +160,6 @@ static void *open_guest(const struct program *program) {
     define(self, &rows[i]);
   need(wasmtime_linker_define_unknown_imports_as_traps(self->linker, module), NULL, "imports");
   need(wasmtime_linker_instantiate_pre(self->linker, module, &self->pre), NULL, program->name);
-  self->has_protected_call = !strcmp(program->name, "lua");
   return self;
 }
 
@@ -179,11 +177,8 @@ static uint64_t run_once(struct guest *self) {
       !find(context, &instance, "_start", WASMTIME_EXTERN_FUNC, &start))
     bench_fail("wasmtime: %s: no memory, or no _start", self->program->name);
   self->memory = memory.of.memory;
-  if (self->has_protected_call) {
-    if (!find(context, &instance, "protected_call", WASMTIME_EXTERN_FUNC, &protected_call))
-      bench_fail("wasmtime: %s: no protected_call", self->program->name);
-    self->protected_call = protected_call.of.func;
-  }
+  if (find(context, &instance, "protected_call", WASMTIME_EXTERN_FUNC, &protected_call))
+    self->protected_call = protected_call.of.func; /* only in Lua */
   (void)call(self, context, &start.of.func, &none, 0);
   if (self->thrown) bench_fail("wasmtime: %s: nobody catches what is thrown", self->program->name);
   wasmtime_store_delete(store);
