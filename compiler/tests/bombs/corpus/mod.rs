@@ -8,7 +8,7 @@ mod inlining;
 mod locals;
 mod loops;
 mod pressure;
-mod sections;
+pub mod sections;
 mod values;
 
 use super::Bomb;
