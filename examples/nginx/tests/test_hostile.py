@@ -184,7 +184,8 @@ def slices_while_others_are_served():
             equal(s.get("/script?spin").status, 504)
             return s.count("script", "slices") - before
 
-        alone = min(spin() for _ in range(3))
+        # On a machine that others use as well, few of the tries are undisturbed.
+        alone = min(spin() for _ in range(6))
         stop = threading.Event()
 
         def others():
