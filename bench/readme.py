@@ -48,10 +48,25 @@ def geometric_mean(kernels, peer, ours="lucet"):
     return product ** (1 / len(kernels))
 
 
-def programs_sentence(programs):
-    return (f"Whole programs ({', '.join(name for key, name in PROGRAMS.items() if key in programs)}), geometric mean: "
+def varied(rows, noise):
+    """Means are over all rows: one of those that were quiet would be of others in each run."""
+    noisy = sum(name in noise for name in rows)
+    return f" The times of {noisy} of them varied by more than a tenth." if noisy else ""
+
+
+def kernels_sentence(kernels, noise):
+    return (f"Execution of {len(kernels)} kernels, geometric mean of the times: "
+            f"{geometric_mean(kernels, 'wasmtime'):.2f} of wasmtime's ({geometric_mean(kernels, 'wasmtime_v2', 'lucet_v2'):.2f} where "
+            f"both compile for x86-64-v2), {geometric_mean(kernels, 'wasm2c'):.2f} of wasm2c's with clang -O3, "
+            f"{geometric_mean(kernels, 'native_novec'):.2f} of native code without vectors, "
+            f"{geometric_mean(kernels, 'native'):.2f} of native code."
+            + varied(kernels, noise))
+
+
+def programs_sentence(programs, noise):
+    return (f"Whole programs ({', '.join(PROGRAMS[name] for name in programs)}), geometric mean: "
             f"{geometric_mean(programs, 'wasmtime'):.2f} of wasmtime's, {geometric_mean(programs, 'native'):.2f} of native "
-            "code's.")
+            "code's." + varied([f"programs/{name}" for name in programs], noise))
 
 
 def block(report):
@@ -65,18 +80,9 @@ def block(report):
         figures = find(report, path)
         lines.append(f"| {label} | {unit} | {number(figures.get('lucet'))} | {number(figures.get('wasmtime'))} | "
                      f"{number(figures.get('wasm2c'))} |")
-    kernels = report["exec"]
-    lines.append("")
-    lines.append(f"Execution of {len(kernels)} kernels, geometric mean of the times: "
-                 f"{geometric_mean(kernels, 'wasmtime'):.2f} of wasmtime's ({geometric_mean(kernels, 'wasmtime_v2', 'lucet_v2'):.2f} where "
-                 f"both compile for x86-64-v2), {geometric_mean(kernels, 'wasm2c'):.2f} of "
-                 f"wasm2c's with clang -O3, {geometric_mean(kernels, 'native_novec'):.2f} of native code without "
-                 f"vectors, {geometric_mean(kernels, 'native'):.2f} of native code.")
-    measured = report.get("programs", {})
-    programs = {name: row for name, row in measured.items() if f"programs/{name}" not in noise}
-    left_out += [PROGRAMS[name] for name in PROGRAMS if name in measured and name not in programs]
-    if programs:
-        lines += ["", programs_sentence(programs)]
+    lines += ["", kernels_sentence(report["exec"], noise)]
+    if report.get("programs"):
+        lines += ["", programs_sentence(report["programs"], noise)]
     if left_out:
         lines.append("")
         lines.append("Too noisy in this run to mean anything, and left out: " + "; ".join(left_out) + ".")

@@ -2,8 +2,8 @@
  * beginning to end.
  *
  * Invariants: everything that a host does once for a program (compiling, loading, linking, reading the input)
- * is done by `open`; `run` is a bench_work that does what is done for each request, and answers the sum of
- * wasi_answer() over the runs. The work of the host functions is in wasi.c and the same for all. */
+ * is done by `open`; `run` does what is done for each request, and answers its wasi_answer(). The work of the
+ * host functions is in wasi.c and the same for all. */
 #ifndef PROGRAMS_BENCH_ENGINE_H
 #define PROGRAMS_BENCH_ENGINE_H
 #include "../common/measure.h"
@@ -18,8 +18,8 @@ struct program {
 
 struct engine {
   const char *name;
-  void *(*open)(const struct program *program); /* the context of `run`; never closed */
-  bench_work run;
+  void *(*open)(const struct program *program); /* what `run` is given; never closed */
+  uint64_t (*run)(void *opened);
 };
 
 extern const struct engine engine_native, engine_lucet, engine_wasmtime;

@@ -113,7 +113,8 @@ static void *open_guest(const struct program *program) {
   return self;
 }
 
-static uint64_t run_once(const struct guest *self) {
+static uint64_t run(void *opened) {
+  const struct guest *self = opened;
   struct running running = {.wasi = wasi_start(self->program->input, self->program->input_length),
                             .guest = self};
   lucet_instance *instance;
@@ -129,14 +130,6 @@ static uint64_t run_once(const struct guest *self) {
   uint64_t answer = wasi_answer(running.wasi.output, exited ? outcome.token : 0);
   must(lucet_instance_release(instance), "release");
   return answer;
-}
-
-static uint64_t run(uint64_t argument, void *context, uint64_t count) {
-  uint64_t sum = 0;
-  (void)argument;
-  for (; count; count--)
-    sum += run_once(context);
-  return sum;
 }
 
 const struct engine engine_lucet = {"lucet", open_guest, run};

@@ -40,7 +40,8 @@ static int start(const struct twin *self, pid_t *process) {
   return ends[0];
 }
 
-static uint64_t run_once(const struct twin *self) {
+static uint64_t run(void *opened) {
+  const struct twin *self = opened;
   char bytes[8192];
   uint64_t output = HASH_OF_NOTHING;
   ssize_t got;
@@ -52,14 +53,6 @@ static uint64_t run_once(const struct twin *self) {
   if (got < 0 || waitpid(process, &status, 0) != process || !WIFEXITED(status))
     bench_fail("native: %s has not exited", self->executable);
   return wasi_answer(output, (uint64_t)WEXITSTATUS(status));
-}
-
-static uint64_t run(uint64_t argument, void *context, uint64_t count) {
-  uint64_t sum = 0;
-  (void)argument;
-  for (; count; count--)
-    sum += run_once(context);
-  return sum;
 }
 
 const struct engine engine_native = {"native", open_twin, run};

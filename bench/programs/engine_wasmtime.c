@@ -163,7 +163,8 @@ static void *open_guest(const struct program *program) {
   return self;
 }
 
-static uint64_t run_once(struct guest *self) {
+static uint64_t run(void *opened) {
+  struct guest *self = opened;
   wasmtime_store_t *store = wasmtime_store_new(engine, NULL, NULL);
   wasmtime_context_t *context = wasmtime_store_context(store);
   wasmtime_instance_t instance;
@@ -183,14 +184,6 @@ static uint64_t run_once(struct guest *self) {
   if (self->thrown) bench_fail("wasmtime: %s: nobody catches what is thrown", self->program->name);
   wasmtime_store_delete(store);
   return wasi_answer(self->wasi.output, self->exited ? self->status : 0);
-}
-
-static uint64_t run(uint64_t argument, void *context, uint64_t count) {
-  uint64_t sum = 0;
-  (void)argument;
-  for (; count; count--)
-    sum += run_once(context);
-  return sum;
 }
 
 const struct engine engine_wasmtime = {"wasmtime", open_guest, run};

@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
     }
   } while (!warm || soak_goes_on(&soak));
   look(region, module);
-  status = soak_end(&soak, cycles, 64);
+  status = soak_end(&soak, cycles, 64, 2);
   lucet_region_release(region);
   lucet_module_release(module);
   return status;

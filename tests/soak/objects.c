@@ -43,5 +43,5 @@ int main(int argc, char **argv) {
       warm = 1;
     }
   } while (!warm || soak_goes_on(&soak));
-  return soak_end(&soak, number, 64);
+  return soak_end(&soak, number, 64, 2);
 }

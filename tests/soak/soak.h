@@ -96,20 +96,17 @@ static inline void soak_begin(struct soak *soak, uint64_t cycles) {
   soak->begun = soak_now();
 }
 
-/* Slots have a mapping or two more while they are sealed, and which ones are changes all the time. What is lost
- * in every cycle, or in one of fifty, is more than this. */
-#define SOAK_MAPPINGS 16
-
 /* Says what was done and held; the exit status. `spare_kib` is what may come and go, of the C library's for
- * example. */
-static inline int soak_end(const struct soak *soak, uint64_t cycles, long spare_kib) {
+ * example, and `spare_mappings` how many of those. */
+static inline int soak_end(const struct soak *soak, uint64_t cycles, long spare_kib, long spare_mappings) {
   struct soak_holdings first = soak->first, last = soak_look();
   double seconds = soak_now() - soak->begun;
   uint64_t counted = cycles - soak->cycles_before;
   /* Under valgrind the process holds valgrind's memory, too. */
   int counts = getenv("SOAK_LEAKS_ONLY") == NULL;
   int good = !counts || (last.resident_kib <= first.resident_kib + spare_kib &&
-                         last.tables_kib <= first.tables_kib + 64 && last.mappings <= first.mappings + SOAK_MAPPINGS &&
+                         last.tables_kib <= first.tables_kib + 64 &&
+                         last.mappings <= first.mappings + spare_mappings &&
                          last.descriptors == first.descriptors && counted > 0);
   printf("%s: %s: %" PRIu64
          " cycles in %.0f s, %.3f us each; resident %ld KiB, at last %ld; page tables %ld KiB, %ld; "
