@@ -9,7 +9,7 @@
 #   run.sh stopping        only what stopping guests costs, next to the bare kernel (stopping/)
 #
 #   LUCET_PREFIX   where Lucet is installed [build/prefix]
-#   BENCH_ROUNDS   repetitions of each row [200; 60 of kernels, 7 of programs]
+#   BENCH_ROUNDS   repetitions of each row [200; 80 of kernels, 7 of programs]
 #
 # A run of a part prints its figures and leaves report.json alone. When the sources of the programs cannot be fetched, a
 # line says so, and everything else is measured; a run of that part alone exits with 77. Not here: the peers (setup.sh), the

@@ -6,7 +6,8 @@
  * x86-64-v2), and shared objects with a function `run`: NAME.w2c.so, NAME.native.so, NAME.novec.so.
  *
  * Invariants: one kernel does the same number of rounds everywhere; checksums are compared before and during
- * the measurement. Not here: compiling (build.sh) and the report. */
+ * the measurement; every engine has a kernel in as many places in memory, and takes them in turns, because
+ * how well branches are predicted depends on where they lie. Not here: compiling (build.sh) and the report. */
 #define _GNU_SOURCE
 #include "../common/measure.h"
 #include <dlfcn.h>
@@ -14,13 +15,20 @@
 #include <lucet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <wasm.h>
 #include <wasmtime.h>
 
-enum { MOST_KERNELS = 31 };
+enum { MOST_KERNELS = 31, PLACES = 5 };
 /* What a kernel's native twin is given to do, at least: short, so that many runs are undisturbed. */
 #define SHORTEST_NS 2e6
 
+/* A kernel of one engine, loaded as often. */
+struct places {
+  void *loaded[PLACES];
+  unsigned next;
+};
 struct native {
   uint32_t (*run)(uint32_t rounds);
 };
@@ -51,8 +59,11 @@ static const char *path_of(const char *kernel, const char *ending) {
   return path;
 }
 
+/* Where this sample is taken. */
+static void *next_place(struct places *places) { return places->loaded[places->next++ % PLACES]; }
+
 static uint64_t run_native(uint64_t rounds, void *context, uint64_t count) {
-  struct native *self = context;
+  const struct native *self = next_place(context);
   uint64_t sum = 0;
   for (; count; count--)
     sum += self->run((uint32_t)rounds);
@@ -60,7 +71,7 @@ static uint64_t run_native(uint64_t rounds, void *context, uint64_t count) {
 }
 
 static uint64_t run_lucet(uint64_t rounds, void *context, uint64_t count) {
-  struct lucet *self = context;
+  const struct lucet *self = next_place(context);
   uint64_t sum = 0;
   for (; count; count--) {
     uint32_t result = 0;
@@ -75,7 +86,7 @@ static uint64_t run_lucet(uint64_t rounds, void *context, uint64_t count) {
 }
 
 static uint64_t run_wasmtime(uint64_t rounds, void *context, uint64_t count) {
-  struct wasmtime *self = context;
+  const struct wasmtime *self = next_place(context);
   uint64_t sum = 0;
   for (; count; count--) {
     wasmtime_val_raw_t value = {.i32 = (int32_t)rounds};
@@ -87,16 +98,28 @@ static uint64_t run_wasmtime(uint64_t rounds, void *context, uint64_t count) {
   return sum;
 }
 
-static struct native *open_native(const char *kernel, const char *ending) {
+/* A copy of a file, as long as the process lives: the dynamic linker loads no file twice. */
+static const char *copy_of(const char *path) {
+  static char name[64];
+  size_t length;
+  uint8_t *bytes = bench_read(path, &length);
+  int copy = memfd_create("copy", MFD_CLOEXEC);
+  if (copy < 0 || write(copy, bytes, length) != (ssize_t)length) bench_fail("%s cannot be copied", path);
+  free(bytes);
+  snprintf(name, sizeof name, "/proc/self/fd/%d", copy);
+  return name;
+}
+
+static void *open_native(const char *kernel, const char *ending) {
   struct native *self = make(sizeof *self);
-  void *library = dlopen(path_of(kernel, ending), RTLD_NOW | RTLD_LOCAL);
+  void *library = dlopen(copy_of(path_of(kernel, ending)), RTLD_NOW | RTLD_LOCAL);
   void *symbol = library ? dlsym(library, "run") : NULL;
   if (!symbol) bench_fail("%s", dlerror());
   memcpy(&self->run, &symbol, sizeof symbol);
   return self;
 }
 
-static struct lucet *open_lucet(const char *kernel, const char *ending) {
+static void *open_lucet(const char *kernel, const char *ending) {
   struct lucet *self = make(sizeof *self);
   lucet_module *module;
   if (lucet_module_load_file(path_of(kernel, ending), linker, NULL, &module) ||
@@ -106,7 +129,8 @@ static struct lucet *open_lucet(const char *kernel, const char *ending) {
   return self;
 }
 
-static struct wasmtime *open_wasmtime(const char *kernel, wasm_engine_t *engine) {
+static void *open_wasmtime(const char *kernel, const char *target) {
+  wasm_engine_t *compiler = strcmp(target, "v2") ? engine : engine_v2;
   struct wasmtime *self = make(sizeof *self);
   size_t length;
   uint8_t *bytes = bench_read(path_of(kernel, ".wasm"), &length);
@@ -114,8 +138,8 @@ static struct wasmtime *open_wasmtime(const char *kernel, wasm_engine_t *engine)
   wasmtime_instance_t instance;
   wasmtime_extern_t item;
   wasm_trap_t *trap = NULL;
-  self->context = wasmtime_store_context(wasmtime_store_new(engine, NULL, NULL));
-  if (wasmtime_module_new(engine, bytes, length, &module) ||
+  self->context = wasmtime_store_context(wasmtime_store_new(compiler, NULL, NULL));
+  if (wasmtime_module_new(compiler, bytes, length, &module) ||
       wasmtime_instance_new(self->context, module, NULL, 0, &instance, &trap) || trap ||
       !wasmtime_instance_export_get(self->context, &instance, "run", 3, &item) ||
       item.kind != WASMTIME_EXTERN_FUNC)
@@ -140,16 +164,27 @@ static uint64_t rounds_for(struct native *twin) {
   }
 }
 
+/* Whom a kernel is run by, and what of it is loaded. */
+static const struct contender {
+  const char *name;
+  bench_work run;
+  void *(*open)(const char *kernel, const char *what);
+  const char *what;
+} contenders[] = {
+  {"native_novec", run_native, open_native, ".novec.so"}, {"native", run_native, open_native, ".native.so"},
+  {"wasm2c", run_native, open_native, ".w2c.so"},         {"wasmtime", run_wasmtime, open_wasmtime, "host"},
+  {"wasmtime_v2", run_wasmtime, open_wasmtime, "v2"},     {"lucet", run_lucet, open_lucet, ".so"},
+  {"lucet_v2", run_lucet, open_lucet, ".v2.so"},
+};
+
 static void add_kernel(struct bench_list *list, const char *kernel) {
-  struct native *novec = open_native(kernel, ".novec.so");
-  uint64_t rounds = rounds_for(novec);
-  bench_add(list, kernel, "native_novec", run_native, rounds, novec, 1);
-  bench_add(list, kernel, "native", run_native, rounds, open_native(kernel, ".native.so"), 1);
-  bench_add(list, kernel, "wasm2c", run_native, rounds, open_native(kernel, ".w2c.so"), 1);
-  bench_add(list, kernel, "wasmtime", run_wasmtime, rounds, open_wasmtime(kernel, engine), 1);
-  bench_add(list, kernel, "wasmtime_v2", run_wasmtime, rounds, open_wasmtime(kernel, engine_v2), 1);
-  bench_add(list, kernel, "lucet", run_lucet, rounds, open_lucet(kernel, ".so"), 1);
-  bench_add(list, kernel, "lucet_v2", run_lucet, rounds, open_lucet(kernel, ".v2.so"), 1);
+  uint64_t rounds = rounds_for(open_native(kernel, ".novec.so"));
+  for (size_t i = 0; i < sizeof contenders / sizeof *contenders; i++) {
+    const struct contender *one = &contenders[i];
+    struct places *places = make(sizeof *places);
+    for (size_t place = 0; place < PLACES; place++) places->loaded[place] = one->open(kernel, one->what);
+    bench_add(list, kernel, one->name, one->run, rounds, places, 1);
+  }
 }
 
 static wasm_engine_t *new_engine_v2(void) {
@@ -163,14 +198,14 @@ static wasm_engine_t *new_engine_v2(void) {
 
 static void open_engines(void) {
   lucet_region_config config = lucet_region_config_default();
-  config.instances = 2 * MOST_KERNELS;
+  config.instances = 2 * MOST_KERNELS * PLACES;
   engine = wasm_engine_new(), engine_v2 = new_engine_v2();
   if (!engine || !engine_v2 || lucet_signals_install(0) || lucet_linker_new(&linker) || lucet_region_new(&config, &region))
     bench_fail("cannot start: %s", lucet_last_error());
 }
 
 int main(int count, char **words) {
-  struct bench_plan plan = {.rounds = 60, .batch_ns = 1};
+  struct bench_plan plan = {.rounds = 80, .batch_ns = 1};
   static struct bench_list list;
   glob_t found;
   if (count < 2) bench_fail("usage: exec DIRECTORY [--only PREFIX] [--rounds N]");
