@@ -13,6 +13,8 @@
 //! * [`bases`]: what a loop leaves alone in an address is added up in front of it;
 //! * [`extensions`]: indices are kept with 64 bits;
 //! * [`reloads`]: large functions read vmctx from their frame where they need it;
+//! * [`comparisons`]: opposites of comparisons are comparisons, masked bytes are compared as bytes;
+//! * [`stores`]: narrow stores have narrow constants;
 //! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
@@ -30,6 +32,7 @@ mod accesses;
 mod addresses;
 mod bases;
 mod chains;
+mod comparisons;
 mod copies;
 mod dispatches;
 mod extensions;
@@ -42,6 +45,7 @@ mod parameters;
 mod ranges;
 mod reloads;
 mod shape;
+mod stores;
 mod trips;
 mod uses;
 mod values;
@@ -56,6 +60,7 @@ use shape::Shape;
 pub fn prepare(context: &mut Context) {
     context.flowgraph();
     parameters::remove_copies(context);
+
 }
 
 /// Runs the other passes over an optimised function. `memory` is how many bytes memory 0 can ever have, if guard pages keep
@@ -77,6 +82,8 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
         bases::split_sums(func, shape, vmctx);
     }
     extensions::widen_indices(func, shape);
+    comparisons::simplify(func);
+    stores::narrow_constants(func);
     reloads::read_again(func, shape);
     if grow {
         dispatches::copy_switches(context);
