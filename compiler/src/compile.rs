@@ -14,6 +14,7 @@ use crate::options::{Emit, OptLevel, Options};
 use crate::stubs;
 use crate::target::Target;
 use crate::translate;
+use crate::worth;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::TargetIsa;
@@ -28,7 +29,7 @@ use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::Helper;
 use lucet_format::trap::TrapCode;
 use rayon::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Stack of a compiling thread: much more than any function needs, since running out of it is not an error
 /// that can be reported.
@@ -41,19 +42,23 @@ pub fn compile_module(
     target: &Target,
     options: &Options,
 ) -> Result<Vec<Code>> {
-    let compiler = Compiler {
-        source: translate::Source {
-            module,
-            wasm,
-            relaxed_simd: options.relaxed_simd,
-            limits: &options.limits,
-            growth: match options.opt_level {
-                OptLevel::Speed => translate::Growth::of(module),
-                OptLevel::None | OptLevel::SpeedAndSize => translate::Growth::None,
-            },
-            fma: CpuFeatures::named("fma")
-                .is_some_and(|fma| fma.missing_from(target.cpu_features).is_empty()),
+    let mut source = translate::Source {
+        module,
+        wasm,
+        relaxed_simd: options.relaxed_simd,
+        limits: &options.limits,
+        growth: match options.opt_level {
+            OptLevel::Speed => translate::Growth::of(module),
+            OptLevel::None | OptLevel::SpeedAndSize => translate::Growth::None,
         },
+        fma: CpuFeatures::named("fma")
+            .is_some_and(|fma| fma.missing_from(target.cpu_features).is_empty()),
+        worth: &HashMap::new(),
+    };
+    let worth = worth::of_products(source, &*target.isa)?;
+    source.worth = &worth;
+    let compiler = Compiler {
+        source,
         optimiser: target.optimiser.as_deref(),
         isa: &*target.isa,
         frugal: &*target.frugal,

@@ -32,6 +32,7 @@ pub mod parse;
 mod stubs;
 pub mod target;
 mod translate;
+mod worth;
 
 pub use error::{Error, Result};
 

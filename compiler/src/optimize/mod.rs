@@ -5,6 +5,7 @@
 //! allocator will make of them. These passes do, for the code that we emit:
 //!
 //! * [`parameters`]: parameters of blocks that always have the value of another one go, before Cranelift optimises;
+//! * [`products`]: products of 64 by 64 bits are one multiplication, before that, too;
 //! * [`latches`]: loops end with one comparison of the value that goes round;
 //! * [`hoisting`]: what Cranelift recomputes in loops is computed in front of them;
 //! * [`masks`]: masks go that change nothing;
@@ -42,6 +43,7 @@ mod knowledge;
 mod latches;
 mod masks;
 mod parameters;
+mod products;
 mod ranges;
 mod reloads;
 mod shape;
@@ -54,13 +56,14 @@ mod widths;
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::Function;
+pub use products::multiply;
 use shape::Shape;
 
 /// Runs the passes over a translated function that make more of Cranelift's optimisations.
 pub fn prepare(context: &mut Context) {
     context.flowgraph();
     parameters::remove_copies(context);
-
+    multiply(context);
 }
 
 /// Runs the other passes over an optimised function. `memory` is how many bytes memory 0 can ever have, if guard pages keep

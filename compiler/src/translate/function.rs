@@ -40,6 +40,8 @@ pub struct Source<'a> {
     pub fma: bool,
     /// How much functions may grow by what is inlined.
     pub growth: Growth,
+    /// The bytes that bodies count as there, where they become much shorter, by their place among the defined functions.
+    pub worth: &'a HashMap<u32, usize>,
 }
 
 /// The state of one function's translation.

@@ -29,8 +29,8 @@ use lucet_format::image::records::IN_PLACE;
 use std::collections::{BTreeMap, HashMap};
 use wasmparser::{BinaryReader, Operator};
 
-/// The largest body that is inlined, in bytes.
-const LARGEST: usize = 96;
+/// The largest body that is inlined, in bytes that it counts as.
+pub const LARGEST_IN_PLACE: usize = 96;
 /// The most calls around a place.
 const DEEPEST: usize = 3;
 /// How often a function may be around itself.
@@ -189,9 +189,10 @@ impl<'a> Translator<'a> {
             return Ok(None);
         };
         let around = inlining.functions.iter().filter(|one| **one == function);
+        let bytes = self.counted(function, body);
         let fits = self.clauses.is_empty()
-            && body.range.len() <= LARGEST
-            && inlining.bytes + body.range.len() <= inlining.budget
+            && bytes <= LARGEST_IN_PLACE
+            && inlining.bytes + bytes <= inlining.budget
             && (1..=DEEPEST).contains(&inlining.functions.len())
             && around.count() <= MOST_RECURSIONS;
         if !fits {
@@ -203,6 +204,13 @@ impl<'a> Translator<'a> {
         };
         self.inlining.simple.insert(function, simple);
         Ok(simple.then_some(body))
+    }
+
+    /// The bytes that a body counts as.
+    fn counted(&self, function: u32, body: &FunctionBody) -> usize {
+        let defined = function - self.module.imported_functions;
+        let worth = self.source.worth.get(&defined);
+        worth.copied().unwrap_or(body.range.len())
     }
 
     fn is_simple(&self, body: &FunctionBody) -> Result<bool> {
@@ -236,11 +244,7 @@ impl<'a> Translator<'a> {
     }
 
     fn reader(&self, body: &FunctionBody) -> Result<wasmparser::FunctionBody<'a>> {
-        let bytes = self.source.wasm.get(body.range.clone());
-        let bytes = bytes.ok_or_else(|| missing("body"))?;
-        let start = body.range.start as u64;
-        let reader = BinaryReader::new_features(bytes, start, parse::SUPPORTED);
-        Ok(wasmparser::FunctionBody::new(reader))
+        reader(self.source.wasm, body)
     }
 
     fn body_in_place(&mut self, body: &FunctionBody) -> Result<()> {
@@ -261,7 +265,7 @@ impl<'a> Translator<'a> {
         let call = self.builder.srcloc().bits();
         let defined = function - self.module.imported_functions;
         let bytes = self.module.bodies.get(defined as usize);
-        self.inlining.bytes += bytes.map_or(0, |body| body.range.len());
+        self.inlining.bytes += bytes.map_or(0, |body| self.counted(function, body));
         self.inlining.functions.push(function);
         Outer {
             function_type: replace(&mut self.function_type, function_type),
@@ -291,6 +295,15 @@ impl<'a> Translator<'a> {
         self.hints = outer.hints;
         self.position = outer.position;
     }
+}
+
+/// What reads a body.
+pub fn reader<'a>(wasm: &'a [u8], body: &FunctionBody) -> Result<wasmparser::FunctionBody<'a>> {
+    let bytes = wasm.get(body.range.clone());
+    let bytes = bytes.ok_or_else(|| missing("body"))?;
+    let start = body.range.start as u64;
+    let reader = BinaryReader::new_features(bytes, start, parse::SUPPORTED);
+    Ok(wasmparser::FunctionBody::new(reader))
 }
 
 /// How many locals a body declares, its parameters not among them.

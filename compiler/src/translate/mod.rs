@@ -41,6 +41,7 @@ mod vector;
 
 pub use function::{Source, guest_function, trap_code};
 pub use glue::{adapter, check_stack, import_wrapper};
-pub use inline::Growth;
+pub use inline::{Growth, LARGEST_IN_PLACE, reader};
 pub use linking::bridge;
+pub use operators::invalid;
 pub use variable::below;

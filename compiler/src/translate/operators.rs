@@ -166,6 +166,6 @@ fn used_locals(body: &wasmparser::FunctionBody<'_>) -> Result<BTreeSet<u32>> {
 }
 
 /// A body that validation has already read.
-pub(super) fn invalid(error: wasmparser::Error) -> Error {
+pub fn invalid(error: wasmparser::Error) -> Error {
     Error::invalid(&error)
 }
