@@ -42,16 +42,18 @@ const MOST_TOLD: usize = 8192;
 /// The most switches of a function that are looked at closely.
 const MOST_SWITCHES: usize = 4;
 
-/// Copies the jumps of switches in loops. Needs the analyses of edges, dominators and loops; those of loops are out of date afterwards.
-pub fn copy_switches(context: &mut Context) {
+/// Copies the jumps of switches in loops, and tells whether there were any. Needs the analyses of edges, dominators and loops; those of loops are
+/// out of date afterwards.
+pub fn copy_switches(context: &mut Context) -> bool {
     let plans = plans(context);
     if plans.is_empty() {
-        return;
+        return false;
     }
     for plan in plans {
         carry_out(context, &plan);
     }
     parameters::remove_copies(context);
+    true
 }
 
 /// Blocks that are copied.
@@ -209,7 +211,7 @@ mod tests {
 
     #[test]
     fn each_case_gets_a_jump() {
-        assert_eq!(tables(4, "", None), 5);
+        assert_eq!(tables(5, "", None), 6);
         assert_eq!(tables(12, "", None), 13);
     }
 
@@ -223,8 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn small_and_large_switches_keep_one_jump() {
-        assert_eq!(tables(3, "", None), 1);
+    fn large_switches_keep_one_jump_and_small_ones_have_none() {
+        assert_eq!(tables(4, "", None), 0);
         assert_eq!(tables(60, "", None), 1);
         let long: String = (0..30)
             .map(|at| format!("(i32.store8 offset={at} (local.get 1) (local.get 1))"))

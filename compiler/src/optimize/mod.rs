@@ -16,7 +16,8 @@
 //! * [`reloads`]: large functions read vmctx from their frame where they need it;
 //! * [`comparisons`]: opposites of comparisons are comparisons, masked bytes are compared as bytes;
 //! * [`stores`]: narrow stores have narrow constants;
-//! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases.
+//! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases;
+//! * [`exits`]: ways out of loops lie behind the loops.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
 //! flows, [`accesses`] and [`chains`] what touches memory 0, [`widths`] what is worth 64 bits, [`uses`] and
@@ -36,6 +37,7 @@ mod chains;
 mod comparisons;
 mod copies;
 mod dispatches;
+mod exits;
 mod extensions;
 mod hoisting;
 mod interval;
@@ -88,9 +90,10 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
     comparisons::simplify(func);
     stores::narrow_constants(func);
     reloads::read_again(func, shape);
-    if grow {
-        dispatches::copy_switches(context);
+    if grow && dispatches::copy_switches(context) {
+        context.compute_loop_analysis();
     }
+    exits::move_out(context);
 }
 
 /// A function and what has been found out about its shape.
