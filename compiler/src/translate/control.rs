@@ -9,12 +9,15 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::module::FunctionType;
 use crate::parse::value_type;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Value};
 use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
 use std::collections::BTreeMap;
 use wasmparser::{BlockType, BrTable, Operator, TryTable};
 
+/// The most targets of a `br_table`, the default not counted, that are found by comparisons.
+const MOST_COMPARED: usize = 4;
 /// The most targets of one `br_table`.
 const MAX_BRANCH_TARGETS: u64 = 65_520;
 
@@ -305,13 +308,14 @@ impl Translator<'_> {
                     .entry(depth)
                     .or_insert_with(|| self.builder.create_block()),
             };
-            entries.push(self.builder.func.dfg.block_call(entry, &[]));
+            entries.push(entry);
         }
         let default = entries.pop().ok_or_else(|| missing("default target"))?;
-        let jump_table = self
-            .builder
-            .create_jump_table(JumpTableData::new(default, &entries));
-        self.ins().br_table(index, jump_table);
+        if entries.len() <= MOST_COMPARED {
+            self.compare_and_jump(index, &entries, default);
+        } else {
+            self.jump_by_table(index, &entries, default);
+        }
         for (depth, block) in between {
             self.builder.switch_to_block(block);
             self.builder.seal_block(block);
@@ -319,6 +323,32 @@ impl Translator<'_> {
         }
         self.reachable = false;
         Ok(())
+    }
+
+    fn jump_by_table(&mut self, index: Value, entries: &[Block], default: Block) {
+        let dfg = &mut self.builder.func.dfg;
+        let entries: Vec<_> = entries.iter().map(|to| dfg.block_call(*to, &[])).collect();
+        let default = dfg.block_call(default, &[]);
+        let jump_table = JumpTableData::new(default, &entries);
+        let jump_table = self.builder.create_jump_table(jump_table);
+        self.ins().br_table(index, jump_table);
+    }
+
+    /// Does what a table does, one comparison for each row of equal entries: a jump through a table takes six instructions and is harder to
+    /// predict.
+    fn compare_and_jump(&mut self, index: Value, entries: &[Block], default: Block) {
+        let mut end = 0;
+        for row in entries.chunk_by(|one, next| one == next) {
+            end += row.len();
+            let others = self.builder.create_block();
+            let below = self
+                .ins()
+                .icmp_imm_u(IntCC::UnsignedLessThan, index, end as i64);
+            self.ins().brif(below, row[0], &[], others, &[]);
+            self.builder.switch_to_block(others);
+            self.builder.seal_block(others);
+        }
+        self.ins().jump(default, &[]);
     }
 
     /// Where a branch to the block at this depth goes, and how many values it takes along.
