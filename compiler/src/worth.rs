@@ -50,6 +50,7 @@ pub fn of_products(source: Source<'_>, isa: &dyn TargetIsa) -> Result<HashMap<u3
             &mut builder,
             isa.frontend_config(),
         )?;
+        context.func.dfg.resolve_all_aliases();
         let found = optimize::multiply(&mut context);
         if found > 0 {
             worth.insert(defined, length.saturating_sub(found * UPPER_HALF));

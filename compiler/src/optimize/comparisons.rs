@@ -30,33 +30,51 @@ enum Better {
     Bytes(IntCC, [Byte; 2]),
 }
 
-/// The low byte of a value of more bits, or a constant.
+/// `all`, which is `of` with its lowest byte alone, or a constant.
 enum Byte {
-    Of(Value),
+    Masked { all: Value, of: Value },
     Constant(u8),
 }
 
 /// Simplifies the comparisons of a function.
 pub fn simplify(function: &mut Function) {
-    let mut found: Vec<(Inst, Better)> = Vec::new();
-    let uses = Uses::count(function);
-    for block in function.layout.blocks() {
-        for inst in function.layout.block_insts(block) {
-            if let Some(better) = better(&function.dfg, &uses, inst) {
-                found.push((inst, better));
-            }
-        }
+    let dfg = &function.dfg;
+    let blocks = function.layout.blocks();
+    let mut found: Vec<(Inst, Better)> = blocks
+        .flat_map(|block| function.layout.block_insts(block))
+        .filter_map(|inst| Some((inst, better(dfg, inst)?)))
+        .collect();
+    if found.iter().any(|(_, better)| better.is_of_bytes()) {
+        let uses = Uses::count(function);
+        found.retain(|(_, better)| better.leaves_no_mask(&uses));
     }
     for (inst, better) in found {
         replace(function, inst, &better);
     }
 }
 
-fn better(dfg: &DataFlowGraph, uses: &Uses, inst: Inst) -> Option<Better> {
+impl Better {
+    fn is_of_bytes(&self) -> bool {
+        matches!(self, Better::Bytes(..))
+    }
+
+    /// Whether masks are for the comparison alone.
+    fn leaves_no_mask(&self, uses: &Uses) -> bool {
+        let Better::Bytes(_, sides) = self else {
+            return true;
+        };
+        sides.iter().all(|side| match side {
+            Byte::Masked { all, .. } => uses.of(*all) == 1,
+            Byte::Constant(_) => true,
+        })
+    }
+}
+
+fn better(dfg: &DataFlowGraph, inst: Inst) -> Option<Better> {
     let InstructionData::IntCompare { cond, args, .. } = dfg.insts[inst] else {
         return None;
     };
-    opposite(dfg, cond, args).or_else(|| bytes(dfg, uses, cond, args))
+    opposite(dfg, cond, args).or_else(|| bytes(dfg, cond, args))
 }
 
 /// A comparison of floats that is compared with 0.
@@ -73,21 +91,21 @@ fn opposite(dfg: &DataFlowGraph, cond: IntCC, [number, zero]: [Value; 2]) -> Opt
     }
 }
 
-/// A comparison of which at least one side is masked for it.
-fn bytes(dfg: &DataFlowGraph, uses: &Uses, cond: IntCC, args: [Value; 2]) -> Option<Better> {
-    let [left, right] = args.map(|arg| byte(dfg, uses, arg));
+/// A comparison of which at least one side is masked.
+fn bytes(dfg: &DataFlowGraph, cond: IntCC, args: [Value; 2]) -> Option<Better> {
+    let [left, right] = args.map(|arg| byte(dfg, arg));
     match (left?, right?) {
         (Byte::Constant(_), Byte::Constant(_)) => None,
         (left, right) => Some(Better::Bytes(cond.unsigned(), [left, right])),
     }
 }
 
-fn byte(dfg: &DataFlowGraph, uses: &Uses, value: Value) -> Option<Byte> {
+fn byte(dfg: &DataFlowGraph, value: Value) -> Option<Byte> {
     if let Some(number) = constant(dfg, value) {
         return u8::try_from(number).ok().map(Byte::Constant);
     }
-    let [masked, mask] = binary(dfg, value, Opcode::Band)?;
-    (constant(dfg, mask) == Some(BYTE) && uses.of(value) == 1).then_some(Byte::Of(masked))
+    let [of, mask] = binary(dfg, value, Opcode::Band)?;
+    (constant(dfg, mask) == Some(BYTE)).then_some(Byte::Masked { all: value, of })
 }
 
 /// Puts another comparison in the place of one; its result stays the same value.
@@ -102,7 +120,7 @@ fn replace(function: &mut Function, inst: Inst, better: &Better) {
         Better::Bytes(cond, sides) => InstructionData::IntCompare {
             opcode: Opcode::Icmp,
             args: sides.each_ref().map(|side| match side {
-                Byte::Of(value) => cursor.ins().ireduce(I8, *value),
+                Byte::Masked { of, .. } => cursor.ins().ireduce(I8, *of),
                 Byte::Constant(number) => cursor.ins().iconst(I8, i64::from(*number)),
             }),
             cond: *cond,

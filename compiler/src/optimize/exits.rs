@@ -41,7 +41,7 @@ struct Exit {
     turn: bool,
 }
 
-/// Puts ways out of loops behind them. Needs edges, dominators and loops; those of loops are out of date afterwards.
+/// Puts ways out of loops behind them. Needs edges, dominators and loops, and may leave none of them.
 pub fn move_out(context: &mut Context) {
     let shape = Shape {
         edges: &context.cfg,
@@ -64,7 +64,10 @@ pub fn move_out(context: &mut Context) {
         }
         separate(function, exit.branch, position);
     }
-    context.flowgraph();
+    // Computed anew before code is generated, in any case.
+    context.cfg.clear();
+    context.domtree.clear();
+    context.loop_analysis.clear();
 }
 
 /// The blocks of loops that have few, each with the innermost of the loops that it is in.

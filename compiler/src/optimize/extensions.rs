@@ -82,12 +82,16 @@ fn replace(function: &mut Function, extensions: &[Inst], wide: Value) {
 /// Loads that are extended load 64 bits, of which the upper half is clear.
 fn widen_loads(function: &mut Function) {
     let extensions = Extensions::find(function);
+    let mut widened = false;
     for narrow in &extensions.order {
         if let Some(wide) = widen_load(function, *narrow) {
             replace(function, extensions.places(*narrow), wide);
+            widened = true;
         }
     }
-    function.dfg.resolve_all_aliases();
+    if widened {
+        function.dfg.resolve_all_aliases();
+    }
 }
 
 /// The result of a load with 64 bits, if it is one whose upper half can be clear.
@@ -132,6 +136,9 @@ fn widen_result(function: &mut Function, inst: Inst, narrow: Value) -> Value {
 
 /// Gives parameters 64 bits.
 fn widen_parameters(function: &mut Function, shape: Shape<'_>, chosen: &[Value]) {
+    if chosen.is_empty() {
+        return;
+    }
     let extensions = Extensions::find(function);
     let mut wide_of: HashMap<Value, Value> = HashMap::new();
     let mut places = Vec::new();
@@ -193,6 +200,7 @@ fn hand_on(function: &mut Function, edge: Edge, position: usize, value: Value) {
 /// they are made.
 fn widen_results(function: &mut Function) {
     let extensions = Extensions::find(function);
+    let mut widened = false;
     for narrow in &extensions.order {
         let places = extensions.places(*narrow);
         if places.len() < 2 || super::accesses::extends_freely(&function.dfg, *narrow) {
@@ -207,8 +215,11 @@ fn widen_results(function: &mut Function) {
         };
         let wide = cursor.ins().uextend(I64, *narrow);
         replace(function, places, wide);
+        widened = true;
     }
-    function.dfg.resolve_all_aliases();
+    if widened {
+        function.dfg.resolve_all_aliases();
+    }
 }
 
 #[cfg(test)]

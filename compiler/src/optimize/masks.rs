@@ -28,6 +28,9 @@ pub fn leave_out(function: &mut Function, shape: Shape<'_>) {
             }
         }
     }
+    if found.is_empty() {
+        return;
+    }
     for (inst, same) in found {
         let result = function.dfg.first_result(inst);
         function.layout.remove_inst(inst);

@@ -31,6 +31,9 @@ pub fn remove_copies(context: &mut Context) {
     let assumed = solver.solve();
     let edges = solver.edges;
     let is_copy = |value: &Value| assumed.get(value).is_some_and(|same| same != value);
+    if !assumed.keys().any(is_copy) {
+        return;
+    }
     for block in order {
         if function.dfg.block_params(block).iter().any(is_copy)
             && let Some(edges) = edges.get(&block)

@@ -43,10 +43,9 @@ struct Half {
 }
 
 /// Replaces what makes halves of products, and tells of how many products the upper one was made. Comes before Cranelift's optimisations, which join
-/// the two halves.
+/// the two halves. Nothing may be an alias.
 pub fn multiply(context: &mut Context) -> usize {
     let function = &mut context.func;
-    function.dfg.resolve_all_aliases();
     if !multiplies_upper_halves(function) {
         return 0;
     }
@@ -56,6 +55,9 @@ pub fn multiply(context: &mut Context) -> usize {
         for inst in function.layout.block_insts(block) {
             halves.extend(half(&function.dfg, &uses, inst));
         }
+    }
+    if halves.is_empty() {
+        return 0;
     }
     for half in &halves {
         replace(function, half);
