@@ -15,6 +15,7 @@
 //! * [`extensions`]: indices are kept with 64 bits;
 //! * [`reloads`]: large functions read vmctx from their frame where they need it;
 //! * [`comparisons`]: opposites of comparisons are comparisons, masked bytes are compared as bytes;
+//! * [`sums`]: sums in loops add last what is ready last;
 //! * [`stores`]: narrow stores have narrow constants;
 //! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases;
 //! * [`exits`]: ways out of loops lie behind the loops.
@@ -50,6 +51,7 @@ mod ranges;
 mod reloads;
 mod shape;
 mod stores;
+mod sums;
 mod trips;
 mod uses;
 mod values;
@@ -88,6 +90,7 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
     }
     extensions::widen_indices(func, shape);
     comparisons::simplify(func);
+    sums::order(func, shape);
     stores::narrow_constants(func);
     reloads::read_again(func, shape);
     if grow && dispatches::copy_switches(context) {

@@ -1,0 +1,370 @@
+//! Sums in loops add last what is ready last.
+//!
+//! A guest's compiler leaves sums in the order of the source. Where one term depends on the round before and the others do not, as in
+//! the rounds of SHA-2, that makes each of the following additions wait for it:
+//!
+//! ```text
+//!   ((h + late) + k) + w           becomes           late + ((h + k) + w)
+//! ```
+//!
+//! When a value is ready is estimated by running the block's data flow some rounds ahead, each operation taking what it takes on a processor that has
+//! enough of everything. The two terms that are ready first are added, again and again.
+//!
+//! Soundness: addition modulo a power of two is associative and commutative. Nothing that can trap or touches memory moves.
+//!
+//! Not here: sums that are addresses, which [`super::addresses`] and the code generator take apart; loops of several blocks, unless a block
+//! is so long that it matters in itself.
+
+use super::shape::Shape;
+use super::uses::Uses;
+use super::values::{argument, destinations, maker};
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::entity::SecondaryMap;
+use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, Opcode, Value};
+use std::collections::{BTreeMap, HashSet};
+
+/// The cycles that another order saves, at least.
+const GAIN: u32 = 2;
+/// Rounds that are run ahead.
+const ROUNDS: usize = 8;
+/// The fewest instructions of a block that does not lead to itself.
+const LONG: usize = 64;
+/// The terms of a sum that is looked at.
+const TERMS: std::ops::RangeInclusive<usize> = 3..=12;
+
+/// Orders the sums of a function's loops.
+pub fn order(function: &mut Function, shape: Shape<'_>) {
+    let blocks: Vec<Block> = function
+        .layout
+        .blocks()
+        .filter(|block| shape.loops.innermost_loop(*block).is_some())
+        .filter(|block| leads_to_itself(function, *block) || is_long(function, *block))
+        .collect();
+    if blocks.is_empty() {
+        return;
+    }
+    let uses = Uses::count(function);
+    let mut ready = Ready::default();
+    for block in blocks {
+        ready.estimate(function, block);
+        for sum in sums(function, block, &uses) {
+            improve(function, &ready, &sum);
+        }
+        ready.forget();
+    }
+    function.dfg.resolve_all_aliases();
+}
+
+fn leads_to_itself(function: &Function, block: Block) -> bool {
+    let Some(branch) = function.layout.last_inst(block) else {
+        return false;
+    };
+    let lists = &function.dfg.value_lists;
+    let mut ways = destinations(&function.dfg, branch).iter();
+    ways.any(|call| call.block(lists) == block)
+}
+
+fn is_long(function: &Function, block: Block) -> bool {
+    function.layout.block_insts(block).nth(LONG).is_some()
+}
+
+/// When the values of a block are ready, in cycles after the first of its parameters is. Others are ready before.
+#[derive(Default)]
+struct Ready {
+    at: SecondaryMap<Value, u32>,
+    /// Where in the block their instructions are, from 1 on; 0 for others.
+    place: SecondaryMap<Inst, usize>,
+    /// What is in the two, so that forgetting a block takes no longer than estimating it.
+    values: Vec<Value>,
+    insts: Vec<Inst>,
+}
+
+impl Ready {
+    fn estimate(&mut self, function: &Function, block: Block) {
+        let dfg = &function.dfg;
+        self.insts.extend(function.layout.block_insts(block));
+        self.values.extend(dfg.block_params(block));
+        for (place, inst) in (1..).zip(&self.insts) {
+            self.place[*inst] = place;
+            self.values.extend(dfg.inst_results(*inst));
+        }
+        for _ in 1..ROUNDS {
+            self.run(function, block);
+            if !self.go_round(function, block) {
+                return;
+            }
+        }
+        self.run(function, block);
+    }
+
+    fn forget(&mut self) {
+        for value in self.values.drain(..) {
+            self.at[value] = 0;
+        }
+        for inst in self.insts.drain(..) {
+            self.place[inst] = 0;
+        }
+    }
+
+    fn run(&mut self, function: &Function, block: Block) {
+        let dfg = &function.dfg;
+        for inst in function.layout.block_insts(block) {
+            let last = dfg
+                .inst_args(inst)
+                .iter()
+                .map(|value| self.at[*value])
+                .max();
+            let done = last.unwrap_or(0) + cycles(dfg.insts[inst].opcode());
+            for result in dfg.inst_results(inst) {
+                self.at[*result] = done;
+            }
+        }
+    }
+
+    /// The parameters are ready when what is handed on for them is; false if nothing is.
+    fn go_round(&mut self, function: &Function, block: Block) -> bool {
+        let dfg = &function.dfg;
+        let Some(branch) = function.layout.last_inst(block) else {
+            return false;
+        };
+        let mut ways = destinations(dfg, branch).iter();
+        let Some(back) = ways.find(|call| call.block(&dfg.value_lists) == block) else {
+            return false;
+        };
+        let parameters = dfg.block_params(block);
+        let handed = (0..parameters.len()).map(|position| argument(dfg, *back, position));
+        let handed: Vec<u32> = handed
+            .map(|value| value.map_or(0, |value| self.at[value]))
+            .collect();
+        for (parameter, at) in parameters.iter().zip(handed) {
+            self.at[*parameter] = at;
+        }
+        true
+    }
+}
+
+/// What an operation takes, about.
+fn cycles(opcode: Opcode) -> u32 {
+    match opcode {
+        Opcode::Iconst | Opcode::Uextend | Opcode::Ireduce => 0,
+        Opcode::Imul => 3,
+        _ if opcode.can_load() => 5,
+        _ => 1,
+    }
+}
+
+/// A sum, its additions in the order of the block, and its terms.
+struct Sum {
+    root: Inst,
+    inside: Vec<Inst>,
+    terms: Vec<Value>,
+}
+
+/// The sums of a block, the last first.
+fn sums(function: &Function, block: Block, uses: &Uses) -> Vec<Sum> {
+    let mut insts: Vec<Inst> = function.layout.block_insts(block).collect();
+    insts.reverse();
+    let mut taken: HashSet<Inst> = HashSet::new();
+    let mut found = Vec::new();
+    for root in insts {
+        if let Some(inst) = address(function, root).and_then(|value| maker(&function.dfg, value)) {
+            taken.insert(inst);
+        }
+        if function.dfg.insts[root].opcode() == Opcode::Iadd && !taken.contains(&root) {
+            let sum = gather(function, block, uses, root);
+            taken.extend(&sum.inside);
+            found.push(sum);
+        }
+    }
+    found.retain(|sum| TERMS.contains(&sum.terms.len()));
+    found
+}
+
+/// What an instruction takes for an address, or for an index.
+fn address(function: &Function, inst: Inst) -> Option<Value> {
+    let opcode = function.dfg.insts[inst].opcode();
+    let args = function.dfg.inst_args(inst);
+    if opcode == Opcode::Uextend || opcode.can_load() {
+        args.first().copied()
+    } else if opcode.can_store() {
+        args.last().copied()
+    } else {
+        None
+    }
+}
+
+/// What is added up to this addition's result: the other additions of the block whose results are for it alone, and what is none.
+fn gather(function: &Function, block: Block, uses: &Uses, root: Inst) -> Sum {
+    let dfg = &function.dfg;
+    let mut sum = Sum {
+        root,
+        inside: Vec::new(),
+        terms: Vec::new(),
+    };
+    let mut open = dfg.inst_args(root).to_vec();
+    while let Some(value) = open.pop() {
+        let inside = maker(dfg, value).filter(|inst| {
+            dfg.insts[*inst].opcode() == Opcode::Iadd
+                && uses.of(value) == 1
+                && function.layout.inst_block(*inst) == Some(block)
+        });
+        match inside {
+            Some(inst) => {
+                sum.inside.push(inst);
+                open.extend(dfg.inst_args(inst));
+            }
+            None => sum.terms.push(value),
+        }
+    }
+    sum
+}
+
+/// A value, and the place in the block from which on it is known, if that is in the block.
+#[derive(Clone, Copy)]
+struct Known {
+    value: Value,
+    from: Option<usize>,
+}
+
+/// Where a sum is added up.
+struct Adder<'a> {
+    function: &'a mut Function,
+    /// The sum's first addition and its place. What has been known before the block is added in front of it.
+    begin: (usize, Inst),
+    /// The last instruction of each place, the first of which is 1.
+    last: BTreeMap<usize, Inst>,
+}
+
+impl Adder<'_> {
+    /// Adds two values as soon as both are known.
+    fn add(&mut self, late: Known, early: Known) -> Known {
+        let (first, begin) = self.begin;
+        let from = late.from.max(early.from).unwrap_or(first - 1);
+        let cursor = FuncCursor::new(self.function);
+        let mut cursor = match self.last.get(&from) {
+            Some(inst) => cursor.after_inst(*inst),
+            None => cursor.at_inst(begin),
+        };
+        let value = cursor.ins().iadd(late.value, early.value);
+        self.last
+            .extend(maker(&self.function.dfg, value).map(|inst| (from, inst)));
+        Known {
+            value,
+            from: Some(from),
+        }
+    }
+}
+
+/// Adds up a sum in another order, if it is ready earlier then.
+fn improve(function: &mut Function, ready: &Ready, sum: &Sum) {
+    let root = function.dfg.first_result(sum.root);
+    let (steps, at) = steps(sum.terms.iter().map(|term| ready.at[*term]));
+    if at + GAIN > ready.at[root] {
+        return;
+    }
+    let additions = || sum.inside.iter().chain([&sum.root]).copied();
+    let begin = additions().map(|inst| (ready.place[inst], inst)).min();
+    let mut adder = Adder {
+        function,
+        begin: begin.unwrap_or((ready.place[sum.root], sum.root)),
+        last: BTreeMap::new(),
+    };
+    let mut known: Vec<Known> = Vec::new();
+    for term in &sum.terms {
+        let made_by = maker(&adder.function.dfg, *term);
+        let made_by = made_by.filter(|inst| ready.place[*inst] > 0);
+        let from = made_by.map(|inst| ready.place[inst]);
+        known.push(Known { value: *term, from });
+        adder.last.extend(from.zip(made_by));
+    }
+    for (late, early) in steps {
+        known.push(adder.add(known[late], known[early]));
+    }
+    let whole = known.last().map_or(root, |known| known.value);
+    for inst in additions() {
+        function.layout.remove_inst(inst);
+    }
+    function.dfg.detach_inst_results(sum.root);
+    function.dfg.change_to_alias(root, whole);
+}
+
+/// Which two values are added in each step, the later one first: terms by their number, then the results of earlier steps. And when the
+/// last one is done.
+fn steps(ready: impl Iterator<Item = u32>) -> (Vec<(usize, usize)>, u32) {
+    let mut open: Vec<(u32, usize)> = ready.zip(0..).collect();
+    // The earliest are at the end.
+    open.sort_unstable_by(|one, other| other.cmp(one));
+    let (mut steps, mut next) = (Vec::new(), open.len());
+    while let [.., later, earlier] = open[..] {
+        open.truncate(open.len() - 2);
+        steps.push((later.1, earlier.1));
+        let made = (later.0 + 1, next);
+        open.insert(open.partition_point(|other| *other > made), made);
+        next += 1;
+    }
+    (steps, open.first().map_or(0, |whole| whole.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::optimised;
+
+    /// A loop in which `$late` depends on the round before by several operations, and `sum` is what becomes of it.
+    fn looping(sum: &str) -> String {
+        optimised(&format!(
+            "(module (memory 1) (func (param $x i32) (param $h i32) (param $k i32) (param $n i32) (result i32) (local $late i32)
+                (loop $more
+                    (local.set $late (i32.rotl (i32.xor (i32.rotl (local.get $x) (i32.const 5)) (local.get $x)) (i32.const 3)))
+                    (local.set $x {sum})
+                    (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+                (local.get $x)))"
+        ))
+    }
+
+    /// How many additions of a listing wait for the last rotation.
+    fn waiting(listing: &str) -> usize {
+        let mut late = Vec::new();
+        for line in listing.lines() {
+            let Some((result, operation)) = line.split_once(" = ") else {
+                continue;
+            };
+            let result = result.rsplit(' ').next().unwrap_or_default();
+            let operands = operation.split("  ;").next().unwrap_or_default();
+            let waits = |value: &str| late.contains(&value);
+            let mut words = operands.split([' ', ',']);
+            if operation.starts_with("rotl") && words.any(|word| word.starts_with('v')) {
+                late = vec![result];
+            } else if operation.starts_with("iadd") && words.any(waits) {
+                late.push(result);
+            }
+        }
+        late.len().saturating_sub(1)
+    }
+
+    #[test]
+    fn what_is_late_is_added_last() {
+        let listing = looping(
+            "(i32.add (i32.add (i32.add (local.get $h) (local.get $late)) (local.get $k)) (local.get $n))",
+        );
+        assert_eq!(waiting(&listing), 1, "{listing}");
+    }
+
+    #[test]
+    fn what_would_not_be_ready_earlier_stays() {
+        for sum in [
+            "(i32.add (i32.add (local.get $h) (local.get $k)) (local.get $late))",
+            "(i32.add (i32.add (local.get $h) (local.get $late)) (local.get $k))",
+        ] {
+            let listing = looping(sum);
+            let expected = if sum.ends_with("$late))") { 1 } else { 2 };
+            assert_eq!(waiting(&listing), expected, "{listing}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_what_is_wanted_elsewhere_stay() {
+        let chain = "(i32.add (i32.add (i32.add (local.get $h) (local.get $late)) (local.get $k)) (local.get $n))";
+        let listing = looping(&format!("(i32.load8_u {chain})"));
+        assert!(waiting(&listing) > 1, "{listing}");
+    }
+}
