@@ -16,6 +16,7 @@
 //! * [`reloads`]: large functions read vmctx from their frame where they need it;
 //! * [`comparisons`]: opposites of comparisons are comparisons, masked bytes are compared as bytes;
 //! * [`sums`]: sums in loops add last what is ready last;
+//! * [`overlaps`]: what goes round a loop dies before its successor is made;
 //! * [`stores`]: narrow stores have narrow constants;
 //! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases;
 //! * [`exits`]: ways out of loops lie behind the loops.
@@ -45,6 +46,7 @@ mod interval;
 mod knowledge;
 mod latches;
 mod masks;
+mod overlaps;
 mod parameters;
 mod products;
 mod ranges;
@@ -91,6 +93,7 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
     extensions::widen_indices(func, shape);
     comparisons::simplify(func);
     sums::order(func, shape);
+    overlaps::separate(func, shape);
     stores::narrow_constants(func);
     reloads::read_again(func, shape);
     if grow && dispatches::copy_switches(context) {
