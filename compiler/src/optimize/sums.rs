@@ -17,7 +17,7 @@
 
 use super::shape::Shape;
 use super::uses::Uses;
-use super::values::{argument, destinations, maker};
+use super::values::{destinations, maker};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, Opcode, Value};
@@ -131,12 +131,11 @@ impl Ready {
         let Some(back) = ways.find(|call| call.block(&dfg.value_lists) == block) else {
             return false;
         };
-        let parameters = dfg.block_params(block);
-        let handed = (0..parameters.len()).map(|position| argument(dfg, *back, position));
-        let handed: Vec<u32> = handed
-            .map(|value| value.map_or(0, |value| self.at[value]))
+        let handed: Vec<u32> = back
+            .args(&dfg.value_lists)
+            .map(|argument| argument.as_value().map_or(0, |value| self.at[value]))
             .collect();
-        for (parameter, at) in parameters.iter().zip(handed) {
+        for (parameter, at) in dfg.block_params(block).iter().zip(handed) {
             self.at[*parameter] = at;
         }
         true
