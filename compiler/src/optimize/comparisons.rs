@@ -105,7 +105,8 @@ fn byte(dfg: &DataFlowGraph, value: Value) -> Option<Byte> {
         return u8::try_from(number).ok().map(Byte::Constant);
     }
     let [of, mask] = binary(dfg, value, Opcode::Band)?;
-    (constant(dfg, mask) == Some(BYTE)).then_some(Byte::Masked { all: value, of })
+    let is_masked = constant(dfg, mask) == Some(BYTE) && dfg.value_type(value) != I8;
+    is_masked.then_some(Byte::Masked { all: value, of })
 }
 
 /// Puts another comparison in the place of one; its result stays the same value.
