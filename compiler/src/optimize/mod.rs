@@ -15,7 +15,7 @@
 //! * [`extensions`]: indices are kept with 64 bits;
 //! * [`reloads`]: large functions read vmctx from their frame where they need it;
 //! * [`comparisons`]: opposites of comparisons are comparisons, masked bytes are compared as bytes;
-//! * [`sums`]: sums in loops add last what is ready last;
+//! * [`sums`]: sums in loops add last what is ready last, and compute it first;
 //! * [`overlaps`]: what goes round a loop dies before its successor is made;
 //! * [`stores`]: narrow stores have narrow constants;
 //! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases;
