@@ -29,7 +29,8 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::loop_analysis::Loop;
 
-/// The most blocks of a loop, those of loops inside of it not counted, for it to matter how they lie. Interpreters only change.
+/// The most blocks of a loop, those of loops inside of it not counted, for it to matter how they lie. Interpreters gain
+/// nothing by it.
 const MOST_BLOCKS: usize = 32;
 
 /// A branch with a way out of a loop.
@@ -136,9 +137,7 @@ fn opposite(cursor: &mut FuncCursor<'_>, condition: Value) -> Value {
         Some(InstructionData::IntCompare { cond, args, .. }) => {
             cursor.ins().icmp(cond.complement(), args[0], args[1])
         }
-        Some(InstructionData::FloatCompare { cond, args, .. })
-            if !dfg.value_type(compared).is_vector() =>
-        {
+        Some(InstructionData::FloatCompare { cond, args, .. }) => {
             cursor.ins().fcmp(cond.complement(), args[0], args[1])
         }
         _ => cursor.ins().icmp_imm_u(IntCC::Equal, condition, 0),

@@ -22,7 +22,7 @@
 //!
 //! Not here: sums that are addresses, which [`super::addresses`] and the code generator take apart; loops of several blocks, unless a block
 //! is so long that it matters in itself. Nor the order of operations where no sum is better in another one: that is a question of registers
-//! first (BLAKE2s would be 10 % slower).
+//! first (BLAKE2s would be slower).
 
 use super::shape::Shape;
 use super::uses::{Uses, is_arithmetic};

@@ -334,17 +334,16 @@ impl Translator<'_> {
         self.ins().br_table(index, jump_table);
     }
 
-    /// Does what a table does, one comparison for each row of equal entries: a jump through a table takes six instructions and is harder to
-    /// predict.
+    /// Does what a table does by comparisons: a jump through a table takes six instructions and is harder to predict. Entries that lead where
+    /// everything else goes are not compared.
     fn compare_and_jump(&mut self, index: Value, entries: &[Block], default: Block) {
-        let mut end = 0;
-        for row in entries.chunk_by(|one, next| one == next) {
-            end += row.len();
+        for (number, entry) in (0i64..).zip(entries) {
+            if *entry == default {
+                continue;
+            }
             let others = self.builder.create_block();
-            let below = self
-                .ins()
-                .icmp_imm_u(IntCC::UnsignedLessThan, index, end as i64);
-            self.ins().brif(below, row[0], &[], others, &[]);
+            let is_it = self.ins().icmp_imm_u(IntCC::Equal, index, number);
+            self.ins().brif(is_it, *entry, &[], others, &[]);
             self.builder.switch_to_block(others);
             self.builder.seal_block(others);
         }
