@@ -18,7 +18,7 @@ impl Writer<'_> {
         }
     }
 
-    fn constant(&mut self) -> i64 {
+    pub(super) fn constant(&mut self) -> i64 {
         match self.below(12) {
             0 => self.pick(&[0x7fff_ffff, -0x8000_0000, 0x7fff_0000, -0x7fff_fff0]),
             _ => self.pick(&NUMBERS),
@@ -57,7 +57,7 @@ impl Writer<'_> {
             }
             return;
         }
-        match self.below(22) {
+        match self.below(25) {
             0..=8 => {
                 self.i32(depth - 1);
                 self.i32(depth - 1);
@@ -122,8 +122,28 @@ impl Writer<'_> {
                 };
                 self.put(&format!("memory.size $m{memory} {wrap}"));
             }
+            22 | 23 => self.comparison(depth - 1),
             _ => self.i32(0),
         }
+    }
+
+    /// A comparison of wide numbers, of floats or of bytes, or its opposite.
+    fn comparison(&mut self, depth: usize) {
+        const INTEGERS: [&str; 6] = ["lt_u", "lt_s", "ge_u", "gt_s", "ne", "eq"];
+        const FLOATS: [&str; 6] = ["lt", "le", "gt", "ge", "eq", "ne"];
+        let of = self.pick(&[Ty::I32, Ty::I64, Ty::F64]);
+        for _ in 0..2 {
+            self.value(of, depth);
+            if of == Ty::I32 && !self.one_in(5) {
+                self.put("i32.const 255 i32.and");
+            }
+        }
+        let name = match of {
+            Ty::F64 => self.pick(&FLOATS),
+            _ => self.pick(&INTEGERS),
+        };
+        let opposite = if self.one_in(2) { "i32.eqz" } else { "" };
+        self.put(&format!("{}.{name} {opposite}", of.name()));
     }
 
     pub(super) fn i64(&mut self, depth: usize) {
@@ -142,7 +162,7 @@ impl Writer<'_> {
             }
             return;
         }
-        match self.below(11) {
+        match self.below(12) {
             0..=3 => {
                 self.i64(depth - 1);
                 self.i64(depth - 1);
@@ -166,6 +186,8 @@ impl Writer<'_> {
                 self.put("i64.reinterpret_f64");
             }
             9 if self.atomics => self.atomic("i64"),
+            // Inside of a product its locals would be overwritten.
+            10 if depth == 2 => self.half_of_product(0),
             _ => self.i64(0),
         }
     }

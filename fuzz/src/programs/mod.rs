@@ -12,6 +12,7 @@
 mod exceptions;
 mod expressions;
 mod loops;
+mod rounds;
 mod statements;
 
 use crate::generate::Random;
@@ -308,6 +309,9 @@ impl Writer<'_> {
             list("j", LOOPS, "i64"),
             list("k", LOOPS, "i32"),
             "(local $ta i32) (local $tb i64) (local $p i32) (local $q i64)".to_owned(),
+            "(local $round i32) (local $x i64) (local $xl i64) (local $xh i64)".to_owned(),
+            "(local $y i64) (local $yl i64) (local $yh i64)".to_owned(),
+            "(local $lower i64) (local $c i64) (local $d i64)".to_owned(),
         ]
         .join(" ");
         self.put(&common);
@@ -440,7 +444,8 @@ impl Writer<'_> {
         self.put("local.get $a0 local.get $a1 i32.add local.get $b0 local.get $b1 i64.xor)");
     }
 
-    /// Entries that do nothing but work on rows: what is written elsewhere is rarely reached with rows that overlap.
+    /// Entries that do nothing but work on rows and multiply: what is written elsewhere is rarely reached with rows that overlap, and with
+    /// large factors.
     fn rows(&mut self, entry: usize) {
         self.current = usize::MAX;
         self.put(&format!(
@@ -450,8 +455,10 @@ impl Writer<'_> {
         self.put("local.get 0 local.set $a0 local.get 1 local.set $b0 local.get 0 local.set $a1");
         for _ in 0..3 {
             self.idiom();
+            self.half_of_product(0);
+            self.put("local.get $b1 i64.add local.set $b1");
         }
-        self.put("local.get $a2 local.get $b0)");
+        self.put("local.get $a2 local.get $b1)");
     }
 
     /// The values that a function returns, or another function's.

@@ -20,7 +20,7 @@ impl Writer<'_> {
 
     fn statement(&mut self, depth: usize) {
         let nests = depth < DEEPEST;
-        match self.below(24) {
+        match self.below(25) {
             0..=2 => {
                 let local = self.below(4);
                 self.i32(3);
@@ -83,6 +83,7 @@ impl Writer<'_> {
                 let local = self.below(2);
                 self.put(&format!("local.set $v{local}"));
             }
+            24 if self.loops.len() < 2 => self.rounds(),
             _ => self.early(),
         }
     }
@@ -217,15 +218,17 @@ impl Writer<'_> {
             self.put(&format!("block $s{label}"));
         }
         self.i32(1);
-        let (one, two, three) = (labels[2], labels[1], labels[0]);
-        self.put(&format!(
-            "i32.const 3 i32.and br_table $s{one} $s{two} $s{one} $s{three}"
-        ));
+        let last = labels[0];
+        self.put("i32.const 7 i32.and br_table");
+        for _ in 0..1 + self.below(7) {
+            let label = self.pick(&labels);
+            self.put(&format!("$s{label}"));
+        }
         for label in labels.iter().rev() {
             self.put("end");
             self.block(depth + 1);
-            if *label != three && self.one_in(2) {
-                self.put(&format!("br $s{three}"));
+            if *label != last && self.one_in(2) {
+                self.put(&format!("br $s{last}"));
             }
         }
     }
