@@ -4,32 +4,32 @@
 //! and the options: the number of threads changes nothing. No relocation but a 32-bit distance survives, and
 //! none refers to a library function.
 
+mod finished;
+mod jobs;
+
 use crate::abi;
-use crate::code::{CallSite, Code, Place, Relocation, Target as CodeTarget};
+use crate::code::{Code, Place, Target as CodeTarget};
 use crate::effort;
 use crate::error::{Error, Result};
-use crate::module::{Function, Memory, MemoryPlace, Module};
+use crate::module::{Memory, MemoryPlace, Module};
 use crate::optimize;
 use crate::options::{Emit, OptLevel, Options};
 use crate::stubs;
 use crate::target::Target;
 use crate::translate;
 use crate::worth;
-use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::UnwindInfo;
-use cranelift_codegen::{
-    CodegenError, Context, FinalizedMachCallSite, FinalizedMachExceptionHandler,
-    FinalizedMachReloc, FinalizedRelocTarget, MachTrap, ir,
-};
+use cranelift_codegen::{CodegenError, Context, ir};
 use cranelift_frontend::FunctionBuilderContext;
+use finished::{calls, positions, relocation, traps};
+use jobs::Job;
 use lucet_format::contract::CpuFeatures;
 use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::Helper;
-use lucet_format::trap::TrapCode;
 use rayon::prelude::*;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// Stack of a compiling thread: much more than any function needs, since running out of it is not an error
 /// that can be reported.
@@ -66,7 +66,7 @@ pub fn compile_module(
         stack_check: options.checks_stack(),
         grow: options.opt_level == OptLevel::Speed,
     };
-    let jobs = jobs(module);
+    let jobs = jobs::all(module);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .stack_size(STACK_BYTES)
@@ -81,19 +81,12 @@ pub fn compile_module(
     });
     // The first error in the order of the jobs, whichever thread met one first.
     let mut code = compiled.into_iter().collect::<Result<Vec<_>>>()?;
-    for job in missing_wrappers(module, &code).chain(bridges(&code)) {
+    for job in jobs::missing_wrappers(module, &code).chain(jobs::bridges(&code)) {
         code.push(compiler.compile(job, &mut Scratch::default())?);
     }
     let helpers = used_helpers(&code);
     append_stubs(module, &helpers, &mut code)?;
     Ok(code)
-}
-
-/// What Cranelift compiles.
-#[derive(Clone, Copy)]
-struct Job {
-    kind: CodeKind,
-    index: u32,
 }
 
 /// Working memory of one thread.
@@ -120,85 +113,6 @@ struct Compiler<'a> {
     stack_check: bool,
     /// Whether code may become longer to be faster.
     grow: bool,
-}
-
-/// The defined functions in order, then import wrappers, then adapters by type.
-fn jobs(module: &Module) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for index in module.imported_functions..module.functions.len() as u32 {
-        jobs.push(Job {
-            kind: CodeKind::Function,
-            index,
-        });
-    }
-    let enterable = enterable(module);
-    for (index, _) in enterable
-        .iter()
-        .filter(|(index, _)| *index < module.imported_functions)
-    {
-        jobs.push(Job {
-            kind: CodeKind::ImportWrapper,
-            index: *index,
-        });
-    }
-    let types: BTreeSet<u32> = enterable
-        .iter()
-        .map(|(_, function)| function.function_type)
-        .collect();
-    for index in types {
-        jobs.push(Job {
-            kind: CodeKind::Adapter,
-            index,
-        });
-    }
-    jobs
-}
-
-/// The functions that the runtime or an indirect call can reach, by index: those that can be referred to,
-/// which includes the exported ones, and the start function.
-fn enterable(module: &Module) -> Vec<(u32, &Function)> {
-    let reachable =
-        |index: u32, function: &Function| function.funcref.is_some() || module.start == Some(index);
-    (0u32..)
-        .zip(&module.functions)
-        .filter(|(index, function)| reachable(*index, function))
-        .collect()
-}
-
-/// The wrappers of imported functions that are needed because calls of them have handlers.
-fn missing_wrappers(module: &Module, code: &[Code]) -> impl Iterator<Item = Job> + use<> {
-    let targets = code.iter().flat_map(|piece| &piece.relocations);
-    let mut needed: BTreeSet<u32> = targets
-        .filter_map(|relocation| match relocation.target {
-            CodeTarget::Function(index) if index < module.imported_functions => Some(index),
-            _ => None,
-        })
-        .collect();
-    for piece in code
-        .iter()
-        .filter(|piece| piece.kind == CodeKind::ImportWrapper)
-    {
-        needed.remove(&piece.index);
-    }
-    needed.into_iter().map(|index| Job {
-        kind: CodeKind::ImportWrapper,
-        index,
-    })
-}
-
-/// The bridges to functions of other instances that code leads to.
-fn bridges(code: &[Code]) -> impl Iterator<Item = Job> + use<> {
-    let targets = code.iter().flat_map(|piece| &piece.relocations);
-    let types: BTreeSet<u32> = targets
-        .filter_map(|relocation| match relocation.target {
-            CodeTarget::Bridge(index) => Some(index),
-            _ => None,
-        })
-        .collect();
-    types.into_iter().map(|index| Job {
-        kind: CodeKind::Bridge,
-        index,
-    })
 }
 
 fn used_helpers(code: &[Code]) -> Vec<Helper> {
@@ -368,93 +282,4 @@ fn uses_vectors(function: &ir::Function) -> bool {
             .dfg
             .values()
             .any(|value| kept_there(function.dfg.value_type(value)))
-}
-
-fn relocation(
-    at: &FinalizedMachReloc,
-    names: &ir::function::FunctionParameters,
-) -> Result<Relocation> {
-    let unexpected = || Error::Internal(format!("unexpected relocation {at:?}"));
-    if !matches!(at.kind, Reloc::X86CallPCRel4 | Reloc::X86PCRel4) {
-        return Err(unexpected());
-    }
-    let FinalizedRelocTarget::ExternalName(ir::ExternalName::User(name)) = &at.target else {
-        return Err(unexpected());
-    };
-    let name = names.user_named_funcs().get(*name).ok_or_else(unexpected)?;
-    let target = abi::target_named(name).ok_or_else(unexpected)?;
-    Ok(Relocation {
-        offset: at.offset,
-        target,
-        addend: at.addend,
-    })
-}
-
-/// Our numbers of the instructions that may trap. The code generator has some of its own.
-fn traps(found: &[MachTrap]) -> Result<Vec<(u32, TrapCode)>> {
-    let mut traps: Vec<(u32, TrapCode)> = Vec::with_capacity(found.len());
-    for trap in found {
-        let code = match trap.code {
-            ir::TrapCode::STACK_OVERFLOW => Some(TrapCode::Stack),
-            ir::TrapCode::INTEGER_OVERFLOW => Some(TrapCode::IntegerOverflow),
-            ir::TrapCode::HEAP_OUT_OF_BOUNDS => Some(TrapCode::Memory),
-            ir::TrapCode::INTEGER_DIVISION_BY_ZERO => Some(TrapCode::DivideByZero),
-            ir::TrapCode::BAD_CONVERSION_TO_INTEGER => Some(TrapCode::Conversion),
-            user => TrapCode::from_number(u32::from(user.as_raw().get())),
-        };
-        let code =
-            code.ok_or_else(|| Error::Internal(format!("unexpected trap {:?}", trap.code)))?;
-        traps.push((trap.offset, code));
-    }
-    traps.sort_by_key(|(offset, _)| *offset);
-    traps.dedup_by_key(|(offset, _)| *offset);
-    Ok(traps)
-}
-
-/// The calls that have handlers.
-fn calls<'a>(found: impl Iterator<Item = FinalizedMachCallSite<'a>>) -> Result<Vec<CallSite>> {
-    let unexpected =
-        |what: &dyn std::fmt::Debug| Error::Internal(format!("unexpected {what:?} of a call"));
-    let mut calls = Vec::new();
-    for call in found.filter(|call| !call.exception_handlers.is_empty()) {
-        let frame = call.frame_offset.ok_or_else(|| unexpected(&call))?;
-        let handlers = call.exception_handlers.iter().map(|handler| match handler {
-            FinalizedMachExceptionHandler::Tag(tag, offset) => Ok((Some(tag.as_u32()), *offset)),
-            FinalizedMachExceptionHandler::Default(offset) => Ok((None, *offset)),
-            context @ FinalizedMachExceptionHandler::Context(_) => Err(unexpected(context)),
-        });
-        calls.push(CallSite {
-            offset: call.ret_addr,
-            frame,
-            handlers: handlers.collect::<Result<_>>()?,
-        });
-    }
-
-    Ok(calls)
-}
-
-/// Where instructions come from, without gaps: the first entry is at offset 0.
-fn positions(
-    found: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>],
-) -> Vec<(u32, Option<u32>)> {
-    let mut positions: Vec<(u32, Option<u32>)> = Vec::new();
-    let mut add = |offset: u32, wasm: Option<u32>| {
-        if positions.last().is_some_and(|(last, _)| *last == offset) {
-            positions.pop();
-        }
-        if positions.last().is_none_or(|(_, before)| *before != wasm) {
-            positions.push((offset, wasm));
-        }
-    };
-    add(0, None);
-    let mut covered = 0;
-    for range in found {
-        if range.start > covered {
-            add(covered, None);
-        }
-        let known = !range.loc.is_default();
-        add(range.start, known.then_some(range.loc.bits()));
-        covered = range.end;
-    }
-    positions
 }

@@ -22,7 +22,7 @@
 //! * [`exits`]: ways out of loops lie behind the loops.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
-//! flows, [`accesses`] and [`chains`] what touches memory 0, [`widths`] what is worth 64 bits, [`uses`] and
+//! flows, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`widths`] what is worth 64 bits, [`uses`] and
 //! [`values`] the rest.
 //!
 //! Invariants. The function is valid before and after each pass, which `Options::verify` has Cranelift check. A pass
@@ -50,6 +50,7 @@ mod overlaps;
 mod parameters;
 mod products;
 mod ranges;
+mod ready;
 mod reloads;
 mod shape;
 mod stores;

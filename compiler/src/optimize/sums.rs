@@ -7,8 +7,7 @@
 //!   ((h + late) + k) + w           becomes           late + ((h + k) + w)
 //! ```
 //!
-//! When a value is ready is estimated by running the block's data flow some rounds ahead, each operation taking what it takes on a processor that has
-//! enough of everything. The two terms that are ready first are added, again and again.
+//! The two terms that are ready first ([`super::ready`]) are added, again and again.
 //!
 //! A processor takes the oldest operation of those that are ready. So in a block in which that has made a sum better, what a sum's latest
 //! term does not need comes behind it:
@@ -24,18 +23,16 @@
 //! is so long that it matters in itself. Nor the order of operations where no sum is better in another one: that is a question of registers
 //! first (BLAKE2s would be slower).
 
+use super::ready::Ready;
 use super::shape::Shape;
 use super::uses::{Uses, is_arithmetic};
 use super::values::{destinations, maker};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
-use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, Opcode, Value};
 use std::collections::{BTreeMap, HashSet};
 
 /// The cycles that another order saves, at least.
 const GAIN: u32 = 2;
-/// Rounds that are run ahead.
-const ROUNDS: usize = 8;
 /// The fewest instructions of a block that does not lead to itself.
 const LONG: usize = 64;
 /// The terms of a sum that is looked at.
@@ -87,90 +84,6 @@ fn leads_to_itself(function: &Function, block: Block) -> bool {
 
 fn is_long(function: &Function, block: Block) -> bool {
     function.layout.block_insts(block).nth(LONG).is_some()
-}
-
-/// When the values of a block are ready, in cycles after the first of its parameters is. Others are ready before.
-#[derive(Default)]
-struct Ready {
-    at: SecondaryMap<Value, u32>,
-    /// Where in the block their instructions are, from 1 on; 0 for others.
-    place: SecondaryMap<Inst, usize>,
-    /// What is in the two, so that forgetting a block takes no longer than estimating it.
-    values: Vec<Value>,
-    insts: Vec<Inst>,
-}
-
-impl Ready {
-    fn estimate(&mut self, function: &Function, block: Block) {
-        let dfg = &function.dfg;
-        self.insts.extend(function.layout.block_insts(block));
-        self.values.extend(dfg.block_params(block));
-        for (place, inst) in (1..).zip(&self.insts) {
-            self.place[*inst] = place;
-            self.values.extend(dfg.inst_results(*inst));
-        }
-        for _ in 1..ROUNDS {
-            self.run(function, block);
-            if !self.go_round(function, block) {
-                return;
-            }
-        }
-        self.run(function, block);
-    }
-
-    fn forget(&mut self) {
-        for value in self.values.drain(..) {
-            self.at[value] = 0;
-        }
-        for inst in self.insts.drain(..) {
-            self.place[inst] = 0;
-        }
-    }
-
-    fn run(&mut self, function: &Function, block: Block) {
-        let dfg = &function.dfg;
-        for inst in function.layout.block_insts(block) {
-            let last = dfg
-                .inst_args(inst)
-                .iter()
-                .map(|value| self.at[*value])
-                .max();
-            let done = last.unwrap_or(0) + cycles(dfg.insts[inst].opcode());
-            for result in dfg.inst_results(inst) {
-                self.at[*result] = done;
-            }
-        }
-    }
-
-    /// The parameters are ready when what is handed on for them is; false if nothing is.
-    fn go_round(&mut self, function: &Function, block: Block) -> bool {
-        let dfg = &function.dfg;
-        let Some(branch) = function.layout.last_inst(block) else {
-            return false;
-        };
-        let mut ways = destinations(dfg, branch).iter();
-        let Some(back) = ways.find(|call| call.block(&dfg.value_lists) == block) else {
-            return false;
-        };
-        let handed: Vec<u32> = back
-            .args(&dfg.value_lists)
-            .map(|argument| argument.as_value().map_or(0, |value| self.at[value]))
-            .collect();
-        for (parameter, at) in dfg.block_params(block).iter().zip(handed) {
-            self.at[*parameter] = at;
-        }
-        true
-    }
-}
-
-/// What an operation takes, about.
-fn cycles(opcode: Opcode) -> u32 {
-    match opcode {
-        Opcode::Iconst | Opcode::Uextend | Opcode::Ireduce => 0,
-        Opcode::Imul => 3,
-        _ if opcode.can_load() => 5,
-        _ => 1,
-    }
 }
 
 /// A sum, its additions in the order of the block, and its terms.
