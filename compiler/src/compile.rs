@@ -29,7 +29,7 @@ use lucet_format::contract::CpuFeatures;
 use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::Helper;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Stack of a compiling thread: much more than any function needs, since running out of it is not an error
 /// that can be reported.
@@ -53,7 +53,7 @@ pub fn compile_module(
         },
         fma: CpuFeatures::named("fma")
             .is_some_and(|fma| fma.missing_from(target.cpu_features).is_empty()),
-        worth: &HashMap::new(),
+        worth: &FxHashMap::default(),
     };
     let worth = worth::of_products(source, &*target.isa)?;
     source.worth = &worth;

@@ -10,7 +10,7 @@
 //! It does not bound anything: that is what `limits` is for.
 
 use cranelift_codegen::ir::{Function, Inst, Value};
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 /// Instructions of functions that are not looked at: they are done in no time, however they are made.
 const FEW: usize = 400;
@@ -73,7 +73,7 @@ impl Work {
                 many => many
                     .iter()
                     .map(|call| call.block(&dfg.value_lists))
-                    .collect::<HashSet<_>>()
+                    .collect::<FxHashSet<_>>()
                     .len() as u64,
             };
             for call in destinations {

@@ -16,7 +16,7 @@ use crate::translate::{self, Growth, LARGEST_IN_PLACE, Source};
 use cranelift_codegen::Context;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilderContext;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use wasmparser::Operator;
 
 /// The largest body that is looked at, in bytes.
@@ -27,8 +27,8 @@ const MULTIPLICATIONS: usize = 4;
 const UPPER_HALF: usize = 60;
 
 /// The bodies that count as less than their length, by their place among the defined functions.
-pub fn of_products(source: Source<'_>, isa: &dyn TargetIsa) -> Result<HashMap<u32, usize>> {
-    let (mut worth, mut context) = (HashMap::new(), Context::new());
+pub fn of_products(source: Source<'_>, isa: &dyn TargetIsa) -> Result<FxHashMap<u32, usize>> {
+    let (mut worth, mut context) = (FxHashMap::default(), Context::new());
     let mut builder = FunctionBuilderContext::new();
     if source.growth == Growth::None {
         return Ok(worth);

@@ -24,6 +24,7 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, Opcode, Value};
 use cranelift_codegen::loop_analysis::Loop;
+use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 
 /// The largest number of 32 bits.
@@ -47,10 +48,12 @@ pub fn split_sums(function: &mut Function, shape: Shape<'_>, vmctx: Value) {
         function,
         shape,
         ranges: Ranges::new(function, shape, Trust::Data),
-        bases: HashMap::new(),
+        bases: FxHashMap::default(),
     };
     let found = splitter.find(vmctx);
-    carry_out(function, vmctx, found);
+    if !found.is_empty() {
+        carry_out(function, vmctx, found);
+    }
 }
 
 struct Splitter<'a> {
@@ -58,7 +61,7 @@ struct Splitter<'a> {
     shape: Shape<'a>,
     ranges: Ranges<'a>,
     /// The bases of each loop.
-    bases: HashMap<Loop, Vec<Value>>,
+    bases: FxHashMap<Loop, Vec<Value>>,
 }
 
 impl Splitter<'_> {
@@ -75,7 +78,7 @@ impl Splitter<'_> {
         }
         let uses = Uses::count(self.function);
         accesses.retain(|access| chains.is_free(&uses, access.index));
-        let mut parts: HashMap<Value, Option<Parts>> = HashMap::new();
+        let mut parts: FxHashMap<Value, Option<Parts>> = FxHashMap::default();
         accesses
             .into_iter()
             .filter_map(|access| {

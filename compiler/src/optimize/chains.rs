@@ -3,16 +3,16 @@
 use super::accesses::{Access, above, extended_from};
 use super::uses::Uses;
 use cranelift_codegen::ir::{Function, Inst, Value};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// ```text
 ///   index: i32 --uextend--> extension: i64 --plus vmctx--> address --> access
 /// ```
 #[derive(Default)]
 pub struct Chains {
-    extensions: HashMap<Value, Vec<Value>>,
-    addresses: HashMap<Value, Vec<Value>>,
-    accesses: HashMap<Value, u32>,
+    extensions: FxHashMap<Value, Vec<Value>>,
+    addresses: FxHashMap<Value, Vec<Value>>,
+    accesses: FxHashMap<Value, u32>,
 }
 
 impl Chains {
@@ -48,7 +48,7 @@ impl Chains {
 
 /// The users of a value, if it has no others.
 fn users<'a>(
-    known: &'a HashMap<Value, Vec<Value>>,
+    known: &'a FxHashMap<Value, Vec<Value>>,
     uses: &Uses,
     value: Value,
 ) -> Option<&'a [Value]> {

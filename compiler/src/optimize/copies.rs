@@ -26,7 +26,8 @@ use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::{
     Block, Function, Inst, InstructionData, JumpTableData, Opcode, Value, ValueDef,
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 
 /// Gives each of these ways into a block a copy of the block. No way comes from the block itself, and nothing is an alias. A block that
 /// nothing leads to, as this one when all ways have copies, hands on anything.
@@ -35,7 +36,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub fn copy_for(context: &mut Context, block: Block, ways: &[Edge]) -> Vec<Block> {
     let function = &mut context.func;
     make_again(function, block);
-    let mut copies = HashMap::new();
+    let mut copies = FxHashMap::default();
     let mut in_order = Vec::new();
     for way in ways {
         let (copied, values) = copy(function, block);
@@ -79,10 +80,10 @@ pub fn price(function: &Function, edges: &ControlFlowGraph, block: Block, most: 
 }
 
 /// A copy that nothing leads to yet, and what it makes, by what the block makes.
-fn copy(function: &mut Function, block: Block) -> (Block, HashMap<Value, Value>) {
+fn copy(function: &mut Function, block: Block) -> (Block, FxHashMap<Value, Value>) {
     let copied = function.dfg.make_block();
     function.layout.insert_block_after(copied, block);
-    let mut values = HashMap::new();
+    let mut values = FxHashMap::default();
     for parameter in function.dfg.block_params(block).to_vec() {
         let kind = function.dfg.value_type(parameter);
         values.insert(parameter, function.dfg.append_block_param(copied, kind));
@@ -140,9 +141,9 @@ type Uses = BTreeMap<Block, Vec<Inst>>;
 struct Makers {
     block: Block,
     /// What each copy makes, by what the block makes.
-    copies: HashMap<Block, HashMap<Value, Value>>,
+    copies: FxHashMap<Block, FxHashMap<Value, Value>>,
     /// The places of blocks in an order in which the only way into a block comes from one before. Of those that something leads to.
-    order: HashMap<Block, usize>,
+    order: FxHashMap<Block, usize>,
 }
 
 impl Makers {
@@ -165,7 +166,7 @@ impl Makers {
     }
 
     /// Finds out what the value is at the start of each of these blocks: a new parameter, where ways meet.
-    fn follow(&self, context: &mut Context, value: Value, alive: &HashSet<Block>) -> Known {
+    fn follow(&self, context: &mut Context, value: Value, alive: &FxHashSet<Block>) -> Known {
         let kind = context.func.dfg.value_type(value);
         let mut known = Known::default();
         let places = alive
@@ -220,9 +221,9 @@ impl Makers {
 /// What a value of a block has become in others.
 #[derive(Default)]
 struct Known {
-    at_start: HashMap<Block, Value>,
+    at_start: FxHashMap<Block, Value>,
     /// The blocks that get it as a parameter, their last one.
-    joins: HashSet<Block>,
+    joins: FxHashSet<Block>,
 }
 
 fn replace(function: &mut Function, inst: Inst, value: Value, by: Value) {
@@ -231,7 +232,7 @@ fn replace(function: &mut Function, inst: Inst, value: Value, by: Value) {
 }
 
 /// What a block makes.
-fn made_in(function: &Function, block: Block) -> HashSet<Value> {
+fn made_in(function: &Function, block: Block) -> FxHashSet<Value> {
     let dfg = &function.dfg;
     let insts = function.layout.block_insts(block);
     let results = insts.flat_map(|inst| dfg.inst_results(inst));
@@ -245,7 +246,7 @@ fn made_in(function: &Function, block: Block) -> HashSet<Value> {
 /// Where some values are used in some blocks.
 fn uses(
     function: &Function,
-    values: &HashSet<Value>,
+    values: &FxHashSet<Value>,
     wanted: impl Fn(Block) -> bool,
 ) -> BTreeMap<Value, Uses> {
     let mut uses: BTreeMap<Value, Uses> = BTreeMap::new();
@@ -269,8 +270,8 @@ fn alive(
     uses: &Uses,
     makes: impl Fn(Block) -> bool,
     most: usize,
-) -> HashSet<Block> {
-    let mut alive: HashSet<Block> = uses.keys().copied().collect();
+) -> FxHashSet<Block> {
+    let mut alive: FxHashSet<Block> = uses.keys().copied().collect();
     let mut new: Vec<Block> = alive.iter().copied().collect();
     while let Some(block) = new.pop().filter(|_| alive.len() <= most) {
         for way in edges.pred_iter(block) {

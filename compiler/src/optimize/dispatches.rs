@@ -24,7 +24,7 @@ use super::values::destinations;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{Block, Function, Opcode};
 use cranelift_codegen::loop_analysis::Loop;
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 /// The fewest ways back to a switch for which each gets a copy: with fewer it is no interpreter.
 const FEWEST_WAYS: usize = 4;
@@ -61,7 +61,7 @@ struct Plan {
     /// From where cases meet to the table.
     blocks: Vec<Block>,
     /// The blocks that the ways come from that get copies.
-    from: HashSet<Block>,
+    from: FxHashSet<Block>,
     /// How many values the entries of all copies hand to cases, about.
     handed: usize,
 }
@@ -73,7 +73,7 @@ fn plans(context: &Context) -> Vec<Plan> {
     if !function.layout.blocks().all(reachable) {
         return Vec::new();
     }
-    let mut taken = HashSet::new();
+    let mut taken = FxHashSet::default();
     let mut handed = 0;
     let tables = function.layout.blocks();
     let found = tables.filter_map(|block| plan(function, shape, block));

@@ -24,7 +24,7 @@ use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
     BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Value, ValueDef,
 };
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The most ways into a block whose parameters are widened.
 pub const MOST_WAYS: usize = 64;
@@ -41,12 +41,12 @@ pub fn widen_indices(function: &mut Function, shape: Shape<'_>) {
 pub struct Extensions {
     /// In the order of their first extension.
     pub order: Vec<Value>,
-    pub places: HashMap<Value, Vec<Inst>>,
+    pub places: FxHashMap<Value, Vec<Inst>>,
 }
 
 impl Extensions {
     pub fn find(function: &Function) -> Extensions {
-        let (mut order, mut places) = (Vec::new(), HashMap::<Value, Vec<Inst>>::new());
+        let (mut order, mut places) = (Vec::new(), FxHashMap::<Value, Vec<Inst>>::default());
         for block in function.layout.blocks() {
             for inst in function.layout.block_insts(block) {
                 let [result] = function.dfg.inst_results(inst) else {
@@ -140,7 +140,7 @@ fn widen_parameters(function: &mut Function, shape: Shape<'_>, chosen: &[Value])
         return;
     }
     let extensions = Extensions::find(function);
-    let mut wide_of: HashMap<Value, Value> = HashMap::new();
+    let mut wide_of: FxHashMap<Value, Value> = FxHashMap::default();
     let mut places = Vec::new();
     for narrow in chosen {
         let ValueDef::Param(block, position) = function.dfg.value_def(*narrow) else {

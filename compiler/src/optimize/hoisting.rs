@@ -16,6 +16,7 @@ use super::shape::Shape;
 use super::values::constant;
 use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value};
 use cranelift_codegen::loop_analysis::Loop;
+use rustc_hash::FxHashMap;
 use std::collections::HashMap;
 
 /// The most results that are kept throughout one loop: more would push other values out of registers.
@@ -32,7 +33,8 @@ pub fn hoist(function: &mut Function, shape: Shape<'_>) {
     let mut hoister = Hoister {
         shape,
         known: HashMap::new(),
-        kept: HashMap::new(),
+        kept: FxHashMap::default(),
+        replaced: false,
     };
     // Blocks come after those that dominate them.
     let order: Vec<Block> = shape.dominators.cfg_rpo().copied().collect();
@@ -44,7 +46,9 @@ pub fn hoist(function: &mut Function, shape: Shape<'_>) {
             }
         }
     }
-    function.dfg.resolve_all_aliases();
+    if hoister.replaced {
+        function.dfg.resolve_all_aliases();
+    }
 }
 
 struct Hoister<'a> {
@@ -52,7 +56,9 @@ struct Hoister<'a> {
     /// Results, and the blocks they are made in.
     known: HashMap<Operation, Vec<(Block, Value)>>,
     /// How many results each loop keeps.
-    kept: HashMap<Loop, usize>,
+    kept: FxHashMap<Loop, usize>,
+    /// Whether results have been replaced by others.
+    replaced: bool,
 }
 
 impl Hoister<'_> {
@@ -86,6 +92,7 @@ impl Hoister<'_> {
             function.layout.remove_inst(inst);
             function.dfg.detach_inst_results(inst);
             function.dfg.change_to_alias(result, same);
+            self.replaced = true;
         } else if *kept < MOST_KEPT {
             *kept += 1;
             move_to_end(function, inst, front);

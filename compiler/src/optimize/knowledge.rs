@@ -3,7 +3,7 @@
 
 use super::interval::Interval;
 use cranelift_codegen::ir::Value;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// An access to `value`, which is `root + distance`, has gone well.
 #[derive(Clone, Copy)]
@@ -16,8 +16,8 @@ pub struct Reached {
 
 #[derive(Default)]
 pub struct Knowledge {
-    intervals: HashMap<Value, Interval>,
-    reached: HashMap<Value, Vec<Reached>>,
+    intervals: FxHashMap<Value, Interval>,
+    reached: FxHashMap<Value, Vec<Reached>>,
     log: Vec<Change>,
 }
 

@@ -17,7 +17,7 @@
 use super::values::destinations;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{Block, BlockArg, BlockCall, Function, Inst, Value};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A destination of a branch.
 type Edge = (Inst, usize);
@@ -48,13 +48,13 @@ struct Solver<'a> {
     function: &'a Function,
     /// The blocks with parameters, but for the first one, those before others on the way first.
     blocks: Vec<Block>,
-    edges: HashMap<Block, Vec<Edge>>,
-    parameters: HashSet<Value>,
+    edges: FxHashMap<Block, Vec<Edge>>,
+    parameters: FxHashSet<Value>,
 }
 
 impl<'a> Solver<'a> {
     fn new(function: &'a Function, order: &[Block]) -> Solver<'a> {
-        let mut edges: HashMap<Block, Vec<Edge>> = HashMap::new();
+        let mut edges: FxHashMap<Block, Vec<Edge>> = FxHashMap::default();
         // Also those that nothing reaches: they must fit their destinations.
         let branches = function.layout.blocks();
         for branch in branches.filter_map(|block| function.layout.last_inst(block)) {
@@ -81,8 +81,8 @@ impl<'a> Solver<'a> {
     }
 
     /// What parameters are assumed to be: themselves, or another value.
-    fn solve(&self) -> HashMap<Value, Value> {
-        let mut assumed = HashMap::new();
+    fn solve(&self) -> FxHashMap<Value, Value> {
+        let mut assumed = FxHashMap::default();
         loop {
             let mut changed = false;
             for block in &self.blocks {
@@ -113,7 +113,7 @@ impl<'a> Solver<'a> {
         block: Block,
         position: usize,
         parameter: Value,
-        assumed: &HashMap<Value, Value>,
+        assumed: &FxHashMap<Value, Value>,
     ) -> Option<Value> {
         let dfg = &self.function.dfg;
         let mut only: Option<Value> = None;
@@ -137,7 +137,12 @@ impl<'a> Solver<'a> {
 }
 
 /// Removes the parameters of a block that are assumed to be others, and what is handed on for them.
-fn shorten(function: &mut Function, block: Block, edges: &[Edge], assumed: &HashMap<Value, Value>) {
+fn shorten(
+    function: &mut Function,
+    block: Block,
+    edges: &[Edge],
+    assumed: &FxHashMap<Value, Value>,
+) {
     let parameters = function.dfg.block_params(block).to_vec();
     let stays: Vec<bool> = parameters
         .iter()

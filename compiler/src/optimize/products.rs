@@ -26,7 +26,7 @@ use cranelift_codegen::Context;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::{I32, I64, I128};
 use cranelift_codegen::ir::{DataFlowGraph, Function, Inst, InstBuilder, Opcode, Value};
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 /// The most terms of a sum that are looked at.
 const MOST_TERMS: usize = 12;
@@ -64,7 +64,10 @@ pub fn multiply(context: &mut Context) -> usize {
     }
     function.dfg.resolve_all_aliases();
     let upper = halves.iter().filter(|half| half.upper);
-    upper.map(|half| half.factors).collect::<HashSet<_>>().len()
+    upper
+        .map(|half| half.factors)
+        .collect::<FxHashSet<_>>()
+        .len()
 }
 
 /// Whether there is anything to look for, which is rare.

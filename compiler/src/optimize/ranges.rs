@@ -17,7 +17,7 @@ use cranelift_codegen::ir::{
     Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef,
 };
 use cranelift_codegen::loop_analysis::Loop;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::rc::Rc;
 
 /// How many operations deep a value is followed.
@@ -37,11 +37,11 @@ pub enum Trust {
 pub struct Ranges<'a> {
     pub(super) function: &'a Function,
     pub(super) shape: Shape<'a>,
-    pub(super) trips: HashMap<Loop, Option<u64>>,
+    pub(super) trips: FxHashMap<Loop, Option<u64>>,
     trust: Trust,
-    known: HashMap<Value, Interval>,
-    busy: HashSet<Value>,
-    ways: HashMap<Block, Option<Rc<[Edge]>>>,
+    known: FxHashMap<Value, Interval>,
+    busy: FxHashSet<Value>,
+    ways: FxHashMap<Block, Option<Rc<[Edge]>>>,
 }
 
 impl<'a> Ranges<'a> {
@@ -49,11 +49,11 @@ impl<'a> Ranges<'a> {
         Ranges {
             function,
             shape,
-            trips: HashMap::new(),
+            trips: FxHashMap::default(),
             trust,
-            known: HashMap::new(),
-            busy: HashSet::new(),
-            ways: HashMap::new(),
+            known: FxHashMap::default(),
+            busy: FxHashSet::default(),
+            ways: FxHashMap::default(),
         }
     }
 

@@ -27,7 +27,7 @@ use cranelift_codegen::ir::{
     Value,
 };
 use cranelift_codegen::loop_analysis::Loop;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The fewest instructions of a function in which vmctx has no register, and the most for each of its calls: what calls nothing finds one.
 const LARGE: usize = 3000;
@@ -44,7 +44,7 @@ pub fn read_again(function: &mut Function, shape: Shape<'_>) {
         vmctx,
         slot: function.create_sized_stack_slot(slot),
         quiet: quiet_loops(function, shape),
-        in_front: HashMap::new(),
+        in_front: FxHashMap::default(),
     };
     let blocks: Vec<Block> = function.layout.blocks().collect();
     for block in blocks {
@@ -62,8 +62,8 @@ fn is_large(function: &Function) -> bool {
 }
 
 /// The inner loops that call nothing.
-fn quiet_loops(function: &Function, shape: Shape<'_>) -> HashSet<Loop> {
-    let mut quiet: HashSet<Loop> = shape.loops.loops().collect();
+fn quiet_loops(function: &Function, shape: Shape<'_>) -> FxHashSet<Loop> {
+    let mut quiet: FxHashSet<Loop> = shape.loops.loops().collect();
     for inner in shape.loops.loops() {
         if let Some(outer) = shape.loops.loop_parent(inner) {
             quiet.remove(&outer);
@@ -89,9 +89,9 @@ fn calls(function: &Function, inst: Inst) -> bool {
 struct Reader {
     vmctx: Value,
     slot: StackSlot,
-    quiet: HashSet<Loop>,
+    quiet: FxHashSet<Loop>,
     /// What is read in front of loops.
-    in_front: HashMap<Loop, Value>,
+    in_front: FxHashMap<Loop, Value>,
 }
 
 impl Reader {

@@ -29,7 +29,8 @@ use super::uses::{Uses, is_arithmetic};
 use super::values::{destinations, maker};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{Block, Function, Inst, InstBuilder, Opcode, Value};
-use std::collections::{BTreeMap, HashSet};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
 
 /// The cycles that another order saves, at least.
 const GAIN: u32 = 2;
@@ -47,13 +48,14 @@ pub fn order(function: &mut Function, shape: Shape<'_>) {
         .blocks()
         .filter(|block| shape.loops.innermost_loop(*block).is_some())
         .filter(|block| leads_to_itself(function, *block) || is_long(function, *block))
+        .filter(|block| adds_sums(function, *block))
         .collect();
     if blocks.is_empty() {
         return;
     }
     let uses = Uses::count(function);
     let mut ready = Ready::default();
-    let mut late = Vec::new();
+    let (mut late, mut ordered) = (Vec::new(), false);
     for block in blocks {
         ready.estimate(function, block);
         let sums = sums(function, block, &uses);
@@ -61,13 +63,16 @@ pub fn order(function: &mut Function, shape: Shape<'_>) {
         for sum in &sums {
             better |= improve(function, &ready, sum);
         }
+        ordered |= better;
         if better {
             let in_order = sums.iter().rev();
             late.extend(in_order.filter_map(|sum| makes_latest(function, &ready, sum)));
         }
         ready.forget();
     }
-    function.dfg.resolve_all_aliases();
+    if ordered {
+        function.dfg.resolve_all_aliases();
+    }
     for inst in late {
         hurry(function, inst);
     }
@@ -80,6 +85,18 @@ fn leads_to_itself(function: &Function, block: Block) -> bool {
     let lists = &function.dfg.value_lists;
     let mut ways = destinations(&function.dfg, branch).iter();
     ways.any(|call| call.block(lists) == block)
+}
+
+/// Whether a block adds something to a sum: then it may have one of three terms.
+fn adds_sums(function: &Function, block: Block) -> bool {
+    let dfg = &function.dfg;
+    let mut insts = function.layout.block_insts(block);
+    insts.any(|inst| {
+        let adds = |value: &Value| {
+            maker(dfg, *value).is_some_and(|inst| dfg.insts[inst].opcode() == Opcode::Iadd)
+        };
+        dfg.insts[inst].opcode() == Opcode::Iadd && dfg.inst_args(inst).iter().any(adds)
+    })
 }
 
 fn is_long(function: &Function, block: Block) -> bool {
@@ -97,7 +114,7 @@ struct Sum {
 fn sums(function: &Function, block: Block, uses: &Uses) -> Vec<Sum> {
     let mut insts: Vec<Inst> = function.layout.block_insts(block).collect();
     insts.reverse();
-    let mut taken: HashSet<Inst> = HashSet::new();
+    let mut taken: FxHashSet<Inst> = FxHashSet::default();
     let mut found = Vec::new();
     for root in insts {
         if let Some(inst) = address(function, root).and_then(|value| maker(&function.dfg, value)) {
@@ -207,7 +224,7 @@ fn makes_latest(function: &Function, ready: &Ready, sum: &Sum) -> Option<Inst> {
 /// Moves what an instruction does not need behind it.
 fn hurry(function: &mut Function, inst: Inst) {
     let (dfg, layout) = (&function.dfg, &function.layout);
-    let mut needed: HashSet<Value> = dfg.inst_values(inst).collect();
+    let mut needed: FxHashSet<Value> = dfg.inst_values(inst).collect();
     let mut free = Vec::new();
     let before = std::iter::successors(layout.prev_inst(inst), |inst| layout.prev_inst(*inst));
     for inst in before.take(BEFORE) {

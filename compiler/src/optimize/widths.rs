@@ -9,7 +9,8 @@ use super::shape::{Edge, Shape};
 use super::values::maker;
 use cranelift_codegen::ir::types::I32;
 use cranelift_codegen::ir::{Block, Function, Inst, Value, ValueDef};
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// How often the choice is looked at again.
 const MOST_ROUNDS: usize = 8;
@@ -22,7 +23,7 @@ pub struct Chooser<'a> {
     function: &'a Function,
     shape: Shape<'a>,
     candidates: BTreeMap<Value, Candidate>,
-    ways: HashMap<Block, Option<Vec<Edge>>>,
+    ways: FxHashMap<Block, Option<Vec<Edge>>>,
 }
 
 #[derive(Default)]
@@ -41,7 +42,7 @@ impl<'a> Chooser<'a> {
             function,
             shape,
             candidates: BTreeMap::new(),
-            ways: HashMap::new(),
+            ways: FxHashMap::default(),
         }
     }
 

@@ -23,7 +23,8 @@ use cranelift_frontend::{FuncInstBuilder, FunctionBuilder, FunctionBuilderContex
 use lucet_format::contract::RESERVATION;
 use lucet_format::trap;
 use lucet_format::vmctx::TRAP_ADDRESS;
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 /// What all functions of a compilation are translated from.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ pub struct Source<'a> {
     /// How much functions may grow by what is inlined.
     pub growth: Growth,
     /// The bytes that bodies count as there, where they become much shorter, by their place among the defined functions.
-    pub worth: &'a HashMap<u32, usize>,
+    pub worth: &'a FxHashMap<u32, usize>,
 }
 
 /// The state of one function's translation.
@@ -56,7 +57,7 @@ pub(super) struct Translator<'a> {
     pub(super) results_pointer: Option<Value>,
     pub(super) parameters: Vec<Variable>,
     /// The other locals that the body uses, by index.
-    pub(super) locals: HashMap<u32, Variable>,
+    pub(super) locals: FxHashMap<u32, Variable>,
     /// Operands that calls, branches and returns have taken along so far.
     pub(super) passed: u64,
     pub(super) stack: Vec<Value>,
@@ -80,10 +81,10 @@ pub(super) struct Translator<'a> {
     pub(super) in_place: u32,
     pub(super) flags: Flags,
     /// Those of memories that the function accesses, by index.
-    memory_flags: HashMap<u32, MemFlagsData>,
-    functions: HashMap<Target, FuncRef>,
-    symbols: HashMap<Target, GlobalValue>,
-    signatures: HashMap<u32, SigRef>,
+    memory_flags: FxHashMap<u32, MemFlagsData>,
+    functions: FxHashMap<Target, FuncRef>,
+    symbols: FxHashMap<Target, GlobalValue>,
+    signatures: FxHashMap<u32, SigRef>,
 }
 
 /// The kinds of memory access. Each touches a region of its own, so that Cranelift knows that a store to
@@ -211,7 +212,7 @@ impl<'a> Translator<'a> {
             vmctx,
             results_pointer,
             parameters,
-            locals: HashMap::new(),
+            locals: FxHashMap::default(),
             passed: 0,
             stack: Vec::new(),
             frames: Vec::new(),
@@ -225,10 +226,10 @@ impl<'a> Translator<'a> {
             inlining: Inlining::default(),
             in_place: 0,
             flags,
-            memory_flags: HashMap::new(),
-            functions: HashMap::new(),
-            symbols: HashMap::new(),
-            signatures: HashMap::new(),
+            memory_flags: FxHashMap::default(),
+            functions: FxHashMap::default(),
+            symbols: FxHashMap::default(),
+            signatures: FxHashMap::default(),
         })
     }
 

@@ -26,7 +26,8 @@ use crate::parse;
 use cranelift_codegen::ir::{SourceLoc, Value};
 use cranelift_frontend::Variable;
 use lucet_format::image::records::IN_PLACE;
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use wasmparser::{BinaryReader, Operator};
 
 /// The largest body that is inlined, in bytes that it counts as.
@@ -95,7 +96,7 @@ pub(super) struct Inlining {
     budget: usize,
     bytes: usize,
     /// Of functions that are called: whether they are of the kind that is inlined.
-    simple: HashMap<u32, bool>,
+    simple: FxHashMap<u32, bool>,
     /// Where operators in place are.
     places: Vec<Place>,
 }
@@ -105,7 +106,7 @@ struct Outer<'a> {
     function_type: &'a FunctionType,
     results_pointer: Option<Value>,
     parameters: Vec<Variable>,
-    locals: HashMap<u32, Variable>,
+    locals: FxHashMap<u32, Variable>,
     stack: Vec<Value>,
     frames: Vec<Frame>,
     checks: Checks,

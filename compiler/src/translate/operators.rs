@@ -10,7 +10,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Type, Value};
 use lucet_format::trap::TrapCode;
-use std::collections::{BTreeSet, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use wasmparser::{BinaryReader, Operator};
 
 impl Translator<'_> {
@@ -63,7 +64,7 @@ impl Translator<'_> {
     pub(super) fn declare_locals(&mut self, body: &wasmparser::FunctionBody<'_>) -> Result<()> {
         let used = used_locals(body)?;
         let mut end = self.parameters.len() as u32;
-        let mut zeros: HashMap<Type, Value> = HashMap::new();
+        let mut zeros: FxHashMap<Type, Value> = FxHashMap::default();
         for group in body.get_locals_reader().map_err(invalid)? {
             let (count, kind) = group.map_err(invalid)?;
             let kind = clif_type(value_type(kind)?);

@@ -18,7 +18,8 @@ use super::narrow::condition;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
 use cranelift_codegen::ir::{Inst, InstructionData, Opcode, Type, Value, ValueDef};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::HashMap;
 
 /// The most vector operations for a loop.
 const MOST_NODES: usize = 24;
@@ -84,22 +85,22 @@ pub enum Node {
 /// Makes operations on vectors of a round's trees.
 pub struct Packer<'a> {
     pub round: Round<'a>,
-    pub places: &'a HashMap<Inst, Place>,
+    pub places: &'a FxHashMap<Inst, Place>,
     /// With the type of their lanes.
     pub nodes: Vec<(Node, Type)>,
     known: HashMap<(Type, Vec<Value>), usize>,
     /// The loads that vectors make.
-    pub loaded: HashSet<Inst>,
+    pub loaded: FxHashSet<Inst>,
 }
 
 impl<'a> Packer<'a> {
-    pub fn new(round: Round<'a>, places: &'a HashMap<Inst, Place>) -> Packer<'a> {
+    pub fn new(round: Round<'a>, places: &'a FxHashMap<Inst, Place>) -> Packer<'a> {
         Packer {
             round,
             places,
             nodes: Vec::new(),
             known: HashMap::new(),
-            loaded: HashSet::new(),
+            loaded: FxHashSet::default(),
         }
     }
 

@@ -21,7 +21,7 @@ use super::{CHUNK_BYTES, MOST_CHUNK_BYTES, MOST_INSTRUCTIONS};
 use cranelift_codegen::ir::{
     Block, Function, Inst, InstructionData, Opcode, SourceLoc, Type, Value,
 };
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The most ways into a loop.
 const MOST_WAYS: usize = 16;
@@ -165,7 +165,7 @@ fn body(round: Round<'_>, vmctx: Value) -> Option<Vec<(usize, Access)>> {
     Some(found)
 }
 
-type Places = HashMap<Inst, Place>;
+type Places = FxHashMap<Inst, Place>;
 
 /// The groups of accesses, where each access lies, and by how many bytes all of them go on each round.
 fn groups(

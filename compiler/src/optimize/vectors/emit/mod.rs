@@ -31,7 +31,7 @@ use cranelift_codegen::ir::{
     Block, BlockArg, Endianness, Function, InstBuilder, MemFlagsData, Type, Value,
 };
 use lucet_format::vmctx::MEMORY_BYTES;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 pub fn emit(function: &mut Function, vmctx: Value, plan: &Plan) {
     let blocks: [Block; 5] = std::array::from_fn(|_| function.dfg.make_block());
@@ -57,9 +57,9 @@ pub fn emit(function: &mut Function, vmctx: Value, plan: &Plan) {
 
 /// Leads the ways into the loop to `guard`. Answers what each of the header's parameters is in the first round: what the only
 /// way hands on, or a parameter of `guard`.
-fn enter_through(function: &mut Function, plan: &Plan, guard: Block) -> HashMap<Value, Value> {
+fn enter_through(function: &mut Function, plan: &Plan, guard: Block) -> FxHashMap<Value, Value> {
     let dfg = &mut function.dfg;
-    let mut first = HashMap::new();
+    let mut first = FxHashMap::default();
     for (position, parameter) in dfg.block_params(plan.header).to_vec().iter().enumerate() {
         let handed_on = match plan.ways[..] {
             [way] => argument(dfg, destinations(dfg, way.branch)[way.position], position),
@@ -94,7 +94,7 @@ struct Emitter<'a> {
     plan: &'a Plan,
     vmctx: Value,
     /// What the header's parameters are in the first round.
-    first: HashMap<Value, Value>,
+    first: FxHashMap<Value, Value>,
 }
 
 /// What the vector loop uses.
@@ -105,7 +105,7 @@ struct Ready {
     /// For each group: upwards, the address of its first byte; downwards, the index of the first chunk.
     bases: Vec<Value>,
     /// The vectors that are always the same, by node.
-    splats: HashMap<usize, Value>,
+    splats: FxHashMap<usize, Value>,
 }
 
 impl Emitter<'_> {
@@ -273,7 +273,7 @@ impl Emitter<'_> {
                 self.add(index, i64::from(self.plan.bytes) - chunk)
             });
         }
-        let mut splats = HashMap::new();
+        let mut splats = FxHashMap::default();
         for (number, (node, lane)) in self.plan.nodes.iter().enumerate() {
             if let Node::Splat(value) = node {
                 splats.insert(number, self.splat(*value, *lane));
