@@ -50,9 +50,10 @@ pub fn split_sums(function: &mut Function, shape: Shape<'_>, vmctx: Value) {
         ranges: Ranges::new(function, shape, Trust::Data),
         bases: FxHashMap::default(),
     };
-    let found = splitter.find(vmctx);
+    let uses = Uses::count(splitter.function);
+    let found = splitter.find(vmctx, &uses);
     if !found.is_empty() {
-        carry_out(function, vmctx, found);
+        carry_out(function, vmctx, uses, found);
     }
 }
 
@@ -65,7 +66,7 @@ struct Splitter<'a> {
 }
 
 impl Splitter<'_> {
-    fn find(&mut self, vmctx: Value) -> Vec<(Access, Parts)> {
+    fn find(&mut self, vmctx: Value, uses: &Uses) -> Vec<(Access, Parts)> {
         let (mut chains, mut accesses) = (Chains::default(), Vec::new());
         for block in self.function.layout.blocks() {
             for inst in self.function.layout.block_insts(block) {
@@ -76,8 +77,7 @@ impl Splitter<'_> {
                 }
             }
         }
-        let uses = Uses::count(self.function);
-        accesses.retain(|access| chains.is_free(&uses, access.index));
+        accesses.retain(|access| chains.is_free(uses, access.index));
         let mut parts: FxHashMap<Value, Option<Parts>> = FxHashMap::default();
         accesses
             .into_iter()
@@ -148,8 +148,7 @@ impl Splitter<'_> {
     }
 }
 
-fn carry_out(function: &mut Function, vmctx: Value, found: Vec<(Access, Parts)>) {
-    let mut uses = Uses::count(function);
+fn carry_out(function: &mut Function, vmctx: Value, mut uses: Uses, found: Vec<(Access, Parts)>) {
     let mut bases: HashMap<(Value, Block), Value> = HashMap::new();
     let mut addresses: HashMap<(Value, Block), Value> = HashMap::new();
     for (access, parts) in found {
