@@ -1,8 +1,8 @@
 //! Which numbers a value can be, as far as that follows from how it is made.
 //!
 //! Values are looked at when they are asked for, and remembered. Parameters of loops are followed by [`super::trips`]; those of
-//! other blocks are what the ways into the block hand on. What depends on itself in another way is not known, nor is
-//! what lies deeper than [`MOST_DEPTH`]: the answer is then everything that the type can hold.
+//! other blocks are what the ways into the block hand on. Parameters that hand each other on around a loop are one of the values that come
+//! from elsewhere. What depends on itself in another way is not known, nor is what lies deeper than [`MOST_DEPTH`]: the answer is then everything that the type can hold.
 //!
 //! Two kinds of knowledge. With [`Trust::Branches`] the outcome of branches counts: what `i < 10` leads to sees an `i`
 //! below 10. That is true of what a program computes, but not of what a processor does that has mispredicted the
@@ -22,6 +22,8 @@ use std::rc::Rc;
 
 /// How many operations deep a value is followed.
 const MOST_DEPTH: usize = 24;
+/// The most parameters that hand each other on.
+const MOST_COPIES: usize = 8;
 /// The most ways into a block that are looked at.
 const MOST_WAYS: usize = 16;
 /// With [`Trust::Data`]: how far one round of a loop goes at most. The guard behind memory is 32768 times as long.
@@ -144,11 +146,52 @@ impl<'a> Ranges<'a> {
             };
             handed_on = Some(handed_on.map_or(range, |known| known.join(range)));
         }
-        let handed_on = handed_on.unwrap_or(all);
+        let handed_on = match handed_on {
+            Some(known) if known != all => known,
+            _ => itself.map_or(all, |value| self.of_copies(value, all)),
+        };
         match self.of_induction(block, position, all.high) {
             Some(counted) => counted.meet(handed_on),
             None => handed_on,
         }
+    }
+
+    /// What a parameter can be, and those that it is handed on from or to itself: one of the values that come from elsewhere.
+    fn of_copies(&mut self, value: Value, all: Interval) -> Interval {
+        let (mut copies, mut next) = (vec![value], 0);
+        let mut found = None::<Interval>;
+        while let Some(copy) = copies.get(next).copied() {
+            next += 1;
+            let ValueDef::Param(block, position) = self.function.dfg.value_def(copy) else {
+                return all;
+            };
+            // Nothing leads to the first block, whose parameters are the caller's.
+            let Some(ways) = self.ways_into(block).filter(|ways| !ways.is_empty()) else {
+                return all;
+            };
+            for edge in ways.iter() {
+                let Some(source) = self.shape.handed_on(self.function, *edge, position) else {
+                    return all;
+                };
+                let is_parameter =
+                    matches!(self.function.dfg.value_def(source), ValueDef::Param(..));
+                if copies.contains(&source) {
+                    continue;
+                }
+                if is_parameter && copies.len() < MOST_COPIES {
+                    copies.push(source);
+                    continue;
+                }
+                let range = self.of(source);
+                if range == all {
+                    return all;
+                }
+                found = Some(found.map_or(range, |known| known.join(range)));
+            }
+        }
+        let found = found.unwrap_or(all);
+        self.known.extend(copies.iter().map(|copy| (*copy, found)));
+        found
     }
 
     /// The ways into a block, unless they are many.
