@@ -17,7 +17,7 @@ ROWS = [  # label, unit, where in the report, name of the row in the noise list
     ("call into the guest, typed entry", "ns", ("call_in_stub_ns",), "call_in_stub"),
     ("call of a host function", "ns", ("call_out_ns",), "call_out"),
     ("call of a leaf host function", "ns", ("call_out_leaf_ns",), "call_out_leaf"),
-    *[(f"new instance, call, release; {pages} pages touched", "us", ("cycle_us", pages), f"cycle/{pages}")
+    *[(f"new instance, call, release; {pages} {'page' if pages == '1' else 'pages'} touched", "us", ("cycle_us", pages), f"cycle/{pages}")
       for pages in ("0", "1", "16", "64", "256")],
     *[(f"load a module of {size}, {way}", "us", (key,), row)
       for size, in_key, row in (("100 KB", "", "load/100k"), ("1 MB", "1mb_", "load/1m"))
