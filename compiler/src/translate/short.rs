@@ -10,6 +10,8 @@
 //!                      store [to], head
 //! ```
 //!
+//! Copies of structures, whose length is a constant and a multiple of four, are made of pieces one behind the other.
+//!
 //! Invariants.
 //!
 //! * Nothing is written before it is known that all of it can be. Everything is loaded before anything is stored, so a source
@@ -33,6 +35,8 @@ use lucet_format::trap::TrapCode;
 
 /// The most bytes that are moved in place.
 const LONGEST: u32 = 128;
+/// Lengths that are multiples of this are taken for those of structures.
+const SMALLEST_FIELD: u32 = 4;
 /// The most operations of a function that are done in place: each takes some twenty times the code that a call takes.
 const MOST_IN_PLACE: u32 = 64;
 
@@ -107,7 +111,12 @@ impl Translator<'_> {
         self.in_place += 1;
         match self.constant_of(length) {
             Some(length) if length > LONGEST => return Ok(false),
-            Some(length) => self.of_known_length(what, to, length)?,
+            Some(length) => match what {
+                Short::Copy { from } if length > 0 && length % SMALLEST_FIELD == 0 => {
+                    self.copy_fields(from, to, length);
+                }
+                _ => self.of_known_length(what, to, length)?,
+            },
             None => self.of_any_length(what, to, length, long)?,
         }
         Ok(true)
@@ -142,6 +151,28 @@ impl Translator<'_> {
         };
         self.move_pieces(what, *class, to, range);
         Ok(())
+    }
+
+    /// Copies a structure in pieces that do not overlap. Structures are copied again soon, when what was stored is not in the
+    /// cache yet: a processor waits for that where a load needs bytes of two stores, as overlapping pieces do.
+    fn copy_fields(&mut self, from: Value, to: Value, length: u32) {
+        let flags = self.memory_flags(0);
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        for piece in [I8X16, I64, I32] {
+            while length - at >= piece.bytes() {
+                pieces.push((piece, at as i32));
+                at += piece.bytes();
+            }
+        }
+        let source = self.address_in_guarded(from);
+        let load = |&(piece, at)| self.builder.ins().load(piece, flags, source, at);
+        let values: Vec<Value> = pieces.iter().map(load).collect();
+        let target = self.address_in_guarded(to);
+        // The last one first: it traps if any does.
+        for ((_, at), value) in pieces.into_iter().zip(values).rev() {
+            self.ins().store(flags, value, target, at);
+        }
     }
 
     fn of_any_length(
