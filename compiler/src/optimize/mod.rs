@@ -23,7 +23,7 @@
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
 //! flows, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`widths`] what is worth 64 bits, [`uses`] and
-//! [`values`] the rest.
+//! [`values`] the rest. What Cranelift has left behind of a function is forgotten first ([`leftovers`]).
 //!
 //! Invariants. The function is valid before and after each pass, which `Options::verify` has Cranelift check. A pass
 //! changes neither what a function computes nor what can be seen of its accesses to memory; it adds no address that the memory
@@ -45,6 +45,7 @@ mod hoisting;
 mod interval;
 mod knowledge;
 mod latches;
+mod leftovers;
 mod masks;
 mod overlaps;
 mod parameters;
@@ -76,6 +77,7 @@ pub fn prepare(context: &mut Context) {
 /// Runs the other passes over an optimised function. `memory` is how many bytes memory 0 can ever have, if guard pages keep
 /// indices inside of it; `grow`: whether code may become longer.
 pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
+    leftovers::forget(&mut context.func);
     context.func.dfg.resolve_all_aliases();
     latches::compare_next_values(context);
     context.compute_loop_analysis();

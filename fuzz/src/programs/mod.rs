@@ -11,6 +11,7 @@
 
 mod exceptions;
 mod expressions;
+mod interpreters;
 mod loops;
 mod rounds;
 mod statements;
@@ -309,7 +310,8 @@ impl Writer<'_> {
             list("j", LOOPS, "i64"),
             list("k", LOOPS, "i32"),
             "(local $ta i32) (local $tb i64) (local $p i32) (local $q i64)".to_owned(),
-            "(local $round i32) (local $x i64) (local $xl i64) (local $xh i64)".to_owned(),
+            "(local $round i32) (local $steps i32) (local $x i64) (local $xl i64) (local $xh i64)"
+                .to_owned(),
             "(local $y i64) (local $yl i64) (local $yh i64)".to_owned(),
             "(local $lower i64) (local $c i64) (local $d i64)".to_owned(),
         ]

@@ -3,7 +3,7 @@
 use super::{LEAVES, TYPES, Ty, Writer};
 
 /// Blocks around each other at most.
-const DEEPEST: usize = 5;
+pub(super) const DEEPEST: usize = 5;
 
 impl Writer<'_> {
     /// Some statements.
@@ -18,9 +18,9 @@ impl Writer<'_> {
         }
     }
 
-    fn statement(&mut self, depth: usize) {
+    pub(super) fn statement(&mut self, depth: usize) {
         let nests = depth < DEEPEST;
-        match self.below(25) {
+        match self.below(26) {
             0..=2 => {
                 let local = self.below(4);
                 self.i32(3);
@@ -84,6 +84,7 @@ impl Writer<'_> {
                 self.put(&format!("local.set $v{local}"));
             }
             24 if self.loops.len() < 2 => self.rounds(),
+            25 if nests && self.loops.len() < 2 => self.interpreter(),
             _ => self.early(),
         }
     }
