@@ -1233,7 +1233,8 @@ lucet_status lucet_signals_check(void);
 bool lucet_signal_handle(int signal, void *siginfo, void *ucontext);
 
 // Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
-// needed by hosts that replace alternate stacks themselves. Since 0.1.
+// needed by hosts that replace alternate stacks themselves. Does nothing in a host function on the thread's own stack; not to be called in one
+// on a stack that the host has made. Looks at every slot of the process. Since 0.1.
 void lucet_thread_detach(void);
 
 // Defines the functions of wasi_snapshot_preview1, so that guests from a stock clang or rustc for wasm32-wasi load and start:

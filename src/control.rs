@@ -296,6 +296,13 @@ impl ControlBlock {
         (self.state.load(Ordering::Acquire) & STATE_MASK) as u32
     }
 
+    /// Whether the guest runs now, and was entered from a stack between these addresses: from where any thread may ask.
+    pub fn runs_on(&self, stack: std::ops::Range<usize>) -> bool {
+        // SAFETY: lives for ever; changed by assembly only, as a whole.
+        let host_sp = unsafe { AtomicUsize::from_ptr(self.host_sp.as_ptr()) };
+        state::is_running(self.state()) && stack.contains(&host_sp.load(Ordering::Relaxed))
+    }
+
     /// Changes the state.
     pub fn set_state(&self, to: u32) {
         self.state.store(self.with_image(to), Ordering::Release);

@@ -146,6 +146,11 @@ pub fn block(number: u32) -> Option<&'static ControlBlock> {
     Some(unsafe { &*at })
 }
 
+/// All blocks that there are.
+pub fn blocks() -> impl Iterator<Item = &'static ControlBlock> {
+    (0..READY.load(Ordering::Acquire)).map_while(block)
+}
+
 /// The block that a value would be about if it were a handle.
 #[inline]
 pub fn block_of(handle: u64) -> Option<&'static ControlBlock> {

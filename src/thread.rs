@@ -12,7 +12,7 @@ use crate::local::PerThread;
 use crate::running::{self, Runner};
 use crate::signal::altstack::{self, Afterwards, Provided};
 use crate::signal::{self, SIGNALS};
-use crate::{context, process};
+use crate::{context, directory, process};
 use libc::sigset_t;
 use std::cell::Cell;
 
@@ -103,8 +103,12 @@ fn prepare() -> Result<&'static Runner> {
 }
 
 /// Undoes the preparation, for a thread that goes on without guests: alternate stack and signal mask are as they were.
-/// Without effect on a thread that is not prepared. Not to be called from a host function.
+/// Without effect on a thread that is not prepared, and in a host function, whose guest needs all of it.
 pub fn detach() {
+    let (low, high) = host_stack();
+    if directory::blocks().any(|block| block.runs_on(low..high)) {
+        return;
+    }
     context::set_runner(0);
     let Some(mut attachment) = ATTACHMENT.take() else {
         return;

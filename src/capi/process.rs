@@ -68,7 +68,8 @@ pub unsafe extern "C" fn lucet_signal_handle(
 }
 
 /// Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
-/// needed by hosts that replace alternate stacks themselves. Since 0.1.
+/// needed by hosts that replace alternate stacks themselves. Does nothing in a host function on the thread's own stack; not to be called in one
+/// on a stack that the host has made. Looks at every slot of the process. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_thread_detach() {
     let _ = guarded_value(|| {

@@ -1,8 +1,9 @@
 /* call.c: what a host function gets and may do: arguments in registers and on the stack, results, data,
  * ending its guest. */
 #include "fixture.h"
+#include <signal.h>
 
-enum act { RETURN, TERMINATE, TRAP, SUSPEND, REENTER, BAD_TRAP, MEMORY, KEEP_CALL, TERMINATE_AND_TRAP };
+enum act { RETURN, TERMINATE, TRAP, SUSPEND, REENTER, BAD_TRAP, MEMORY, KEEP_CALL, TERMINATE_AND_TRAP, DETACH };
 struct request {
   int32_t seen;
   lucet_call *kept;
@@ -45,6 +46,15 @@ static void use_memory(lucet_instance *guest) {
   EQUAL(value.of.i32, 1);
 }
 
+/* The guest needs the alternate stack for what it does when the host function has returned. */
+static void detach(void) {
+  stack_t before, after;
+  EQUAL(sigaltstack(NULL, &before), 0);
+  lucet_thread_detach();
+  EQUAL(sigaltstack(NULL, &after), 0);
+  CHECK(before.ss_sp == after.ss_sp && before.ss_flags == after.ss_flags);
+}
+
 static int32_t act(lucet_call *call, int32_t number) {
   lucet_instance *guest = lucet_call_instance(call);
   struct request *request = lucet_call_instance_data(call);
@@ -79,6 +89,9 @@ static int32_t act(lucet_call *call, int32_t number) {
     STATUS(LUCET_BAD_STATE, lucet_call_run(call, "base", NULL, 0, &(lucet_outcome){0}));
     OK(lucet_call_trap(call, LUCET_TRAP_HOST));
     break;
+  case DETACH:
+    detach();
+    break;
   default:
     break;
   }
@@ -93,6 +106,7 @@ static int32_t leaf(lucet_call *call, int32_t value) {
     STATUS(LUCET_BAD_STATE, lucet_call_trap(call, LUCET_TRAP_HOST));
     STATUS(LUCET_BAD_STATE, lucet_call_run(call, "base", NULL, 0, &(lucet_outcome){0}));
   }
+  if (value == 2) detach();
   OK(lucet_instance_read(guest, 0, 32, &byte, 1));
   CHECK(lucet_call_instance_data(call) != NULL);
   return value + byte;
@@ -234,6 +248,7 @@ static void acts(lucet_module *module) {
   EQUAL(outcome.values[0].of.i32, SUSPEND * 10);
   EQUAL(RUN1(guest, "act", REENTER), REENTER * 10);
   EQUAL(RUN1(guest, "act", BAD_TRAP), BAD_TRAP * 10);
+  EQUAL(RUN1(guest, "act", DETACH), DETACH * 10);
   EQUAL(RUN1(guest, "act", MEMORY), MEMORY * 10);
   EQUAL(RUN1(guest, "act", KEEP_CALL), KEEP_CALL * 10);
   /* A lucet_call is dead when its host function has returned. */
@@ -258,6 +273,9 @@ static void acts(lucet_module *module) {
   OK(lucet_instance_reset(guest));
   OK(run_i32(guest, "act", 1, TERMINATE_AND_TRAP, 0, &outcome));
   OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_HOST);
+  OK(lucet_instance_reset(guest));
+  OK(run_i32(guest, "leaf_deep", 1, 2, 0, &outcome));
+  OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_STACK);
   OK(lucet_instance_release(guest));
 }
 
