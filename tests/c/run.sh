@@ -4,7 +4,8 @@
 #   LUCET_PREFIX=/usr/local tests/c/run.sh [BUILD_DIR]
 #
 # LUCET_PREFIX holds include/, lib/liblucet.so and bin/lucetc. Each program is built twice, plainly and with the address and
-# undefined behaviour sanitizers. One line per program; at the end "tests/c: N passed, M failed", exit status 1 when M > 0.
+# undefined behaviour sanitizers, the two side by side, since most of the time goes into single compilers. One line per program; at the end
+# "tests/c: N passed, M failed", exit status 1 when M > 0.
 # ONLY=pattern runs the unit tests that match. CC and CXX choose compilers for the programs.
 #
 # Invariants: writes to BUILD_DIR only; a guest or program that does not build is a failure, not skipped.
@@ -17,7 +18,7 @@ include=$LUCET_PREFIX/include
 lib=$LUCET_PREFIX/lib
 [ -e "$lib/liblucet.so" ] || lib=$(dirname "$(find "$LUCET_PREFIX" -name liblucet.so | head -1)")
 only=${ONLY:-}
-passed=0 failed=0
+log=$build/log
 mkdir -p "$build/guests" "$build/plain" "$build/asan"
 
 export LUCET_GUESTS="$build/guests"
@@ -31,23 +32,21 @@ common="$warnings -D_GNU_SOURCE -g -I$include -I$here"
 link="-L$lib -llucet -lpthread -lm"
 asan="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 
-result() { # result NAME STATUS: counts; what went wrong is in $build/log
+result() { # result NAME STATUS [NOTE]: its line, which is also counted; what went wrong is in $log
   if [ "$2" -eq 0 ]; then
-    passed=$((passed + 1))
     echo "ok   $1${3:+: $3}"
   else
-    failed=$((failed + 1))
     echo "FAIL $1 (exit status $2)"
-    head -${LINES_OF_FAILURE:-25} "$build/log" | sed 's/^/     /'
+    head -${LINES_OF_FAILURE:-25} "$log" | sed 's/^/     /'
   fi
 }
 
 step() { # step NAME COMMAND...: runs it for its exit status, and shows its last line
   title=$1
   shift
-  "$@" >"$build/log" 2>&1
+  "$@" >"$log" 2>&1
   status=$?
-  result "$title" $status "$(tail -1 "$build/log")"
+  result "$title" $status "$(tail -1 "$log")"
 }
 
 flags_of() { # flags_of KIND
@@ -58,8 +57,8 @@ program() { # program KIND NAME SOURCE STANDARD ARGUMENTS...: builds and runs
   kind=$1 binary=$2 source=$3 standard=$4
   shift 4
   case $source in *.cpp) compiler=$cxx ;; *) compiler=$cc ;; esac
-  if $compiler -std=$standard $common $(flags_of $kind) -o "$build/$kind/$binary" "$here/$source" $link >"$build/log" 2>&1; then
-    timeout 60 "$build/$kind/$binary" "$@" >"$build/log" 2>&1
+  if $compiler -std=$standard $common $(flags_of $kind) -o "$build/$kind/$binary" "$here/$source" $link >"$log" 2>&1; then
+    timeout 60 "$build/$kind/$binary" "$@" >"$log" 2>&1
     status=$?
   else
     status=125
@@ -128,79 +127,109 @@ hosts() { # hosts KIND: the three programs a user would write, run
   expected_c="$(printf 'sum: 42\ntyped: 42')"
   for standard in c99 c11 c17; do
     program $1 min-$standard hosts/min.c $standard "$build/guests/sum.so"
-    [ $status -ne 0 ] || [ "$(cat "$build/log")" = "$expected_c" ] || status=1
+    [ $status -ne 0 ] || [ "$(cat "$log")" = "$expected_c" ] || status=1
     result "hosts/min.c $standard $1" $status
   done
   program $1 typed hosts/typed.cpp c++17 "$build/guests/sum.so"
   if [ $status -eq 0 ]; then
     for line in 'typed: 42' 'rethrown: unlucky' 'closure: 3, called 1 time' 'refused: import "env" "add"'; do
-      grep -qF -- "$line" "$build/log" || status=1
+      grep -qF -- "$line" "$log" || status=1
     done
   fi
   result "hosts/typed.cpp c++17 $1" $status
   for standard in c11 c17; do
     program $1 server-$standard hosts/server.c $standard
-    [ $status -ne 2 ] || { server "$build/$1/server-$standard"; status=$?; }
+    [ $status -ne 2 ] || { server "$build/$1" "server-$standard"; status=$?; }
     result "hosts/server.c $standard $1" $status
   done
 }
 
-server() { # server PROGRAM: asks it for every path, reloads in between
-  : >"$build/log"
-  rm -f "$build/port" # of an earlier server
-  "$1" "$build/guests/http.so" >"$build/port" 2>>"$build/log" &
+server() { # server DIRECTORY PROGRAM: asks it for every path, reloads in between
+  : >"$log"
+  rm -f "$1/port" # of an earlier server
+  "$1/$2" "$build/guests/http.so" >"$1/port" 2>>"$log" &
   pid=$!
   tries=0
-  while [ ! -s "$build/port" ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-  port=$(cat "$build/port") wrong=0
-  answer() { # answer PATH PART
-    "$1" ask "$port" "$2" >"$build/answer" 2>&1
-    grep -qF -- "$3" "$build/answer" || { echo "$2: expected $3, got $(cat "$build/answer")" >>"$build/log"; wrong=1; }
+  while [ ! -s "$1/port" ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+  port=$(cat "$1/port") wrong=0
+  answer() { # answer DIRECTORY/PROGRAM PATH PART
+    "$1" ask "$port" "$2" >"$1.answer" 2>&1
+    grep -qF -- "$3" "$1.answer" || { echo "$2: expected $3, got $(cat "$1.answer")" >>"$log"; wrong=1; }
   }
   for round in 1 2; do
-    answer "$1" hello "hello from the guest"
-    answer "$1" oob "HTTP/1.1 500"
-    answer "$1" badptr "HTTP/1.1 500"
-    answer "$1" deep "HTTP/1.1 500"
-    answer "$1" nothing "HTTP/1.1 404"
-    answer "$1" hello "HTTP/1.1 200"
+    answer "$1/$2" hello "hello from the guest"
+    answer "$1/$2" oob "HTTP/1.1 500"
+    answer "$1/$2" badptr "HTTP/1.1 500"
+    answer "$1/$2" deep "HTTP/1.1 500"
+    answer "$1/$2" nothing "HTTP/1.1 404"
+    answer "$1/$2" hello "HTTP/1.1 200"
     [ $round = 2 ] || kill -HUP $pid
   done
   kill -TERM $pid
   wait $pid || wrong=1
   for line in 'unchanged' 'out of bounds memory access' 'bad argument to a host function' 'call stack exhausted' \
     'created 12 live 0 trapped 6'; do
-    grep -qF -- "$line" "$build/log" || { echo "not in the log: $line" >>"$build/log"; wrong=1; }
+    grep -qF -- "$line" "$log" || { echo "not in the log: $line" >>"$log"; wrong=1; }
   done
   return $wrong
 }
 
-step "headers" "$here/headers/matrix.sh" "$include" "$build"
-step "wrong uses do not compile" "$here/compile_fail/run.sh" "$include" "$build"
-step "guests" guests
-step "bindings" "$here/bindings/run.sh" "$build"
-step "names in bindings" "$here/bindings/names/run.sh" "$build"
-step "bindings of two versions" "$here/bindings/versions/run.sh" "$build"
-step "porting table" porting_table
-step "testing without a guest" "$here/testing/run.sh" "$build"
-step "every function" every_function_is_tested
-step "every status" every_status_is_tested
-[ -n "$only" ] || step "process" "$here/process/run.sh" "$LUCET_PREFIX" "$build" "$build/guests"
-
-program asan asan_proof asan_proof.c c11
-if grep -q "AddressSanitizer: heap-buffer-overflow" "$build/log"; then result "the address sanitizer is at work" 0
-else result "the address sanitizer is at work" 1; fi
-
-for kind in plain asan; do
-  program $kind abi_layout abi_layout.c c11
-  result "abi_layout.c $kind" $status "$(tail -1 "$build/log")"
+units() { # units KIND
+  program $1 abi_layout abi_layout.c c11
+  result "abi_layout.c $1" $status "$(tail -1 "$log")"
   for source in "$here"/unit/*$only*.c; do
     name=$(basename "$source" .c)
-    program $kind "unit_$name" "unit/$name.c" c11
-    result "unit/$name.c $kind" $status "$(tail -1 "$build/log")"
+    program $1 "unit_$name" "unit/$name.c" c11
+    result "unit/$name.c $1" $status "$(tail -1 "$log")"
   done
-  [ -n "$only" ] || hosts $kind
-done
+}
 
+others() {
+  step "headers" "$here/headers/matrix.sh" "$include" "$build"
+  step "wrong uses do not compile" "$here/compile_fail/run.sh" "$include" "$build"
+  step "bindings" "$here/bindings/run.sh" "$build"
+  step "names in bindings" "$here/bindings/names/run.sh" "$build"
+  step "bindings of two versions" "$here/bindings/versions/run.sh" "$build"
+  step "porting table" porting_table
+  step "testing without a guest" "$here/testing/run.sh" "$build"
+  step "every function" every_function_is_tested
+  step "every status" every_status_is_tested
+  [ -n "$only" ] || step "process" "$here/process/run.sh" "$LUCET_PREFIX" "$build" "$build/guests"
+}
+
+plain() {
+  others
+  units plain
+  [ -n "$only" ] || hosts plain
+}
+
+sanitized() {
+  program asan asan_proof asan_proof.c c11
+  grep -q "AddressSanitizer: heap-buffer-overflow" "$log"
+  result "the address sanitizer is at work" $?
+  units asan
+  [ -n "$only" ] || hosts asan
+}
+
+part() { # part NAME: its results, to a file; a shell that died is a failure, too
+  log=$build/$1.log
+  (
+    $1
+    echo "ended"
+  ) >"$build/$1.results" 2>&1
+}
+
+modules() { step "guests" guests; }
+
+rm -f "$build"/*.results
+part modules
+part plain &
+part sanitized &
+wait
+cat "$build"/*.results | grep -v '^ended$'
+passed=$(cat "$build"/*.results | grep -c '^ok ') failed=$(cat "$build"/*.results | grep -c '^FAIL')
+for results in "$build"/*.results; do
+  tail -1 "$results" | grep -q '^ended$' || failed=$((failed + 1))
+done
 echo "tests/c: $passed passed, $failed failed"
-[ $failed -eq 0 ]
+[ $failed -eq 0 ] && [ $passed -gt 0 ]
