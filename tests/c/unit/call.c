@@ -3,7 +3,18 @@
 #include "fixture.h"
 #include <signal.h>
 
-enum act { RETURN, TERMINATE, TRAP, SUSPEND, REENTER, BAD_TRAP, MEMORY, KEEP_CALL, TERMINATE_AND_TRAP, DETACH };
+enum act {
+  RETURN,
+  TERMINATE,
+  TRAP,
+  SUSPEND,
+  REENTER,
+  BAD_TRAP,
+  MEMORY,
+  KEEP_CALL,
+  TERMINATE_AND_TRAP,
+  DETACH
+};
 struct request {
   int32_t seen;
   lucet_call *kept;
