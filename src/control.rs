@@ -45,8 +45,8 @@ pub(crate) const VALUE_COUNT_BITS: u32 = 3;
 #[repr(C, align(128))]
 pub struct ControlBlock {
     // -- read and written by the trampolines --
-    /// The host's stack pointer at the innermost entry.
-    pub host_sp: Cell<usize>,
+    /// The host's stack pointer at the innermost entry. Other threads may look at it, see [`ControlBlock::runs_on`].
+    pub host_sp: AtomicUsize,
     /// The guest's stack pointer in the trampoline of the innermost call out.
     pub guest_sp: Cell<usize>,
     /// Where the next entry starts on the guest's stack.
@@ -217,7 +217,7 @@ impl ControlBlock {
     /// A block without an instance.
     pub const fn new() -> ControlBlock {
         ControlBlock {
-            host_sp: Cell::new(0),
+            host_sp: AtomicUsize::new(0),
             guest_sp: Cell::new(0),
             entry_sp: Cell::new(0),
             vmctx: Cell::new(0),
@@ -296,11 +296,15 @@ impl ControlBlock {
         (self.state.load(Ordering::Acquire) & STATE_MASK) as u32
     }
 
-    /// Whether the guest runs now, and was entered from a stack between these addresses: from where any thread may ask.
+    /// The host's stack pointer at the innermost entry.
+    pub fn host_sp(&self) -> usize {
+        self.host_sp.load(Ordering::Relaxed)
+    }
+
+    /// Whether the guest runs now, entered from a stack between these addresses. Any thread may ask; of a guest that another thread is
+    /// just entering the answer may be about the entry before.
     pub fn runs_on(&self, stack: std::ops::Range<usize>) -> bool {
-        // SAFETY: lives for ever; changed by assembly only, as a whole.
-        let host_sp = unsafe { AtomicUsize::from_ptr(self.host_sp.as_ptr()) };
-        state::is_running(self.state()) && stack.contains(&host_sp.load(Ordering::Relaxed))
+        state::is_running(self.state()) && stack.contains(&self.host_sp())
     }
 
     /// Changes the state.

@@ -103,8 +103,8 @@ fn leave_callbacks(
         ));
     }
     chain::abandon_inside(block, runner);
-    while block.host_sp.get() < stack {
-        inner.views.leave(block.host_sp.get());
+    while block.host_sp() < stack {
+        inner.views.leave(block.host_sp());
         if !inner.levels.end(block) {
             break;
         }
@@ -129,7 +129,7 @@ fn place(block: &ControlBlock) -> Place {
     let entered_at = if nested {
         block.outermost_sp.get()
     } else {
-        block.host_sp.get()
+        block.host_sp()
     };
     if (block.stack_guard.get()..block.stack_high.get()).contains(&here) {
         return Place::Inside;
@@ -139,7 +139,7 @@ fn place(block: &ControlBlock) -> Place {
     }
     match unwinding::search(block, entered_at) {
         Found::Left => Place::Past,
-        Found::Inside(stack) if nested && block.host_sp.get() < stack => Place::Around(stack),
+        Found::Inside(stack) if nested && block.host_sp() < stack => Place::Around(stack),
         Found::Inside(_) | Found::Nothing => Place::Inside,
     }
 }

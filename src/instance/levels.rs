@@ -36,7 +36,7 @@ impl Levels {
         let mut levels = self.0.try_borrow_mut().map_err(|_| no_memory())?;
         levels.try_reserve(1).map_err(|_| no_memory())?;
         levels.push(Level {
-            host_sp: block.host_sp.get(),
+            host_sp: block.host_sp(),
             guest_sp: block.guest_sp.get(),
             call_row: block.call_row.get(),
             call_results: block.call_results.get(),
@@ -46,7 +46,7 @@ impl Levels {
             bridges: block.bridges.get(),
         });
         if block.nested.get() == 0 {
-            block.outermost_sp.set(block.host_sp.get());
+            block.outermost_sp.set(block.host_sp());
         }
         block.nested.set(block.nested.get() + 1);
         Ok(())
@@ -61,7 +61,7 @@ impl Levels {
         block.nested.set(block.nested.get() - 1);
         block.entry_sp.set(level.entry_sp);
         block.entry_frame.set(level.entry_frame);
-        block.host_sp.set(level.host_sp);
+        block.host_sp.store(level.host_sp, Ordering::Relaxed);
         block.guest_sp.set(level.guest_sp);
         block.call_row.set(level.call_row);
         block.call_results.set(level.call_results);

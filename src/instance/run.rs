@@ -216,7 +216,7 @@ pub(super) fn begin(block: &ControlBlock, inner: &Inner, runner: &'static Runner
 pub(super) fn is_inside(block: &ControlBlock, runner: &Runner) -> bool {
     // SAFETY: a run that this thread is in; blocks live for ever.
     let around = unsafe { runner.current.load(Ordering::Relaxed).as_ref() };
-    around.is_some_and(|around| !block.bridged.get() && is_below(around.host_sp.get()))
+    around.is_some_and(|around| !block.bridged.get() && is_below(around.host_sp()))
 }
 
 /// Whether the caller is further down on this thread's own stack.
