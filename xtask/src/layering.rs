@@ -119,7 +119,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "thread",
-        &["context", "error", "local", "process", "running", "signal"],
+        &[
+            "context",
+            "directory",
+            "error",
+            "local",
+            "process",
+            "running",
+            "signal",
+        ],
     ),
     (
         "instance",
