@@ -190,27 +190,61 @@ impl Writer<'_> {
             };
             value.push_str(&format!(" {other} {of}.{name}"));
         }
+        let row = match (self.one_in(2), by_pointers) {
+            (false, _) => from,
+            (true, true) => "local.get $a2",
+            (true, false) => "local.get $a2 local.get $p i32.add",
+        };
+        let [before, after] = self.sums(&format!("{row} {widen}"), step);
+        let store = format!("{store} {after}");
         let down = if self.one_in(4) { "sub" } else { "add" };
+        self.put("i64.const 0 local.set $x i32.const 0 local.set $round");
         if by_pointers {
             self.put(&format!(
                 "block $b{out} local.get $ta i32.eqz br_if $b{out} local.get $a2 local.get $ta i32.{down} local.set $ta loop $l{label}
-                local.get $a2 {widen} {value} {store} local.get $a3 i32.const {step} i32.{down} local.set $a3
+                {before} local.get $a2 {widen} {value} {store} local.get $a3 i32.const {step} i32.{down} local.set $a3
                 local.get $a2 i32.const {step} i32.{down} local.tee $a2 local.get $ta i32.ne br_if $l{label} end end"
             ));
         } else if self.one_in(2) {
             // Looks behind each round whether that was the last.
             self.put(&format!(
                 "i32.const 0 local.set $p block $b{out} local.get $ta i32.eqz br_if $b{out} loop $l{label}
-                local.get $a2 local.get $p i32.add {widen} {value} {store}
+                {before} local.get $a2 local.get $p i32.add {widen} {value} {store}
                 local.get $p i32.const {step} i32.add local.tee $p local.get $ta i32.ne br_if $l{label} end end"
             ));
         } else {
             self.put(&format!(
                 "i32.const 0 local.set $p block $b{out} loop $l{label} local.get $p local.get $ta i32.ge_u br_if $b{out}
-                local.get $a2 local.get $p i32.add {widen} {value} {store}
+                {before} local.get $a2 local.get $p i32.add {widen} {value} {store}
                 local.get $p i32.const {step} i32.add local.set $p br $l{label} end end"
             ));
         }
+        self.put("local.get $x local.get $round i64.extend_i32_u i64.add local.get $b1 i64.add local.set $b1");
+    }
+
+    /// Sums of the bytes of a row in lanes of some width: those before a store there or elsewhere, and those after it. Mostly none.
+    fn sums(&mut self, row: &str, bytes: u64) -> [String; 2] {
+        let mut sums = [String::new(), String::new()];
+        if !self.one_in(4) {
+            return sums;
+        }
+        let (of, sum) = self.pick(&[("i64", "$x"), ("i32", "$round")]);
+        let width = self.pick(&[1, 2, 4]).min(bytes);
+        let load = match width {
+            1 => "load8_u",
+            2 => "load16_u",
+            _ if of == "i32" => "load",
+            _ => "load32_s",
+        };
+        let late = self.below(4);
+        for lane in 0..bytes / width {
+            let offset = lane * width;
+            let after = usize::from(self.below(4) < late);
+            sums[after].push_str(&format!(
+                " local.get {sum} {row} {of}.{load} $m0 offset={offset} {of}.add local.set {sum}"
+            ));
+        }
+        sums
     }
 }
 

@@ -10,10 +10,11 @@
 //!
 //! * A load would have seen what an earlier round stored, if the store is ahead by less than `chunk`. It must not be.
 //! * A store behind the load writes what has been loaded. So does the loop, if in a round each load comes in front of the
-//!   stores of its own and of later lanes. Otherwise the rows must not touch at all.
+//!   stores to its own bytes of the row and to later ones, counted in the direction of the loop. Otherwise the rows must not touch at all.
+//!   Lanes of loads and stores need not be of one width: a sum of bytes can go over what is stored as words.
 //! * Two stores to one place must come in their order, so their rows must not touch.
 
-use super::packs::Pack;
+use super::packs::{Pack, Place};
 
 /// Distances that are allowed, as numbers of 64 bits: `distance + shift >= least`, unsigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,15 @@ pub struct Check {
     pub rule: Rule,
 }
 
+/// An access of a row.
+struct Lane {
+    /// Its position in the round.
+    at: usize,
+    /// The bytes of the row that it is about, counted from where the loop comes to them first.
+    start: u32,
+    end: u32,
+}
+
 /// Collects checks; `None`: the rows overlap wherever they are.
 pub struct Overlaps {
     pub upwards: bool,
@@ -62,16 +72,17 @@ pub struct Overlaps {
 
 impl Overlaps {
     pub fn load_and_store(&mut self, load: &Pack, store: &Pack) -> Option<()> {
-        let mut loads: Vec<usize> = load.lanes.iter().map(|lane| lane.at).collect();
-        let mut stores: Vec<usize> = store.lanes.iter().map(|lane| lane.at).collect();
-        if !self.upwards {
-            loads.reverse();
-            stores.reverse();
+        let (loads, stores) = (self.lanes(load), self.lanes(store));
+        // Both go on by the bytes of a row.
+        if loads.last()?.end != stores.last()?.end {
+            return None;
         }
-        let mut lanes = loads.iter().zip(&stores);
-        let in_place = lanes.all(|(load, store)| load < store);
-        let in_front = |lane: usize| stores[lane..].iter().all(|store| loads[lane] < *store);
-        let in_order = (0..loads.len()).all(in_front);
+        let in_front = |of: fn(&Lane, &Lane) -> bool| {
+            let among = |load: &Lane| stores.iter().all(|it| !of(load, it) || load.at < it.at);
+            loads.iter().all(among)
+        };
+        let in_place = in_front(|load, store| load.start < store.end && store.start < load.end);
+        let in_order = in_front(|load, store| load.start < store.end);
         let rule = if in_order {
             Rule::not_ahead(self.chunk)
         } else {
@@ -81,6 +92,25 @@ impl Overlaps {
             return Some(());
         }
         self.add(store, load, rule)
+    }
+
+    /// The lanes of a row in the direction of the loop.
+    fn lanes(&self, pack: &Pack) -> Vec<Lane> {
+        let mut lanes: Vec<Lane> = Vec::with_capacity(pack.lanes.len());
+        let mut add = |place: &Place| {
+            let start = lanes.last().map_or(0, |before| before.end);
+            lanes.push(Lane {
+                at: place.at,
+                start,
+                end: start + place.bytes,
+            });
+        };
+        if self.upwards {
+            pack.lanes.iter().for_each(&mut add);
+        } else {
+            pack.lanes.iter().rev().for_each(&mut add);
+        }
+        lanes
     }
 
     pub fn stores(&mut self, first: &Pack, second: &Pack) -> Option<()> {

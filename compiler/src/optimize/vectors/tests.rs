@@ -115,6 +115,38 @@ fn sums_that_are_stored_on_the_way_do_not() {
     assert!(!looping(&body).contains("i8x16"));
 }
 
+/// What is loaded behind a store, and from where it stores, is what it has stored, also when their lanes are not of one width.
+#[test]
+fn sums_of_what_is_stored_over_are_made_in_front() {
+    let sum = |lane: u32| {
+        let loaded = format!("(i32.load8_u offset={lane} {})", at("$to"));
+        format!("(local.set $sum (i32.add (local.get $sum) {loaded}))")
+    };
+    let sums = |lanes: std::ops::Range<u32>| lanes.map(sum).collect::<String>();
+    let word = format!("(i64.store {} (i64.const 7))", at("$to"));
+    let front = looping(&format!("{}{word}", sums(0..8)));
+    assert!(front.contains("load.i8x16"), "{front}");
+    let behind = looping(&format!("{}{word}{}", sums(0..7), sums(7..8)));
+    assert!(!behind.contains("load.i8x16"), "{behind}");
+    let half = |lane: u32| format!("(i32.store offset={lane} {} (local.get $x))", at("$to"));
+    let between = looping(&format!(
+        "{}{}{}{}",
+        sums(0..6),
+        half(0),
+        sums(6..8),
+        half(4)
+    ));
+    assert!(between.contains("load.i8x16"), "{between}");
+    let too_late = looping(&format!(
+        "{}{}{}{}",
+        sums(0..3),
+        half(0),
+        sums(3..8),
+        half(4)
+    ));
+    assert!(!too_late.contains("load.i8x16"), "{too_late}");
+}
+
 #[test]
 fn bytes_are_counted_in_vectors() {
     let count = |number: i32| {
