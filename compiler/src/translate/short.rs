@@ -111,12 +111,7 @@ impl Translator<'_> {
         self.in_place += 1;
         match self.constant_of(length) {
             Some(length) if length > LONGEST => return Ok(false),
-            Some(length) => match what {
-                Short::Copy { from } if length > 0 && length % SMALLEST_FIELD == 0 => {
-                    self.copy_fields(from, to, length);
-                }
-                _ => self.of_known_length(what, to, length)?,
-            },
+            Some(length) => self.of_known_length(what, to, length)?,
             None => self.of_any_length(what, to, length, long)?,
         }
         Ok(true)
@@ -141,6 +136,12 @@ impl Translator<'_> {
         let Some(class) = CLASSES.iter().find(|class| class.shortest <= length) else {
             return self.of_no_length(what, to);
         };
+        if let Short::Copy { from } = what
+            && length.is_multiple_of(SMALLEST_FIELD)
+        {
+            self.copy_fields(from, to, length);
+            return Ok(());
+        }
         let rest = length.saturating_sub(class.half());
         let range = |this: &mut Self, index: Value| {
             let front = this.address_in_guarded(index);

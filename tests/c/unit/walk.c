@@ -6,7 +6,17 @@
 #include "fixture.h"
 #include <time.h>
 
-enum { SEEDS = 400, STEPS = 300, GUESTS = 6, REGIONS = 2, MODULES = 2, KILLS = 3, DEEPEST = 4, MS = 1000000 };
+enum {
+  SEEDS = 400,
+  STEPS = 300,
+  GUESTS = 6,
+  REGIONS = 2,
+  MODULES = 2,
+  KILLS = 3,
+  DEEPEST = 4,
+  MOST_ARGUMENTS = 4,
+  MS = 1000000
+};
 
 static uint64_t state;
 static int aloud, depth;
@@ -90,15 +100,16 @@ static const char *some_export(void) {
 }
 
 /* Mostly what the export takes; sometimes anything, up to a count that is a lie. */
-static size_t some_arguments(const char *name, lucet_value *arguments) {
+static size_t some_arguments(const char *name, lucet_value arguments[MOST_ARGUMENTS]) {
+  memset(arguments, 0, MOST_ARGUMENTS * sizeof *arguments);
   if (below(15) == 0) {
-    size_t count = below(4);
+    size_t count = below(MOST_ARGUMENTS);
     for (size_t i = 0; i < count; i++)
       arguments[i] = some_value(below(12));
     return below(10) ? count : (size_t)any();
   }
   arguments[0] = some_value(LUCET_I32);
-  return *name && strstr("same act_twice leaf act_deep catch catch_all grow", name) ? 1 : 0;
+  return *name && strstr("same act_twice leaf act_deep catch_all grow", name) ? 1 : 0;
 }
 
 static lucet_limits some_limits(void) {
@@ -135,7 +146,7 @@ static void note(const lucet_outcome *outcome) {
 }
 
 static void run(lucet_instance *guest) {
-  lucet_value arguments[4];
+  lucet_value arguments[MOST_ARGUMENTS];
   lucet_outcome outcome;
   const lucet_func *function = NULL;
   const char *name = some_export();
@@ -196,7 +207,7 @@ static void replace(lucet_instance *guest) {
 static void look(lucet_instance *guest) {
   lucet_outcome outcome;
   const lucet_frame *frames;
-  size_t count = 0, named = 0;
+  size_t count = 0;
   char text[200];
   const uint8_t *bytes;
   lucet_instance_stats stats;
@@ -207,8 +218,7 @@ static void look(lucet_instance *guest) {
   case 1:
     if (answered("backtrace", lucet_instance_backtrace(guest, &frames, &count)))
       for (size_t i = 0; i < count; i++)
-        named += frames[i].name && frames[i].name_length ? 1 : 0;
-    CHECK(named <= count);
+        CHECK(!frames[i].name_length || frames[i].name);
     break;
   case 2:
     lucet_instance_describe(guest, below(9) ? text : NULL, below(9) ? below(sizeof text) : 0);
@@ -296,7 +306,7 @@ static void elsewhere(void) {
 }
 
 static void inside(lucet_call *call) {
-  lucet_value arguments[4];
+  lucet_value arguments[MOST_ARGUMENTS];
   lucet_outcome outcome;
   const char *name = some_export();
   size_t count = some_arguments(name, arguments);
@@ -365,6 +375,10 @@ static const lucet_host_function rows[] = {LUCET_HOST("act", act, int32_t, int32
 static void begin(void) {
   const lucet_type number = LUCET_I32;
   lucet_region_config config = lucet_region_config_default();
+  /* A seed goes the same way alone as behind others. */
+  memset(kills, 0, sizeof kills);
+  memset(&known, 0, sizeof known);
+  ended = NULL;
   NEED(lucet_signals_install(0));
   NEED(lucet_tag_new(&number, 1, &tags[0]));
   NEED(lucet_tag_new(&number, 1, &tags[1]));
@@ -391,6 +405,7 @@ static void end(void) {
     stats.struct_size = sizeof stats;
     OK(lucet_region_get_stats(regions[i], &stats));
     EQUAL(stats.live, 0);
+    EQUAL(stats.waiting, 0);
     lucet_region_release(regions[i]);
   }
   for (int i = 0; i < MODULES; i++)

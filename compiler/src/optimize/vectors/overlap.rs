@@ -59,8 +59,8 @@ struct Lane {
     /// Its position in the round.
     at: usize,
     /// The bytes of the row that it is about, counted from where the loop comes to them first.
-    start: u32,
-    end: u32,
+    start: i64,
+    end: i64,
 }
 
 /// Collects checks; `None`: the rows overlap wherever they are.
@@ -72,11 +72,11 @@ pub struct Overlaps {
 
 impl Overlaps {
     pub fn load_and_store(&mut self, load: &Pack, store: &Pack) -> Option<()> {
-        let (loads, stores) = (self.lanes(load), self.lanes(store));
-        // Both go on by the bytes of a row.
-        if loads.last()?.end != stores.last()?.end {
+        // All rows go on by as many bytes as they have.
+        if load.bytes() != store.bytes() {
             return None;
         }
+        let (loads, stores) = (self.lanes(load), self.lanes(store));
         let in_front = |of: fn(&Lane, &Lane) -> bool| {
             let among = |load: &Lane| stores.iter().all(|it| !of(load, it) || load.at < it.at);
             loads.iter().all(among)
@@ -94,23 +94,20 @@ impl Overlaps {
         self.add(store, load, rule)
     }
 
-    /// The lanes of a row in the direction of the loop.
+    /// What the accesses of a row are about.
     fn lanes(&self, pack: &Pack) -> Vec<Lane> {
-        let mut lanes: Vec<Lane> = Vec::with_capacity(pack.lanes.len());
-        let mut add = |place: &Place| {
-            let start = lanes.last().map_or(0, |before| before.end);
-            lanes.push(Lane {
-                at: place.at,
-                start,
-                end: start + place.bytes,
-            });
+        let (first, end) = (pack.offset(), pack.offset() + pack.bytes());
+        let lane = |place: &Place| {
+            let behind = place.offset + i64::from(place.bytes);
+            let (start, end) = if self.upwards {
+                (place.offset - first, behind - first)
+            } else {
+                (end - behind, end - place.offset)
+            };
+            let at = place.at;
+            Lane { at, start, end }
         };
-        if self.upwards {
-            pack.lanes.iter().for_each(&mut add);
-        } else {
-            pack.lanes.iter().rev().for_each(&mut add);
-        }
-        lanes
+        pack.lanes.iter().map(lane).collect()
     }
 
     pub fn stores(&mut self, first: &Pack, second: &Pack) -> Option<()> {
@@ -135,6 +132,56 @@ impl Overlaps {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn overlaps(upwards: bool) -> Overlaps {
+        Overlaps {
+            upwards,
+            chunk: 32,
+            checks: Vec::new(),
+        }
+    }
+
+    /// A row whose lanes have so many bytes and are accessed at these places in a round.
+    fn row(group: usize, bytes: u32, ats: &[usize]) -> Pack {
+        let place = |(lane, at): (u32, &usize)| Place {
+            at: *at,
+            group,
+            offset: i64::from(lane * bytes),
+            bytes,
+        };
+        Pack::of((0..).zip(ats).map(place).collect()).expect("they are adjacent")
+    }
+
+    #[test]
+    fn loads_come_before_stores_to_their_bytes_whatever_their_widths() {
+        for upwards in [true, false] {
+            let allowed = |loads: [usize; 4], stores: [usize; 2]| {
+                let (loads, stores) = (row(0, 1, &loads), row(0, 2, &stores));
+                let found = overlaps(upwards).load_and_store(&loads, &stores);
+                found.is_some()
+            };
+            assert!(allowed([0, 1, 2, 3], [4, 5]));
+            assert!(allowed([0, 1, 3, 4], [2, 5]));
+            assert!(allowed([3, 4, 0, 1], [5, 2]));
+            assert!(!allowed([0, 3, 1, 4], [2, 5]));
+            assert!(!allowed([0, 1, 2, 5], [3, 4]));
+        }
+    }
+
+    #[test]
+    fn later_bytes_are_those_that_the_loop_comes_to_later() {
+        let in_order = |upwards, loads: [usize; 2], stores: [usize; 2]| {
+            let mut overlaps = overlaps(upwards);
+            overlaps.load_and_store(&row(0, 1, &loads), &row(1, 1, &stores));
+            let rules = overlaps.checks.iter().map(|check| check.rule);
+            rules.collect::<Vec<_>>() == [Rule::not_ahead(32)]
+        };
+        // The load in the middle comes behind the store to the other byte, which is an earlier one in one direction.
+        assert!(in_order(true, [0, 2], [1, 3]));
+        assert!(!in_order(false, [0, 2], [1, 3]));
+        assert!(in_order(false, [2, 0], [3, 1]));
+        assert!(!in_order(true, [2, 0], [3, 1]));
+    }
 
     #[test]
     fn rules_allow_what_they_say() {

@@ -62,6 +62,10 @@ impl Pack {
     pub fn offset(&self) -> i64 {
         self.lanes[0].offset
     }
+
+    pub fn bytes(&self) -> i64 {
+        self.lanes.iter().map(|lane| i64::from(lane.bytes)).sum()
+    }
 }
 
 /// An operation on vectors, whose operands come before it.
