@@ -31,10 +31,18 @@ summary() {
   echo "${p:-0} ${f:-0} ${s:-0}"
 }
 
+# look_at_processors: sets `spent` to the seconds that all suites so far have had of the processors. The shell itself must ask.
+look_at_processors() {
+  times >"$logs/times"
+  spent=$(tail -1 "$logs/times" | tr 'ms' '  ' | awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }')
+}
+
 # suite KIND NAME COMMAND...: KIND says how the command counts: libtest, summary, or one (it is a single test). Exit status
 # 77 of a single test means that it cannot be done here.
 suite() {
-  local kind=$1 name=$2 log=$logs/$2.log status=0 counts p f s started=$SECONDS verdict=ok
+  local kind=$1 name=$2 log=$logs/$2.log status=0 counts p f s started=$SECONDS before spent verdict=ok
+  look_at_processors
+  before=$spent
   shift 2
   if [ -n "${VERBOSE:-}" ]; then
     timeout --kill-after=10 "$limit" "$@" 2>&1 </dev/null | tee "$log"
@@ -56,7 +64,9 @@ suite() {
   fi
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
   [ "$f" = 0 ] || verdict=FAIL
-  printf '%-4s  %-16s %6d passed %4d failed %5d skipped %6d s\n' "$verdict" "$name" "$p" "$f" "$s" $((SECONDS - started))
+  look_at_processors
+  printf '%-4s  %-16s %6d passed %4d failed %5d skipped %6d s (%d s of the processors)\n' "$verdict" "$name" "$p" "$f" "$s" \
+    $((SECONDS - started)) $((spent - before))
   if [ "$f" != 0 ] && [ -z "${VERBOSE:-}" ]; then
     grep -E -A3 '^(FAIL|---- |error|test .* FAILED)|panicked at' "$log" | head -40 | sed 's/^/      | /'
     echo '      | ...'
@@ -69,7 +79,13 @@ suite() {
 # chosen, and building Cranelift once more takes minutes.
 cargo_tests() {
   # The tests load liblucet.so itself.
-  cargo build --locked --workspace --lib --bins --tests && cargo test --locked --workspace --no-fail-fast
+  cargo build --locked --workspace --lib --bins --tests &&
+    cargo test --locked --workspace --no-fail-fast -- --show-output
+}
+
+# The specification's tests are among those; this is their table.
+specification() {
+  sed -n '/^suite .* passed /,/^spec: /p' "$logs/cargo.log"
 }
 
 # Everything that is installed, as the later suites use it.
@@ -134,11 +150,11 @@ debug_symbols() {
 
 everything() {
   sources
-  suite libtest cargo "$BASH" "$0" run cargo_tests
-  suite summary spec cargo test --locked --workspace --test spec -- --nocapture
   suite one build "$BASH" "$0" run build_and_install
   suite one symbols cargo --locked xtask symbols --check "$target/release/liblucet.so"
-  suite libtest bombs env LUCET_BOMBS_LUCETC="$prefix/bin/lucetc" cargo test --locked --workspace --test bombs
+  # The goals for compile bombs are the installed compiler's.
+  suite libtest cargo env LUCET_BOMBS_LUCETC="$prefix/bin/lucetc" "$BASH" "$0" run cargo_tests
+  suite summary spec "$BASH" "$0" run specification
   suite summary install tests/install/run.sh "$top/build/install"
   export LUCET_PREFIX=$prefix
   suite summary readme tests/readme/run.sh "$top/build/readme"

@@ -59,22 +59,27 @@ guests() {
   done
 }
 
-# headers COMPILER: every header by itself, in both modes, with more warnings than users usually ask for.
+# headers COMPILER STANDARD OTHER: every header by itself, in all modes, with more warnings than users usually ask for. Exceptions
+# and their absence by choice are tried with one standard, their absence by the compiler's with the other, and the other way around by
+# the other compiler; lucet.hpp, which has them all, in everything, and with GNU's extensions.
 headers() {
   command -v "$1" >/dev/null || return 0
-  more="-Wold-style-cast -Wzero-as-null-pointer-constant -Wextra-semi -Wnon-virtual-dtor -Wundef -Wredundant-decls -fsyntax-only"
   for header in lucet.hpp $(cd "$include" && ls lucet/*.hpp); do
-    source=$build/alone/$1-$(basename "$header").cpp
-    printf '#include <%s>\n#include <lucet.hpp>\n#include <%s>\n' "$header" "$header" >"$source"
-    # What the extensions of GNU change is in the one that has them all.
-    [ "$header" = lucet.hpp ] && gnu=gnu++20 || gnu=
-    for standard in c++17 c++20 $gnu; do
-      for mode in -fexceptions "-fno-exceptions -fno-rtti" -DLUCET_NO_EXCEPTIONS; do
-        $1 -std=$standard $mode $warnings $more -I"$include" "$source" >"$log" 2>&1
-        result "$header $1 $standard $mode" $?
-      done
+    [ "$header" = lucet.hpp ] && again="$3 gnu++20" other="$2 gnu++20" || again= other=
+    for standard in $2 $again; do
+      alone "$1" "$header" "$standard" -fexceptions
+      alone "$1" "$header" "$standard" -DLUCET_NO_EXCEPTIONS
     done
+    for standard in $3 $other; do alone "$1" "$header" "$standard" "-fno-exceptions -fno-rtti"; done
   done
+}
+
+alone() { # alone COMPILER HEADER STANDARD MODE
+  more="-Wold-style-cast -Wzero-as-null-pointer-constant -Wextra-semi -Wnon-virtual-dtor -Wundef -Wredundant-decls -fsyntax-only"
+  source=$build/alone/$1-$(basename "$2").cpp
+  printf '#include <%s>\n#include <lucet.hpp>\n#include <%s>\n' "$2" "$2" >"$source"
+  $1 -std=$3 $4 $warnings $more -I"$include" "$source" >"$log" 2>&1
+  result "$2 $1 $3 $4" $?
 }
 
 # Refused by a sentence, not by a page of errors.
@@ -85,16 +90,20 @@ old_standard() {
   result "C++14 is refused" $?
 }
 
-units() {
+units() { # units BUILD...: g++, sanitized, clang
   for source in "$here"/unit/*$only*.cpp; do
     unit=unit/$(basename "$source" .cpp)
     case $unit in
     */no_exceptions) modes="-fno-exceptions -fno-rtti|-DLUCET_NO_EXCEPTIONS" ;;
     *) modes="-fexceptions|-fno-rtti" ;;
     esac
-    program "$unit g++ c++17" g++ "-std=c++17 -O2 ${modes%|*}" "$source"
-    program "$unit g++ c++20 sanitized" g++ "-std=c++20 -O1 $asan ${modes%|*}" "$source"
-    ! command -v clang++-16 >/dev/null || program "$unit clang c++20" clang++-16 "-std=c++20 -O1 ${modes#*|}" "$source"
+    for way in "$@"; do
+      case $way in
+      g++) program "$unit g++ c++17" g++ "-std=c++17 -O2 ${modes%|*}" "$source" ;;
+      sanitized) program "$unit g++ c++20 sanitized" g++ "-std=c++20 -O1 $asan ${modes%|*}" "$source" ;;
+      clang) ! command -v clang++-16 >/dev/null || program "$unit clang c++20" clang++-16 "-std=c++20 -O1 ${modes#*|}" "$source" ;;
+      esac
+    done
   done
 }
 
@@ -138,11 +147,11 @@ guests >"$log" 2>&1 || {
 }
 rm -f "$build"/*.results
 if [ -z "$only" ]; then
-  part one "headers g++" compile_fail documented &
-  part other "headers clang++-16" old_standard modes units
+  part one "headers g++ c++17 c++20" "units clang" compile_fail &
+  part other "headers clang++-16 c++20 c++17" old_standard modes documented "units g++ sanitized"
   wait
 else
-  part programs units
+  part programs "units g++ sanitized clang"
 fi
 cat "$build"/*.results | grep -v '^ended$'
 passed=$(cat "$build"/*.results | grep -c '^ok ') failed=$(cat "$build"/*.results | grep -c '^FAIL')

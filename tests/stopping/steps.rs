@@ -157,7 +157,7 @@ fn a_slice_may_end_at_every_instruction_of_a_suspension() {
 )]
 fn a_stop_at_every_instruction(what: Stepping) {
     /// There are more.
-    const PLACES: usize = 20_000;
+    const PLACES: usize = 15_000;
     let wanted = match std::env::var("LUCET_SOAK").map(|n| n.parse().expect("a number")) {
         Ok(1) => 1_000_000,
         Ok(n) => n,
