@@ -114,8 +114,17 @@ impl Writer<'_> {
         }
     }
 
+    /// A loop over rows of numbers.
+    pub(super) fn over_rows(&mut self) {
+        if self.one_in(3) {
+            self.fields();
+        } else {
+            self.idiom();
+        }
+    }
+
     /// Copies, fills or combines rows of numbers, as C programs do.
-    pub(super) fn idiom(&mut self) {
+    fn idiom(&mut self) {
         let (label, out) = (self.label(), self.label());
         let (load, store, step) = self.pick(&[
             ("i32.load8_u", "i32.store8", 1),
@@ -130,38 +139,8 @@ impl Writer<'_> {
         };
         let wide = store.starts_with("i64");
         let (load, store) = (format!("{widen} {load} $m0"), format!("{store} $m0"));
-        // To $a2, from $a3, so many bytes.
-        for local in ["$a2", "$a3"] {
-            self.i32(1);
-            let mask = self.pick(&[0xffff, 0xff, 0x7ff8]);
-            self.put(&format!("i32.const {mask} i32.and local.set {local}"));
-        }
-        if self.one_in(3) {
-            // From close by: the rows overlap, or touch.
-            let apart = self.pick(&[
-                -64, -48, -33, -32, -31, -28, -24, -20, -16, -8, -4, -1, 1, 4, 8, 16, 24, 31, 32,
-                40,
-            ]);
-            self.put(&format!(
-                "local.get $a2 i32.const {apart} i32.add local.set $a3"
-            ));
-        }
-        if self.one_in(6) {
-            let end = (self.memories[0].page * self.memories[0].pages) as i64;
-            let before = self.pick(&[8, 32, 64, 100, 128, 250]);
-            self.put(&format!("i32.const {} local.set $a2", end - before));
-        }
-        if self.one_in(2) {
-            let rounds = self.pick(&[15, 31, 33, 64, 100, 200]);
-            self.put(&format!("i32.const {rounds}"));
-        } else {
-            self.i32(1);
-        }
-        // Enough for several vectors, where that is not done again and again.
-        let most = if self.loops.is_empty() { 0xff } else { 0x1f };
-        self.put(&format!(
-            "i32.const {most} i32.and i32.const {step} i32.mul local.set $ta"
-        ));
+        self.two_rows();
+        self.length(step);
         let fills = self.one_in(3);
         let mut value = match (fills, wide) {
             (true, true) => "local.get $b0".to_owned(),
@@ -222,8 +201,47 @@ impl Writer<'_> {
         self.put("local.get $x local.get $round i64.extend_i32_u i64.add local.get $b1 i64.add local.set $b1");
     }
 
+    /// Where two rows of the first memory begin: $a2, which is written, and $a3.
+    pub(super) fn two_rows(&mut self) {
+        for local in ["$a2", "$a3"] {
+            self.i32(1);
+            let mask = self.pick(&[0xffff, 0xff, 0x7ff8]);
+            self.put(&format!("i32.const {mask} i32.and local.set {local}"));
+        }
+        if self.one_in(3) {
+            // From close by: the rows overlap, or touch.
+            let apart = self.pick(&[
+                -64, -48, -33, -32, -31, -28, -24, -20, -16, -8, -4, -1, 1, 4, 8, 16, 24, 31, 32,
+                40,
+            ]);
+            self.put(&format!(
+                "local.get $a2 i32.const {apart} i32.add local.set $a3"
+            ));
+        }
+        if self.one_in(6) {
+            let end = (self.memories[0].page * self.memories[0].pages) as i64;
+            let before = self.pick(&[8, 32, 64, 100, 128, 250]);
+            self.put(&format!("i32.const {} local.set $a2", end - before));
+        }
+    }
+
+    /// How many bytes of them: $ta, so many each round.
+    pub(super) fn length(&mut self, step: u64) {
+        if self.one_in(2) {
+            let rounds = self.pick(&[15, 31, 33, 64, 100, 200]);
+            self.put(&format!("i32.const {rounds}"));
+        } else {
+            self.i32(1);
+        }
+        // Enough for several vectors, where that is not done again and again.
+        let most = if self.loops.is_empty() { 0xff } else { 0x1f };
+        self.put(&format!(
+            "i32.const {most} i32.and i32.const {step} i32.mul local.set $ta"
+        ));
+    }
+
     /// Sums of the bytes of a row in lanes of some width: those before a store there or elsewhere, and those after it. Mostly none.
-    fn sums(&mut self, row: &str, bytes: u64) -> [String; 2] {
+    pub(super) fn sums(&mut self, row: &str, bytes: u64) -> [String; 2] {
         let mut sums = [String::new(), String::new()];
         if !self.one_in(4) {
             return sums;

@@ -11,6 +11,7 @@
 
 mod exceptions;
 mod expressions;
+mod fields;
 mod interpreters;
 mod loops;
 mod rounds;
@@ -456,7 +457,7 @@ impl Writer<'_> {
         self.locals_first();
         self.put("local.get 0 local.set $a0 local.get 1 local.set $b0 local.get 0 local.set $a1");
         for _ in 0..3 {
-            self.idiom();
+            self.over_rows();
             self.half_of_product(0);
             self.put("local.get $b1 i64.add local.set $b1");
         }

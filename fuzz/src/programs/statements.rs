@@ -48,7 +48,7 @@ impl Writer<'_> {
             }
             7..=9 => self.store(),
             10..=12 if nests && self.may_loop() => self.counted(depth),
-            13 if self.loops.len() < 2 => self.idiom(),
+            13 if self.loops.len() < 2 => self.over_rows(),
             14 if nests => {
                 self.i32(2);
                 self.put("if");

@@ -1,0 +1,151 @@
+//! Loops that store several numbers a round: records of some fields, rows whose loops were unrolled, and rows that are exchanged.
+
+use super::Writer;
+
+/// The loads and stores of an element, and its bytes.
+const ELEMENTS: [(&str, &str, u64); 7] = [
+    ("i32.load8_u", "i32.store8", 1),
+    ("i32.load16_s", "i32.store16", 2),
+    ("i32.load", "i32.store", 4),
+    ("i64.load", "i64.store", 8),
+    ("i64.load32_u", "i64.store32", 4),
+    ("f32.load", "f32.store", 4),
+    ("f64.load", "f64.store", 8),
+];
+
+/// What a round does.
+struct Fields {
+    /// The type of a value.
+    of: &'static str,
+    load: String,
+    store: String,
+    bytes: u64,
+    /// Fields of a record.
+    count: u64,
+}
+
+impl Writer<'_> {
+    /// A loop over records.
+    pub(super) fn fields(&mut self) {
+        let (load, store, bytes) = self.pick(&ELEMENTS);
+        let widen = if self.memories[0].wide {
+            "i64.extend_i32_u"
+        } else {
+            ""
+        };
+        let fields = Fields {
+            of: &load[..3],
+            load: format!("{widen} {load} $m0"),
+            store: format!("{store} $m0"),
+            bytes,
+            count: self.pick(&[1, 2, 2, 3, 4, 4, 8]),
+        };
+        // Now and then there is something between records.
+        let gap = if self.one_in(8) { bytes } else { 0 };
+        let step = bytes * fields.count + gap;
+        self.two_rows();
+        self.length(step);
+        let down = if self.one_in(3) { "sub" } else { "add" };
+        let body = self.round(&fields, widen);
+        let row = self.pick(&["$a2", "$a3"]);
+        let [before, after] = if step.is_power_of_two() {
+            self.sums(&format!("local.get {row} {widen}"), step)
+        } else {
+            Default::default()
+        };
+        let (label, out) = (self.label(), self.label());
+        self.put(&format!(
+            "i64.const 0 local.set $x i32.const 0 local.set $round
+            block $b{out} local.get $ta i32.eqz br_if $b{out} local.get $a2 local.get $ta i32.{down} local.set $ta loop $l{label}
+            {before} {body} {after} local.get $a3 i32.const {step} i32.{down} local.set $a3
+            local.get $a2 i32.const {step} i32.{down} local.tee $a2 local.get $ta i32.ne br_if $l{label} end end
+            local.get $x local.get $round i64.extend_i32_u i64.add local.get $b1 i64.add local.set $b1"
+        ));
+    }
+
+    /// The stores to a record, in some order.
+    fn round(&mut self, fields: &Fields, widen: &str) -> String {
+        let mut order: Vec<u64> = (0..fields.count).collect();
+        if self.one_in(3) {
+            for place in 1..order.len() {
+                order.swap(place, self.below(place as u64 + 1) as usize);
+            }
+        }
+        if order.len() > 1 && self.one_in(8) {
+            order.pop();
+        }
+        let kind = self.below(5);
+        let mixed = self.one_in(3);
+        let operations = self.operations(fields);
+        let mut body = String::new();
+        for lane in order {
+            let here = lane * fields.bytes;
+            // Mostly from the same field of the other record.
+            let from = if mixed {
+                self.below(fields.count)
+            } else {
+                lane
+            };
+            let from = from * fields.bytes;
+            let (load, store) = (&fields.load, &fields.store);
+            let text = match kind {
+                // The two change places.
+                0 => format!(
+                    "local.get $a2 {widen} local.get $a3 {load} offset={here} local.get $a3 {widen} local.get $a2 {load} offset={from}
+                    {store} offset={here} {store} offset={here}"
+                ),
+                // In place.
+                1 => format!(
+                    "local.get $a2 {widen} local.get $a2 {load} offset={from} {operations} {store} offset={here}"
+                ),
+                // From both.
+                2 => {
+                    let both = self.both(fields);
+                    format!(
+                        "local.get $a2 {widen} local.get $a2 {load} offset={here} local.get $a3 {load} offset={from} {both} {operations}
+                        {store} offset={here}"
+                    )
+                }
+                _ => format!(
+                    "local.get $a2 {widen} local.get $a3 {load} offset={from} {operations} {store} offset={here}"
+                ),
+            };
+            body.push_str(&text);
+            body.push('\n');
+        }
+        body
+    }
+
+    /// What is done to each value; of floats only what keeps a NaN's bits.
+    fn operations(&mut self, fields: &Fields) -> String {
+        let of = fields.of;
+        let mut text = String::new();
+        for _ in 0..self.below(3) {
+            let one = if of.starts_with('f') {
+                let name = self.pick(&["neg", "abs"]);
+                format!(" {of}.{name}")
+            } else {
+                let name = self.pick(&["add", "xor", "sub", "and", "or", "mul", "shl", "shr_u"]);
+                let number = self.pick(&[1, 3, 7, 255, -1, 0x1234]);
+                let other = match (self.below(3), of) {
+                    (0, "i64") => "local.get $b1".to_owned(),
+                    (0, _) => "local.get $a0".to_owned(),
+                    _ => format!("{of}.const {number}"),
+                };
+                format!(" {other} {of}.{name}")
+            };
+            text.push_str(&one);
+        }
+        text
+    }
+
+    /// What makes one value of two.
+    fn both(&mut self, fields: &Fields) -> String {
+        let name = if fields.of.starts_with('f') {
+            "copysign"
+        } else {
+            self.pick(&["add", "xor", "sub", "and", "or", "mul"])
+        };
+        format!("{}.{name}", fields.of)
+    }
+}
