@@ -45,8 +45,8 @@ impl Writer<'_> {
         let step = bytes * fields.count + gap;
         self.two_rows();
         self.length(step);
-        let down = if self.one_in(3) { "sub" } else { "add" };
-        let body = self.round(&fields, widen);
+        let down = self.direction(3);
+        let body = self.round(&fields, down == "sub", widen);
         let row = self.pick(&["$a2", "$a3"]);
         let [before, after] = if step.is_power_of_two() {
             self.sums(&format!("local.get {row} {widen}"), step)
@@ -64,9 +64,11 @@ impl Writer<'_> {
     }
 
     /// The stores to a record, in some order.
-    fn round(&mut self, fields: &Fields, widen: &str) -> String {
+    fn round(&mut self, fields: &Fields, down: bool, widen: &str) -> String {
         let mut order: Vec<u64> = (0..fields.count).collect();
-        if self.one_in(3) {
+        if down && self.one_in(2) {
+            order.reverse();
+        } else if self.one_in(3) {
             for place in 1..order.len() {
                 order.swap(place, self.below(place as u64 + 1) as usize);
             }
@@ -76,17 +78,19 @@ impl Writer<'_> {
         }
         let kind = self.below(5);
         let mixed = self.one_in(3);
+        // Stores to, or loads from, a record further on in the row.
+        let [stores, loads] =
+            [0, 1].map(|_| self.pick(&[0, 0, 0, 1, 2, 4, 5, 8, 16]) * fields.bytes);
         let operations = self.operations(fields);
         let mut body = String::new();
         for lane in order {
-            let here = lane * fields.bytes;
             // Mostly from the same field of the other record.
             let from = if mixed {
                 self.below(fields.count)
             } else {
                 lane
             };
-            let from = from * fields.bytes;
+            let (here, from) = (lane * fields.bytes + stores, from * fields.bytes + loads);
             let (load, store) = (&fields.load, &fields.store);
             let text = match kind {
                 // The two change places.

@@ -176,7 +176,11 @@ impl Writer<'_> {
         };
         let [before, after] = self.sums(&format!("{row} {widen}"), step);
         let store = format!("{store} {after}");
-        let down = if self.one_in(4) { "sub" } else { "add" };
+        let down = if by_pointers {
+            self.direction(4)
+        } else {
+            "add"
+        };
         self.put("i64.const 0 local.set $x i32.const 0 local.set $round");
         if by_pointers {
             self.put(&format!(
@@ -238,6 +242,21 @@ impl Writer<'_> {
         self.put(&format!(
             "i32.const {most} i32.and i32.const {step} i32.mul local.set $ta"
         ));
+    }
+
+    /// What takes the rows' pointers on: one in so many goes down, mostly from the end of the rows.
+    pub(super) fn direction(&mut self, one_in: u64) -> &'static str {
+        if !self.one_in(one_in) {
+            return "add";
+        }
+        if !self.one_in(4) {
+            for row in ["$a2", "$a3"] {
+                self.put(&format!(
+                    "local.get {row} local.get $ta i32.add local.set {row}"
+                ));
+            }
+        }
+        "sub"
     }
 
     /// Sums of the bytes of a row in lanes of some width: those before a store there or elsewhere, and those after it. Mostly none.
