@@ -79,14 +79,11 @@ suite() {
 # chosen, and building Cranelift once more takes minutes.
 cargo_tests() {
   # The tests load liblucet.so itself.
-  cargo build --locked --workspace --lib --bins --tests &&
-    cargo test --locked --workspace --no-fail-fast -- --show-output
+  cargo build --locked --workspace --lib --bins --tests && cargo test --locked --workspace --no-fail-fast -- "$@"
 }
 
-# The specification's tests are among those; this is their table.
-specification() {
-  sed -n '/^suite .* passed /,/^spec: /p' "$logs/cargo.log"
-}
+# All but the specification's, which are a suite of their own, with a table.
+cargo_tests_but_specification() { cargo_tests --skip specification; }
 
 # Everything that is installed, as the later suites use it.
 build_and_install() {
@@ -153,8 +150,8 @@ everything() {
   suite one build "$BASH" "$0" run build_and_install
   suite one symbols cargo --locked xtask symbols --check "$target/release/liblucet.so"
   # The goals for compile bombs are the installed compiler's.
-  suite libtest cargo env LUCET_BOMBS_LUCETC="$prefix/bin/lucetc" "$BASH" "$0" run cargo_tests
-  suite summary spec "$BASH" "$0" run specification
+  suite libtest cargo env LUCET_BOMBS_LUCETC="$prefix/bin/lucetc" "$BASH" "$0" run cargo_tests_but_specification
+  suite summary spec cargo test --locked --workspace --test spec -- --nocapture specification
   suite summary install tests/install/run.sh "$top/build/install"
   export LUCET_PREFIX=$prefix
   suite summary readme tests/readme/run.sh "$top/build/readme"

@@ -380,11 +380,7 @@ impl Writer<'_> {
             ("$q", Ty::I64)
         };
         let memory = 0;
-        let widen = if self.memories[0].wide {
-            "i64.extend_i32_u"
-        } else {
-            ""
-        };
+        let widen = self.widening(0);
         self.i32(0);
         self.put("i32.const 0x7ff8 i32.and local.set $ta");
         match self.below(4) {

@@ -28,11 +28,7 @@ impl Writer<'_> {
     /// A loop over records.
     pub(super) fn fields(&mut self) {
         let (load, store, bytes) = self.pick(&ELEMENTS);
-        let widen = if self.memories[0].wide {
-            "i64.extend_i32_u"
-        } else {
-            ""
-        };
+        let widen = self.widening(0);
         let fields = Fields {
             of: &load[..3],
             load: format!("{widen} {load} $m0"),
@@ -53,14 +49,7 @@ impl Writer<'_> {
         } else {
             Default::default()
         };
-        let (label, out) = (self.label(), self.label());
-        self.put(&format!(
-            "i64.const 0 local.set $x i32.const 0 local.set $round
-            block $b{out} local.get $ta i32.eqz br_if $b{out} local.get $a2 local.get $ta i32.{down} local.set $ta loop $l{label}
-            {before} {body} {after} local.get $a3 i32.const {step} i32.{down} local.set $a3
-            local.get $a2 i32.const {step} i32.{down} local.tee $a2 local.get $ta i32.ne br_if $l{label} end end
-            local.get $x local.get $round i64.extend_i32_u i64.add local.get $b1 i64.add local.set $b1"
-        ));
+        self.by_pointers(step, down, &format!("{before} {body} {after}"));
     }
 
     /// The stores to a record, in some order.
@@ -81,7 +70,7 @@ impl Writer<'_> {
         // Stores to, or loads from, a record further on in the row.
         let [stores, loads] =
             [0, 1].map(|_| self.pick(&[0, 0, 0, 1, 2, 4, 5, 8, 16]) * fields.bytes);
-        let operations = self.operations(fields);
+        let operations = self.operations(fields.of, None);
         let mut body = String::new();
         for lane in order {
             // Mostly from the same field of the other record.
@@ -118,29 +107,6 @@ impl Writer<'_> {
             body.push('\n');
         }
         body
-    }
-
-    /// What is done to each value; of floats only what keeps a NaN's bits.
-    fn operations(&mut self, fields: &Fields) -> String {
-        let of = fields.of;
-        let mut text = String::new();
-        for _ in 0..self.below(3) {
-            let one = if of.starts_with('f') {
-                let name = self.pick(&["neg", "abs"]);
-                format!(" {of}.{name}")
-            } else {
-                let name = self.pick(&["add", "xor", "sub", "and", "or", "mul", "shl", "shr_u"]);
-                let number = self.pick(&[1, 3, 7, 255, -1, 0x1234]);
-                let other = match (self.below(3), of) {
-                    (0, "i64") => "local.get $b1".to_owned(),
-                    (0, _) => "local.get $a0".to_owned(),
-                    _ => format!("{of}.const {number}"),
-                };
-                format!(" {other} {of}.{name}")
-            };
-            text.push_str(&one);
-        }
-        text
     }
 
     /// What makes one value of two.

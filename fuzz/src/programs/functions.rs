@@ -113,8 +113,8 @@ impl Writer<'_> {
                     0 => self.put("local.get $a0 local.get $a1 i32.xor"),
                     1 => {
                         self.put("local.get $a0 i32.const 0x7ffc i32.and");
-                        let (address, offset) = self.address_tail(0);
-                        self.put(&format!("{address} i32.load{offset}"));
+                        let widen = self.widening(0);
+                        self.put(&format!("{widen} i32.load $m0"));
                     }
                     _ => self.put("local.get $a1 i32.const 3 i32.shl local.get $a0 i32.add"),
                 },
@@ -122,16 +122,6 @@ impl Writer<'_> {
                 Ty::F64 => self.put("local.get $d0"),
             }
         }
-    }
-
-    /// After an address of 32 bits: what makes it one of this memory, and an immediate.
-    fn address_tail(&mut self, memory: usize) -> (&'static str, String) {
-        let widen = if self.memories[memory].wide {
-            "i64.extend_i32_u"
-        } else {
-            ""
-        };
-        (widen, format!(" $m{memory}"))
     }
 
     /// Entries call inside of a `try`, and answer what came of it.

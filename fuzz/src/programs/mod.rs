@@ -17,6 +17,7 @@ mod interpreters;
 mod loops;
 mod module;
 mod rounds;
+mod rows;
 mod statements;
 
 use crate::generate::Random;
@@ -186,6 +187,15 @@ impl Writer<'_> {
         for (out, text) in [(&mut self.real, real), (&mut self.plain, plain)] {
             out.push_str(text);
             out.push('\n');
+        }
+    }
+
+    /// What makes an index of 32 bits one of this memory.
+    fn widening(&self, memory: usize) -> &'static str {
+        if self.memories[memory].wide {
+            "i64.extend_i32_u"
+        } else {
+            ""
         }
     }
 
