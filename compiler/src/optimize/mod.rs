@@ -13,22 +13,24 @@
 //! * [`addresses`]: constants in addresses become offsets of accesses;
 //! * [`bases`]: what a loop leaves alone in an address is added up in front of it;
 //! * [`extensions`]: indices are kept with 64 bits;
-//! * [`reloads`]: large functions read vmctx from their frame where they need it;
 //! * [`comparisons`]: opposites of comparisons are comparisons, masked bytes are compared as bytes;
 //! * [`sums`]: sums in loops add last what is ready last, and compute it first;
 //! * [`overlaps`]: what goes round a loop dies before its successor is made;
 //! * [`stores`]: narrow stores have narrow constants;
+//! * [`reloads`]: large functions read vmctx from their frame where they need it;
+//! * [`schedule`]: the operations of long blocks have an order in which few values wait;
 //! * [`dispatches`]: the jump of a switch in a loop is copied to the ends of the cases;
 //! * [`exits`]: ways out of loops lie behind the loops.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
-//! flows, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`widths`] what is worth 64 bits, [`uses`] and
-//! [`values`] the rest. What Cranelift has left behind of a function is forgotten first ([`leftovers`]).
+//! flows, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`straight`] and [`pressure`] what a block needs
+//! of registers, [`widths`] what is worth 64 bits, [`uses`] and [`values`] the rest. What Cranelift has left behind of a function is
+//! forgotten first ([`leftovers`]).
 //!
 //! Invariants. The function is valid before and after each pass, which `Options::verify` has Cranelift check. A pass
 //! changes neither what a function computes nor what can be seen of its accesses to memory; it adds no address that the memory
 //! contract does not cover. But for [`vectors`], it leaves accesses as they are and in their order. Every pass terminates in time linear in the
-//! function, apart from the lookups it names.
+//! function, apart from the lookups it names and from sorting.
 //!
 //! It does not decide when to run (`compile`).
 
@@ -49,12 +51,15 @@ mod leftovers;
 mod masks;
 mod overlaps;
 mod parameters;
+mod pressure;
 mod products;
 mod ranges;
 mod ready;
 mod reloads;
+mod schedule;
 mod shape;
 mod stores;
+mod straight;
 mod sums;
 mod trips;
 mod uses;
@@ -99,6 +104,7 @@ pub fn improve(context: &mut Context, memory: Option<u64>, grow: bool) {
     overlaps::separate(func, shape);
     stores::narrow_constants(func);
     reloads::read_again(func, shape);
+    schedule::order(func, shape);
     if grow && dispatches::copy_switches(context) {
         context.compute_loop_analysis();
     }

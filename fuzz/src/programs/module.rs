@@ -78,6 +78,7 @@ impl Writer<'_> {
         for entry in 0..2 {
             self.rows(entry);
         }
+        self.words(0);
         self.put(")");
         self.library.push(')');
     }
