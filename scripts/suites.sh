@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# suites.sh check|test: runs the test suites one after the other and counts. `make check` and `make test` call it.
+# suites.sh check|test: runs the test suites, nearly all one after the other, and counts. `make check` and `make test` call it.
 #
 # One line for each suite as it ends; its output goes to build/logs/SUITE.log and is shown when it failed. The last line is
 # "N passed, M failed", summed over the tests of all suites, and the exit status is 0 exactly when M is 0. A suite that fails
@@ -14,8 +14,9 @@ logs=$top/build/logs
 prefix=$top/build/prefix
 # Longer than any suite takes: only one that hangs is stopped.
 limit=${SUITE_LIMIT:-1500}
-passed=0 failed=0 skipped=0
 mkdir -p "$logs"
+# What each suite counted: a line with those that passed, failed and were skipped.
+counts=$logs/counts
 
 # libtest LOG: sums the "test result:" lines of cargo test.
 libtest() {
@@ -31,17 +32,18 @@ summary() {
   echo "${p:-0} ${f:-0} ${s:-0}"
 }
 
-# look_at_processors: sets `spent` to the seconds that all suites so far have had of the processors. The shell itself must ask.
+# look_at_processors FILE: sets `spent` to the seconds that all suites of this shell so far have had of the processors. The shell itself must
+# ask, and leaves what it is told in FILE.
 look_at_processors() {
-  times >"$logs/times"
-  spent=$(tail -1 "$logs/times" | tr 'ms' '  ' | awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }')
+  times >"$1"
+  spent=$(tail -1 "$1" | tr 'ms' '  ' | awk '{ printf "%d", 60 * ($1 + $3) + $2 + $4 }')
 }
 
 # suite KIND NAME COMMAND...: KIND says how the command counts: libtest, summary, or one (it is a single test). Exit status
 # 77 of a single test means that it cannot be done here.
 suite() {
-  local kind=$1 name=$2 log=$logs/$2.log status=0 counts p f s started=$SECONDS before spent verdict=ok
-  look_at_processors
+  local kind=$1 name=$2 log=$logs/$2.log status=0 counted p f s started=$SECONDS before spent verdict=ok
+  look_at_processors "$log"
   before=$spent
   shift 2
   if [ -n "${VERBOSE:-}" ]; then
@@ -52,19 +54,20 @@ suite() {
   fi
   [ "$status" != 124 ] || echo "suites.sh: stopped after $limit seconds" >>"$log"
   case $kind in
-  libtest | summary) counts=$("$kind" "$log") ;;
-  one) case $status in 0) counts="1 0 0" ;; 77) counts="0 0 1" status=0 ;; *) counts="0 1 0" ;; esac ;;
+  libtest | summary) counted=$("$kind" "$log") ;;
+  one) case $status in 0) counted="1 0 0" ;; 77) counted="0 0 1" status=0 ;; *) counted="0 1 0" ;; esac ;;
   esac
-  read -r p f s <<<"$counts"
+  read -r p f s <<<"$counted"
   # Neither a crash after the last test nor a suite that ran nothing may pass.
   if [ "$status" != 0 ] && [ "$f" = 0 ]; then f=1; fi
   if [ "$((p + f + s))" = 0 ]; then
     f=1
     echo "suites.sh: no test was run" >>"$log"
   fi
-  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  echo "$p $f $s" >>"$counts"
   [ "$f" = 0 ] || verdict=FAIL
-  look_at_processors
+  look_at_processors "$logs/$name.times"
+  rm -f "$logs/$name.times"
   printf '%-4s  %-16s %6d passed %4d failed %5d skipped %6d s (%d s of the processors)\n' "$verdict" "$name" "$p" "$f" "$s" \
     $((SECONDS - started)) $((spent - before))
   if [ "$f" != 0 ] && [ -z "${VERBOSE:-}" ]; then
@@ -73,6 +76,16 @@ suite() {
     tail -20 "$log" | sed 's/^/      | /'
     echo "      | all of it: $log"
   fi
+}
+
+# beside FUNCTION OTHER: runs the suites of both at the same time.
+beside() {
+  "$1" &
+  local first=$!
+  trap 'kill "$first"; exit 1' INT TERM
+  "$2"
+  wait "$first" || echo "0 1 0" >>"$counts"
+  trap - INT TERM
 }
 
 # What cargo tests. All packages at once, also where one would do: what dependencies are built with depends on which packages are
@@ -157,17 +170,28 @@ everything() {
   suite summary readme tests/readme/run.sh "$top/build/readme"
   suite summary c tests/c/run.sh "$top/build/c"
   suite summary tools tests/tools/run.sh "$top/build/tools"
-  suite summary soak tests/soak/run.sh 15 "$top/build/soak"
-  suite summary programs tests/programs/run.sh "$top/build/programs"
-  suite summary cpp tests/cpp/run.sh "$top/build/cpp"
+  beside waiting computing
   suite summary c-server examples/c-server/test.sh "$top/build/c-server"
   suite one demo examples/c-server/demo.sh "$top/build/c-server"
   suite one guests examples/http/guests/check-prebuilt.sh
   suite one bindings examples/http/check-bindings.sh
-  suite summary nginx examples/nginx/test.sh "$top/build/nginx"
-  suite one nginx-demo examples/nginx/demo.sh "$top/build/nginx"
 }
 
+# These wait much, and the others compute: both together take little longer than the others alone.
+waiting() {
+  suite summary nginx examples/nginx/test.sh "$top/build/nginx"
+  suite one nginx-demo examples/nginx/demo.sh "$top/build/nginx"
+  suite summary soak tests/soak/run.sh 15 "$top/build/soak"
+}
+
+computing() {
+  suite summary programs tests/programs/run.sh "$top/build/programs"
+  suite summary cpp tests/cpp/run.sh "$top/build/cpp"
+}
+
+case ${1:-} in
+check | test) : >"$counts" ;;
+esac
 case ${1:-} in
 check) check ;;
 test) everything ;;
@@ -181,6 +205,7 @@ run)
   exit 2
   ;;
 esac
+read -r passed failed skipped < <(awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$counts")
 [ "$skipped" = 0 ] || echo "skipped: $skipped, by name in $logs"
 echo "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
 echo "$passed passed, $failed failed"
