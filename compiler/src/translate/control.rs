@@ -1,25 +1,18 @@
 //! Blocks, branches and reachability.
 //!
 //! Each `block`, `loop` and `if` is a [`Frame`]. Values that cross the end of a block, or enter a loop, are
-//! parameters of Cranelift blocks. Code that cannot be reached has no frames: only its nesting is counted.
+//! parameters of Cranelift blocks. Code that cannot be reached has no frames: only its nesting is counted. Tables of branches are `switch`'s.
 
 use super::function::{Translator, missing};
 use crate::abi::clif_type;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::limits;
 use crate::module::FunctionType;
 use crate::parse::value_type;
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Value};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value};
 use lucet_format::trap::TrapCode;
 use lucet_format::value::ValueType;
-use std::collections::BTreeMap;
-use wasmparser::{BlockType, BrTable, Operator, TryTable};
-
-/// The most targets of a `br_table`, the default not counted, that are found by comparisons.
-const MOST_COMPARED: usize = 4;
-/// The most targets of one `br_table`.
-const MAX_BRANCH_TARGETS: u64 = 65_520;
+use wasmparser::{BlockType, Operator, TryTable};
 
 /// A block that has been opened.
 pub(super) struct Frame {
@@ -225,7 +218,7 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn branch(&mut self, depth: u32) -> Result<()> {
+    pub(super) fn branch(&mut self, depth: u32) -> Result<()> {
         let position = self.position_of(depth)?;
         self.branch_to(position)
     }
@@ -291,67 +284,8 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn branch_table(&mut self, table: &BrTable<'_>) -> Result<()> {
-        let targets = u64::from(table.len());
-        let most = self.source.limits.branch_targets.min(MAX_BRANCH_TARGETS);
-        limits::check("targets of a br_table", targets, most)?;
-        let index = self.pop()?;
-        // Arguments travel through one block for each distinct target: entries of a jump table have none.
-        let mut between = BTreeMap::new();
-        let mut entries = Vec::new();
-        for depth in table.targets().chain([Ok(table.default())]) {
-            let depth = depth.map_err(|error| Error::Internal(error.to_string()))?;
-            let (target, count) = self.target(depth)?;
-            let entry = match count {
-                0 => target,
-                _ => *between
-                    .entry(depth)
-                    .or_insert_with(|| self.builder.create_block()),
-            };
-            entries.push(entry);
-        }
-        let default = entries.pop().ok_or_else(|| missing("default target"))?;
-        if entries.len() <= MOST_COMPARED {
-            self.compare_and_jump(index, &entries, default);
-        } else {
-            self.jump_by_table(index, &entries, default);
-        }
-        for (depth, block) in between {
-            self.builder.switch_to_block(block);
-            self.builder.seal_block(block);
-            self.branch(depth)?;
-        }
-        self.reachable = false;
-        Ok(())
-    }
-
-    fn jump_by_table(&mut self, index: Value, entries: &[Block], default: Block) {
-        let dfg = &mut self.builder.func.dfg;
-        let entries: Vec<_> = entries.iter().map(|to| dfg.block_call(*to, &[])).collect();
-        let default = dfg.block_call(default, &[]);
-        let jump_table = JumpTableData::new(default, &entries);
-        let jump_table = self.builder.create_jump_table(jump_table);
-        self.ins().br_table(index, jump_table);
-    }
-
-    /// Does what a table does by comparisons: a jump through a table takes six instructions and is harder to predict. Entries that lead where
-    /// everything else goes are not compared.
-    fn compare_and_jump(&mut self, index: Value, entries: &[Block], default: Block) {
-        for (number, entry) in (0i64..).zip(entries) {
-            if *entry == default {
-                continue;
-            }
-            let others = self.builder.create_block();
-            let is_it = self.ins().icmp_imm_u(IntCC::Equal, index, number);
-            self.ins().brif(is_it, *entry, &[], others, &[]);
-            self.builder.switch_to_block(others);
-            self.builder.seal_block(others);
-        }
-        self.ins().jump(default, &[]);
-    }
-
     /// Where a branch to the block at this depth goes, and how many values it takes along.
-    fn target(&mut self, depth: u32) -> Result<(Block, usize)> {
+    pub(super) fn target(&mut self, depth: u32) -> Result<(Block, usize)> {
         let position = self.position_of(depth)?;
         self.target_of(position)
     }

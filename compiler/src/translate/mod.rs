@@ -4,7 +4,7 @@
 //! operators touch:
 //!
 //! * [`operators`]: the loop over a body, and which family an operator belongs to;
-//! * [`control`]: blocks, branches, reachability; [`call`]: every kind of call, and returning; [`arguments`]: calls of imports with checks;
+//! * [`control`]: blocks, branches, reachability; [`switch`]; [`call`]: every kind of call, and returning; [`arguments`]: calls of imports with checks;
 //!   [`exceptions`];
 //! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`atomic`], [`bulk`], [`table`], [`variable`]: on state;
 //! * [`linking`]: what belongs to other instances;
@@ -35,6 +35,7 @@ mod memory;
 mod numeric;
 mod operators;
 mod short;
+mod switch;
 mod table;
 mod variable;
 mod vector;

@@ -220,9 +220,16 @@ impl Writer<'_> {
         }
         self.i32(1);
         let last = labels[0];
-        self.put("i32.const 7 i32.and br_table");
-        for _ in 0..1 + self.below(7) {
-            let label = self.pick(&labels);
+        // In long ones most entries lead to the same place.
+        let (mask, most) = self.pick(&[(7, 7), (7, 7), (63, 66), (127, 66), (-1, 66)]);
+        let usual = self.pick(&labels);
+        self.put(&format!("i32.const {mask} i32.and br_table"));
+        for _ in 0..1 + self.below(most) {
+            let label = if most > 7 && !self.one_in(8) {
+                usual
+            } else {
+                self.pick(&labels)
+            };
             self.put(&format!("$s{label}"));
         }
         for label in labels.iter().rev() {
