@@ -56,6 +56,9 @@ impl Writer<'_> {
         let to = self.below(words.0.len() as u64) as usize;
         let of = words.0[to];
         let name = of.name();
+        if self.one_in(16) {
+            self.choose(words);
+        }
         if self.one_in(12) {
             // The entries' arguments may lie behind the end of memory.
             let base = if self.one_in(8) {
@@ -87,6 +90,31 @@ impl Writer<'_> {
             _ => self.mixed_words(name, &one, &other, &third),
         };
         self.put(&format!("{text} local.set $w{to}"));
+    }
+
+    /// A switch by some word, between up to four ways.
+    fn choose(&mut self, words: &Words) {
+        let labels: Vec<usize> = (0..2 + self.below(3)).map(|_| self.label()).collect();
+        for label in &labels {
+            self.put(&format!("block $l{label}"));
+        }
+        let (mask, most) = self.pick(&[(7, 8), (15, 12), (63, 64), (127, 66), (-1, 66)]);
+        let index = self.word(words, Ty::I32);
+        let usual = self.pick(&labels);
+        self.put(&format!("{index} i32.const {mask} i32.and br_table"));
+        for _ in 0..2 + self.below(most) {
+            let other = self.pick(&labels);
+            let label = self.pick(&[usual, other]);
+            self.put(&format!("$l{label}"));
+        }
+        for (way, _) in labels.iter().enumerate() {
+            let to = self.below(words.0.len() as u64) as usize;
+            let word = self.word(words, words.0[to]);
+            let of = words.0[to].name();
+            self.put(&format!(
+                "end {word} {of}.const {way} {of}.add local.set $w{to}"
+            ));
+        }
     }
 
     fn mixed_words(&mut self, of: &str, one: &str, other: &str, third: &str) -> String {
