@@ -84,10 +84,13 @@ impl Straight {
     }
 }
 
-/// A value that has been met, and how often so far.
+/// A value that has been met.
 struct Known {
     value: Value,
+    /// How often the block has used it so far.
     used: u32,
+    /// The last operation that it was an operand of.
+    last_taker: Option<usize>,
 }
 
 /// A block that is being read.
@@ -105,15 +108,17 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self, inst: Inst) {
         let dfg = &self.function.dfg;
-        let mut operands = Vec::new();
         for value in dfg.inst_values(inst) {
-            self.take(value, &mut operands);
             let number = self.number(dfg.resolve_aliases(value));
             self.known[number].used += 1;
         }
         if is_free(self.function, inst) {
             self.read.free.push(inst);
             return;
+        }
+        let mut operands = Vec::new();
+        for value in dfg.inst_values(inst) {
+            self.take(value, &mut operands);
         }
         let number = self.read.operations.len();
         let mut results = Vec::new();
@@ -145,8 +150,9 @@ impl Reader<'_> {
             }
             return;
         }
+        let taker = Some(self.read.operations.len());
         let number = self.number(value);
-        if !operands.contains(&number) {
+        if std::mem::replace(&mut self.known[number].last_taker, taker) != taker {
             operands.push(number);
         }
     }
@@ -166,7 +172,11 @@ impl Reader<'_> {
     fn number(&mut self, value: Value) -> usize {
         let Reader { known, read, .. } = self;
         *self.numbers.entry(value).or_insert_with(|| {
-            known.push(Known { value, used: 0 });
+            known.push(Known {
+                value,
+                used: 0,
+                last_taker: None,
+            });
             let kind = self.function.dfg.value_type(value);
             let bank = if kind.is_float() || kind.is_vector() {
                 Bank::Vector

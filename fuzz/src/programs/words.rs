@@ -4,7 +4,11 @@
 use super::{Ty, Writer};
 
 /// The words of an entry.
-struct Words(Vec<Ty>);
+struct Words {
+    types: Vec<Ty>,
+    /// Whether there are switches between the steps, which make blocks shorter.
+    switches: bool,
+}
 
 impl Writer<'_> {
     /// An entry that mixes words for some rounds, and answers what they come to.
@@ -18,12 +22,14 @@ impl Writer<'_> {
             0 => self.pick(&[Ty::I32, Ty::I64, Ty::F64]),
             _ => usual,
         });
-        let words = Words(kinds.collect());
-        for (number, of) in words.0.iter().enumerate() {
+        let types = kinds.collect();
+        let switches = self.one_in(2);
+        let words = Words { types, switches };
+        for (number, of) in words.types.iter().enumerate() {
             self.put(&format!("(local $w{number} {})", of.name()));
         }
         self.put("(local $round i32)");
-        for (number, of) in words.0.iter().enumerate() {
+        for (number, of) in words.types.iter().enumerate() {
             self.begin(number, *of);
         }
         let rounds = 1 + self.below(4);
@@ -33,7 +39,7 @@ impl Writer<'_> {
         }
         self.put("local.get $round i32.const 1 i32.sub local.tee $round br_if $more end");
         self.put("local.get 0 local.get 1");
-        for (number, of) in words.0.iter().enumerate() {
+        for (number, of) in words.types.iter().enumerate() {
             let word = format!("local.get $w{number}");
             let bits = as_bits(*of, &word);
             self.put(&format!("i64.const 5 i64.rotl {bits} i64.add"));
@@ -53,32 +59,14 @@ impl Writer<'_> {
 
     /// A step, which makes one word anew, or goes to memory.
     fn mix(&mut self, words: &Words) {
-        let to = self.below(words.0.len() as u64) as usize;
-        let of = words.0[to];
+        let to = self.below(words.types.len() as u64) as usize;
+        let of = words.types[to];
         let name = of.name();
-        if self.one_in(16) {
+        if words.switches && self.one_in(16) {
             self.choose(words);
         }
         if self.one_in(12) {
-            // The entries' arguments may lie behind the end of memory.
-            let base = if self.one_in(8) {
-                "local.get 0"
-            } else {
-                "i32.const 64"
-            };
-            let widen = self.widening(0);
-            let offset = self.below(32) * 8;
-            let (one, other) = (self.word(words, Ty::I64), self.below(4) * 8);
-            self.put(&format!(
-                "{base} {widen} {one} i64.store $m0 offset={offset} i32.const 64 {widen} i64.load $m0 offset={other}"
-            ));
-            let word = self.word(words, of);
-            let back = match of {
-                Ty::I32 => format!("i32.wrap_i64 {word} i32.xor"),
-                Ty::I64 => format!("{word} i64.xor"),
-                Ty::F64 => format!("f64.convert_i64_s {word} f64.add"),
-            };
-            return self.put(&format!("{back} local.set $w{to}"));
+            return self.through_memory(words, to);
         }
         let [one, other, third] = [(); 3].map(|()| self.word(words, of));
         let text = match of {
@@ -90,6 +78,26 @@ impl Writer<'_> {
             _ => self.mixed_words(name, &one, &other, &third),
         };
         self.put(&format!("{text} local.set $w{to}"));
+    }
+
+    /// A step that stores a word and makes another of what it loads.
+    fn through_memory(&mut self, words: &Words, to: usize) {
+        // The entries' arguments may lie behind the end of memory.
+        let base = ["i32.const 64", "local.get 0"][usize::from(self.one_in(12))];
+        let widen = self.widening(0);
+        let offset = self.below(32) * 8;
+        let (one, other) = (self.word(words, Ty::I64), self.below(4) * 8);
+        self.put(&format!(
+            "{base} {widen} {one} i64.store $m0 offset={offset} i32.const 64 {widen} i64.load $m0 offset={other}"
+        ));
+        let of = words.types[to];
+        let word = self.word(words, of);
+        let back = match of {
+            Ty::I32 => format!("i32.wrap_i64 {word} i32.xor"),
+            Ty::I64 => format!("{word} i64.xor"),
+            Ty::F64 => format!("f64.convert_i64_s {word} f64.add"),
+        };
+        self.put(&format!("{back} local.set $w{to}"));
     }
 
     /// A switch by some word, between up to four ways.
@@ -108,9 +116,9 @@ impl Writer<'_> {
             self.put(&format!("$l{label}"));
         }
         for (way, _) in labels.iter().enumerate() {
-            let to = self.below(words.0.len() as u64) as usize;
-            let word = self.word(words, words.0[to]);
-            let of = words.0[to].name();
+            let to = self.below(words.types.len() as u64) as usize;
+            let word = self.word(words, words.types[to]);
+            let of = words.types[to].name();
             self.put(&format!(
                 "end {word} {of}.const {way} {of}.add local.set $w{to}"
             ));
@@ -132,9 +140,9 @@ impl Writer<'_> {
 
     /// Some word, as this type.
     fn word(&mut self, words: &Words, of: Ty) -> String {
-        let number = self.below(words.0.len() as u64) as usize;
+        let number = self.below(words.types.len() as u64) as usize;
         let word = format!("local.get $w{number}");
-        match (words.0[number], of) {
+        match (words.types[number], of) {
             (from, to) if from == to => word,
             (from, Ty::I32) => format!("{} i32.wrap_i64", as_bits(from, &word)),
             (from, Ty::I64) => as_bits(from, &word),
