@@ -23,8 +23,8 @@
 //! * [`exits`]: ways out of loops lie behind the loops.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
-//! flows, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`straight`] and [`pressure`] what a block needs
-//! of registers, [`widths`] what is worth 64 bits, [`uses`] and [`values`] the rest. What Cranelift has left behind of a function is
+//! flows, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`straight`], [`crowds`] and [`pressure`] what a
+//! block needs of registers, [`widths`] what is worth 64 bits, [`uses`] and [`values`] the rest. What Cranelift has left behind of a function is
 //! forgotten first ([`leftovers`]).
 //!
 //! Invariants. The function is valid before and after each pass, which `Options::verify` has Cranelift check. A pass
@@ -40,6 +40,7 @@ mod bases;
 mod chains;
 mod comparisons;
 mod copies;
+mod crowds;
 mod dispatches;
 mod exits;
 mod extensions;

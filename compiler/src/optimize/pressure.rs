@@ -11,6 +11,8 @@ use super::straight::{Bank, Straight};
 /// Registers for values: without the stack pointer and the frame pointer, or without one to move others.
 const GENERAL: usize = 14;
 const VECTOR: usize = 15;
+/// With so many values or fewer, whatever they are, none has to leave its register.
+pub const FEWEST: usize = GENERAL;
 /// Needed behind the block, and never again: no place in the block is as late.
 const BEHIND: u32 = u32::MAX - 1;
 const NEVER: u32 = u32::MAX;

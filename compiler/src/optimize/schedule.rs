@@ -18,6 +18,7 @@
 //!
 //! Not here: orders in which operations wait less for each other ([`super::sums`]). Blocks that need few registers keep theirs.
 
+use super::crowds::Crowds;
 use super::pressure::moves;
 use super::shape::Shape;
 use super::straight::{Straight, is_free};
@@ -42,10 +43,15 @@ pub fn order(function: &mut Function, shape: Shape<'_>) {
         return;
     }
     let uses = Uses::count(function);
+    let mut crowds = Crowds::default();
     for block in blocks {
-        let straight = Straight::of(function, shape, &uses, block);
-        let order: Vec<usize> = (0..straight.operations.len()).collect();
-        let before = moves(&straight, &order);
+        let read = || Straight::of(function, shape, &uses, block);
+        if !crowds.may_be_at(function, &uses, block) {
+            debug_assert_eq!(moves_at_first(&read()), 0);
+            continue;
+        }
+        let straight = read();
+        let before = moves_at_first(&straight);
         if before < GAIN {
             continue;
         }
@@ -54,6 +60,12 @@ pub fn order(function: &mut Function, shape: Shape<'_>) {
             rearrange(function, block, &straight, &order);
         }
     }
+}
+
+/// The moves of a block in the order that it has.
+fn moves_at_first(straight: &Straight) -> usize {
+    let order: Vec<usize> = (0..straight.operations.len()).collect();
+    moves(straight, &order)
 }
 
 /// For each operation, how late it is in the source among the others. What Cranelift has made is where it is needed.
