@@ -1,6 +1,8 @@
 //! Whether a block may need more registers than there are: a bound, found by one look at each instruction.
 //!
 //! Invariant: where the answer is no, an order of the block needs no moves to the frame ([`super::pressure`]).
+//!
+//! Not here: how many moves there are where the answer is yes.
 
 use super::pressure::FEWEST;
 use super::uses::Uses;

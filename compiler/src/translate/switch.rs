@@ -127,8 +127,10 @@ impl Translator<'_> {
         default: Block,
     ) {
         let count = entries.len() as i64;
-        let is_in = self.ins().icmp_imm_u(IntCC::UnsignedLessThan, index, count);
-        self.go_on_if(is_in, default);
+        let is_out = self
+            .ins()
+            .icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, index, count);
+        self.jump_if(is_out, default);
         for (to, bits) in sets {
             let bits = self.ins().iconst(I64, bits.cast_signed());
             let shifted = self.ins().ushr(bits, index);
@@ -166,13 +168,6 @@ impl Translator<'_> {
         self.ins().brif(condition, to, &[], others, &[]);
         self.builder.switch_to_block(others);
         self.builder.seal_block(others);
-    }
-
-    fn go_on_if(&mut self, condition: Value, or_to: Block) {
-        let inside = self.builder.create_block();
-        self.ins().brif(condition, inside, &[], or_to, &[]);
-        self.builder.switch_to_block(inside);
-        self.builder.seal_block(inside);
     }
 }
 
