@@ -25,10 +25,11 @@ pub use stopping::{Again, FLAGS_ALWAYS_SET, Registers, Times, stop};
 pub use word::Word;
 
 use crate::hot::{HotSet, Pages, Sampling};
-use lucet_format::runtime::IMPORT_ROW_BYTES;
+use lucet_format::call_out::{self, IMPORT_ROW_BYTES};
 use pair::Pair;
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::cell::{Cell, UnsafeCell};
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// In place of a process's token: short ways are closed.
@@ -200,6 +201,15 @@ pub struct ControlBlock {
     /// The instance; `None` when free. Touched by the owner only.
     pub instance: UnsafeCell<Option<crate::instance::Inner>>,
 }
+
+// What guest code relies on.
+const _: () = assert!(
+    offset_of!(ControlBlock, imports) == call_out::IMPORTS as usize
+        && offset_of!(ControlBlock, state) == call_out::STATE as usize
+        && offset_of!(ControlBlock, word) == call_out::STOP as usize
+        && offset_of!(ControlBlock, host_calls) == call_out::HOST_CALLS as usize
+        && offset_of!(ControlBlock, call_row) == call_out::CALL_ROW as usize
+);
 
 // SAFETY: blocks are shared between threads by address. Who may touch what is the protocol in the file's
 // header: `state` and `handle` are atomic, everything else belongs to the owner of the instance, or to the

@@ -114,6 +114,12 @@ pub fn adapter_signature() -> Signature {
     signature
 }
 
+/// Whether an import of this type is called with all arguments in registers, and returns at most one result.
+pub fn import_is_short(function_type: &FunctionType) -> bool {
+    import_results(function_type) == Results::Registers
+        && import_stack_argument_bytes(function_type) == 0
+}
+
 /// Bytes of arguments that a call of an import's stub leaves on the stack.
 pub fn import_stack_argument_bytes(function_type: &FunctionType) -> u32 {
     let mut integers = SYSTEM_V_INTEGERS - 1;

@@ -8,10 +8,11 @@
 use crate::abi;
 use crate::code::{Code, Relocation, Target};
 use crate::module::FunctionType;
+use lucet_format::call_out::IMPORT_ROW_BYTES;
 use lucet_format::image::records::CodeKind;
 use lucet_format::runtime::{
     FAST_FLOATS, FAST_INTEGERS, FastResult, HELPER_CALL, HOST_CALL, HOST_CALL_SHORT, Helper,
-    IMPORT_ROW_BYTES, IS_TEXT, READY, TYPED_ENTRY,
+    IS_TEXT, READY, TYPED_ENTRY,
 };
 
 /// Where a stub starts: several fit into a cache line.
@@ -200,7 +201,7 @@ mod tests {
         assert_eq!(
             long.bytes,
             [
-                0x41, 0xba, 96, 0, 0, 0, 0x41, 0xbb, 16, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0
+                0x41, 0xba, 120, 0, 0, 0, 0x41, 0xbb, 16, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0
             ]
         );
         assert_eq!(
@@ -216,7 +217,7 @@ mod tests {
         let short = import_stub(3, bytes(&function_type), 1);
         assert_eq!(
             short.bytes,
-            [0x41, 0xba, 96, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0]
+            [0x41, 0xba, 120, 0, 0, 0, 0xff, 0x25, 0, 0, 0, 0]
         );
         let target = short.relocations.first().map(|at| at.target);
         assert_eq!(target, Some(Target::RuntimeTable(HOST_CALL_SHORT)));

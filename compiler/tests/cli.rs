@@ -188,7 +188,7 @@ fn the_format_can_be_asked_for_without_an_input() {
     let directory = Directory::new();
     let run = lucetc(&directory, &["--print-format"]);
     assert!(run.status.success());
-    let expected = "format-revision 6\nabi-revision 2\npage-bytes 4096\nreservation-bytes 4294967296\n\
+    let expected = "format-revision 6\nabi-revision 3\npage-bytes 4096\nreservation-bytes 4294967296\n\
                     guard-bytes 2147549184\nunchecked-offset-limit 2147483648\n";
     assert_eq!(text(&run.stdout), expected);
 }

@@ -21,7 +21,7 @@
 //! * [`vmctx`]: where guest code finds its state relative to the vm context pointer;
 //! * [`contract`]: what a region must offer a module, and the CPU features that its code needs;
 //! * [`trap`], [`value`]: the numbers of traps and value types, which are also the C API's numbers;
-//! * [`runtime`]: what guest code may call in the runtime, and how.
+//! * [`runtime`]: what guest code may call in the runtime, and how; [`call_out`]: calls of imports without it.
 //!
 //! Invariants: no unsafe code; every offset and length in a file is checked once, by [`image::ImageIndex::parse`], with an error that names
 //! the field, but what [`image::Integrity`] leaves to others; every later access goes through slices all the same.
@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bytes;
+pub mod call_out;
 pub mod checks;
 pub mod contract;
 pub mod image;
@@ -43,7 +44,7 @@ pub mod vmctx;
 pub const FORMAT_REVISION: u32 = 6;
 
 /// The revision of the binary interface of guest code: calling conventions, vmctx layout, runtime table.
-pub const ABI_REVISION: u32 = 2;
+pub const ABI_REVISION: u32 = 3;
 
 /// The size of a host page. Guest code relies on it for guard pages and stack probes.
 pub const PAGE_SIZE: u64 = 4096;

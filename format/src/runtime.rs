@@ -21,6 +21,8 @@
 //! The targets come from the *runtime table*: a page right behind the module's text that the loader fills
 //! with the addresses below and then write-protects. It is the only place where a module meets the runtime.
 //!
+//! Where it is worth it, guest code calls imports without their stubs, see [`crate::call_out`].
+//!
 //! # Calls in
 //!
 //! One *adapter* per function type, System V: `adapter(vmctx, code, values)`. It loads the parameters from
@@ -53,9 +55,6 @@ pub const VALUE_STRIDE: u32 = 24;
 pub const VALUE_PAYLOAD: u32 = 8;
 /// Bytes between two results that travel through a pointer.
 pub const RESULT_STRIDE: u32 = 16;
-
-/// Bytes between two imports in the table that the runtime calls them through.
-pub const IMPORT_ROW_BYTES: u32 = 32;
 
 /// Runtime table: the trampoline that takes a guest to a host function.
 pub const HOST_CALL: u32 = 0;
@@ -191,6 +190,8 @@ pub enum Helper {
     /// `(reference: i64, type: i32, values: i64)`: calls a function of another instance, if it has the type. Cells at this address hold
     /// the arguments, and then the results.
     CallForeign = 20,
+    /// `()`: nothing, but the trampoline behind it looks at the stop word. See [`crate::call_out`].
+    Look = 21,
 }
 
 /// A parameter or result of a [`Helper`].
@@ -204,7 +205,7 @@ pub enum Word {
 
 impl Helper {
     /// Every helper, in the order of its number.
-    pub const ALL: [Helper; 21] = [
+    pub const ALL: [Helper; 22] = [
         Helper::MemoryGrow,
         Helper::MemoryCopy,
         Helper::MemoryFill,
@@ -226,6 +227,7 @@ impl Helper {
         Helper::GlobalGet,
         Helper::GlobalSet,
         Helper::CallForeign,
+        Helper::Look,
     ];
 
     /// The parameters after vmctx: at most five, so all of them travel in registers.
@@ -248,6 +250,7 @@ impl Helper {
             Helper::TableSet => &[I32, I64, I64],
             Helper::TableSize | Helper::GlobalGet => &[I32],
             Helper::CallForeign => &[I64, I32, I64],
+            Helper::Look => &[],
         }
     }
 
@@ -295,6 +298,7 @@ impl Helper {
             Helper::GlobalGet => "global.get",
             Helper::GlobalSet => "global.set",
             Helper::CallForeign => "call_foreign",
+            Helper::Look => "look",
         }
     }
 }

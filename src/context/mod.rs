@@ -92,6 +92,16 @@ pub fn runtime_table(vectors: bool) -> [usize; RUNTIME_TABLE_ENTRIES as usize] {
     table
 }
 
+/// What guest code calls for imports that are not leaves, with the control block as first argument: see [`lucet_format::call_out`].
+pub fn host_call_placed() -> *const () {
+    x86_64::host_call_placed as *const ()
+}
+
+/// The same for leaves that are called through a thunk.
+pub fn leaf_placed() -> *const () {
+    x86_64::leaf_placed as *const ()
+}
+
 /// Where stubs of helpers jump: with the helper's number in r10, its arguments where System V has them, and vmctx before these.
 pub fn helper_call_address() -> usize {
     x86_64::helper_call as *const () as usize

@@ -11,11 +11,11 @@ pub mod state {
     /// Between the host's call and the guest's first instruction, or the other way round.
     pub const ENTERING: u32 = 2;
     /// Guest code runs.
-    pub const GUEST: u32 = 3;
+    pub const GUEST: u32 = lucet_format::call_out::IN_GUEST;
     /// A host function or a helper runs on the host's stack.
     pub const HOST: u32 = 4;
     /// A leaf host function runs on the guest's stack.
-    pub const LEAF: u32 = 5;
+    pub const LEAF: u32 = lucet_format::call_out::IN_LEAF;
     /// Trapped or terminated: needs a reset, or `keep`.
     pub const STOPPED: u32 = 6;
     /// Being reset or released.

@@ -51,7 +51,11 @@ pub static TABLE: [Address; Helper::ALL.len()] = [
     Address(linked::global_get as *const ()),
     Address(linked::global_set as *const ()),
     Address(linked::call_foreign as *const ()),
+    Address(look as *const ()),
 ];
+
+/// [`Helper::Look`]: it is `helper_call` that looks.
+extern "C" fn look(_block: *const ControlBlock) {}
 
 /// Asks for the guest to be stopped with a trap when the helper returns.
 fn trap(block: &ControlBlock, code: TrapCode) {

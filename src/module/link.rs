@@ -9,7 +9,7 @@ use super::{
 use crate::abi::lucet_value;
 use crate::checks::{self, Checker};
 use crate::context;
-use crate::control::{ControlBlock, ImportTarget};
+use crate::control::{ControlBlock, ImportTarget, state};
 use crate::counted::Counted;
 use crate::error::{Error, Result, Status, error};
 use crate::exception::ImportedTag;
@@ -271,10 +271,10 @@ impl Resolver<'_> {
         self.rows
             .try_reserve(1)
             .map_err(|_| Error::no_memory("an import table"))?;
-        self.rows.push(ImportTarget {
+        self.rows.push(callable(ImportTarget {
             index: import.index,
             ..row
-        });
+        }));
         Ok(())
     }
 
@@ -426,6 +426,21 @@ impl Resolver<'_> {
             ),
         }
         Ok(lucet_value::from_bits(0, 0))
+    }
+}
+
+/// A row with what guest code calls that needs no stub.
+fn callable(row: ImportTarget) -> ImportTarget {
+    let (entry, state) = match row.flags & ImportTarget::LEAF {
+        0 => (context::host_call_placed(), state::GUEST),
+        // The C function itself.
+        _ if row.dynamic.is_null() => (row.function, state::LEAF),
+        _ => (context::leaf_placed(), state::LEAF),
+    };
+    ImportTarget {
+        entry,
+        state: state as u16,
+        ..row
     }
 }
 

@@ -28,7 +28,7 @@ fn length(rows: &[ImportTarget]) -> usize {
     size_of_val(rows).next_multiple_of(PAGE_SIZE as usize)
 }
 
-const _: () = assert!(size_of::<ImportTarget>() == 3 * size_of::<usize>() + 2 * size_of::<u32>());
+const _: () = assert!(size_of::<ImportTarget>() == 4 * size_of::<usize>() + 2 * size_of::<u32>());
 
 fn shared(rows: &[ImportTarget]) -> Result<Mapping> {
     let file = memory_file(c"lucet-imports", 0)?;
@@ -61,7 +61,7 @@ mod tests {
             let rows: Vec<_> = (0..count)
                 .map(|index| ImportTarget {
                     index,
-                    flags: index ^ 5,
+                    flags: index as u16 ^ 5,
                     ..ImportTarget::EMPTY
                 })
                 .collect();

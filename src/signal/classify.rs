@@ -10,7 +10,7 @@
 //! | 3 | the slot's state does not fit the pc | anomaly in guest code, else forward |
 //! | 4 | the address is in the slot's stack guard | trap: stack |
 //! | 5 | the kernel found no room for a host handler's frame near the end of the stack | trap: stack, a signal was lost |
-//! | 6 | guest code with a trap entry: illegal instruction, or an address in the slot's memory or trap zone | trap: the entry's |
+//! | 6 | guest code with a trap entry, not in state `LEAF`: illegal instruction, or an address in the slot's memory or trap zone | trap: the entry's |
 //! | 7 | any other guest code | anomaly |
 //! | 8 | any other trampoline code | forward |
 //!
@@ -168,7 +168,10 @@ pub fn classify(facts: &Facts) -> Verdict {
     let place = slot.place(facts.pc, facts.trampolines);
     match place {
         Place::Elsewhere => return facts.lend(slot),
-        Place::Guest if slot.state != state::GUEST => return Verdict::Anomaly,
+        // Guest code may be about to call a leaf, or back from one.
+        Place::Guest if !matches!(slot.state, state::GUEST | state::LEAF) => {
+            return Verdict::Anomaly;
+        }
         Place::Trampoline if !state::is_running(slot.state) => return Verdict::Forward,
         Place::Guest | Place::Trampoline => {}
     }
@@ -186,6 +189,9 @@ pub fn classify(facts: &Facts) -> Verdict {
     }
     if place == Place::Trampoline {
         return Verdict::Forward;
+    }
+    if slot.state != state::GUEST {
+        return Verdict::Anomaly;
     }
     let in_memory = (slot.memory_low..slot.memory_high).contains(&facts.address)
         || facts.address.wrapping_sub(slot.trap_address) < GUARD as usize;

@@ -309,6 +309,11 @@ fn row_5_a_frame_that_did_not_fit_is_an_overflow_near_the_end_only() {
             );
         }
     }
+    let calls_a_leaf = Facts {
+        slot: Some(slot(state::LEAF)),
+        ..failed_delivery(LOW + FRAME)
+    };
+    assert_eq!(classify(&calls_a_leaf), STACK_AND_LOST);
     // Far from the end the same signal is a protection fault, which guest code cannot cause.
     let far = failed_delivery(LOW + FRAME + FRAME_SLACK);
     assert_eq!(classify(&far), Verdict::Anomaly);

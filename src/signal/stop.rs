@@ -11,7 +11,7 @@
 //! | guest | in the trampoline that restores registers | leave; what was saved before is still saved |
 //! | guest | elsewhere: a signal handler of the host's runs on top of the guest | look again in 50 us |
 //! | host, while it has another instance run | any | the same for that one |
-//! | host, leaf | any | nothing: the trampoline looks at the stop word when the host function returns |
+//! | host, leaf | any | nothing: the trampoline, or guest code that called a leaf, looks at the stop word when the host function returns |
 //! | entering | any | nothing: the trampoline looks at the stop word before the guest runs |
 //! | others | any | nothing: no guest runs |
 //!

@@ -51,6 +51,13 @@ pub const GUEST: &str = r#"(module
       (f64.convert_i64_s (i64.add (i64.add (local.get $x) (local.get $y))
         (i64.extend_i32_s (i32.add (local.get $z) (i32.sub (local.get 2) (local.get 0))))))))
   (func (export "leaf") (param i32) (result i32) (i32.sub (call $leaf (local.get 0)) (local.get 0)))
+  ;; the same in a loop, where guest code needs no trampoline for it
+  (func (export "leaves") (param i32) (result i32)
+    (local $s i32)
+    (loop $l
+      (local.set $s (i32.add (i32.mul (local.get $s) (i32.const 31)) (call $leaf (local.get 0))))
+      (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get $s))
   (func $spin (export "spin") (loop $l (br $l)))
   (func (export "fill") (loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br $l)))
   ;; calls a host function all the time

@@ -200,6 +200,7 @@ pub fn in_all_scenarios(mut with: impl FnMut(&Scenario<'_>)) {
         (&b"talk"[..], 2),
         (b"callback", 3),
         (b"leaf", 3),
+        (b"leaves", 2),
         (b"throw", 2),
     ] {
         let act = by_name(name, argument);

@@ -39,7 +39,7 @@ const TRAP_FLAG: i64 = 0x100;
 pub enum Stepping {
     /// Nothing is stepped.
     Nothing,
-    /// The slice ends; steps in state `GUEST` count, and those of trampolines that call out.
+    /// The slice ends; steps in state `GUEST` count, and those of trampolines and guest code that call out.
     Preempt,
     /// The same, or earlier: at an instruction at which no stop has come. Every instruction that is stepped is counted by [`visited`].
     PreemptAtNew,
@@ -167,13 +167,13 @@ fn step(context: &mut ucontext_t) {
     };
     let now = block.state();
     let preempting = is_preempting(mode);
-    let (first, end) = lucet::context::trampolines();
-    let in_slice = now == state::GUEST
-        || matches!(now, state::HOST | state::LEAF) && (first..end).contains(&pc);
-    let in_run = state::is_running(now);
-    let counts = if preempting { in_slice } else { in_run };
     let distance = pc.wrapping_sub(block.text.get());
     let within = (distance < block.text_length.get()).then_some(distance);
+    let (first, end) = lucet::context::trampolines();
+    let on_the_way = (first..end).contains(&pc) || within.is_some();
+    let in_slice = now == state::GUEST || matches!(now, state::HOST | state::LEAF) && on_the_way;
+    let in_run = state::is_running(now);
+    let counts = if preempting { in_slice } else { in_run };
     if is(Stepping::Note) {
         breaks::note(pc, in_run, in_slice);
     } else if is(Stepping::Registers) {

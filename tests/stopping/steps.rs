@@ -67,6 +67,7 @@ fn a_slice_may_end_at_every_instruction() {
                 ("throw", 3),
                 ("word", 1),
                 ("leaf", 9),
+                ("leaves", 4),
             ],
         ),
         (GUEST_OF_WORDS, &[("work", 20 * more), ("word", 3)]),

@@ -73,7 +73,7 @@ impl<'a> Translator<'a> {
                 self.open_pages(range);
             }
         }
-        let values = self.call_with(function, function_type, import, passed)?;
+        let values = self.call_with(function, function_type, passed)?;
         let values: Vec<BlockArg> = values.into_iter().map(BlockArg::Value).collect();
         self.ins().jump(done, &values);
         self.refusal(refused, done, result, import.answer);
@@ -332,22 +332,17 @@ impl<'a> Translator<'a> {
         &mut self,
         function: u32,
         function_type: &FunctionType,
-        import: &CheckedImport,
         passed: Passed,
     ) -> Result<Vec<Value>> {
-        self.passed += import.parameters.len() as u64;
-        let mut all = vec![self.vmctx];
-        all.extend(
-            passed
-                .integers
-                .iter()
-                .chain(&passed.floats)
-                .chain(&passed.stack),
-        );
-        let types: Vec<_> = all
-            .iter()
-            .map(|value| self.builder.func.dfg.value_type(*value))
-            .collect();
+        let Passed {
+            integers,
+            floats,
+            stack,
+        } = passed;
+        let on_stack = !stack.is_empty();
+        let words = [integers, floats, stack].concat();
+        let dfg = &self.builder.func.dfg;
+        let types: Vec<_> = words.iter().map(|word| dfg.value_type(*word)).collect();
         let stub = self.callee(Target::ImportStub(function), || {
             let mut signature = Signature::new(CallConv::SystemV);
             signature
@@ -355,7 +350,7 @@ impl<'a> Translator<'a> {
                 .push(AbiParam::special(I64, ArgumentPurpose::VMContext));
             signature
                 .params
-                .extend(types.iter().skip(1).map(|each| AbiParam::new(*each)));
+                .extend(types.iter().map(|each| AbiParam::new(*each)));
             signature.returns.extend(
                 function_type
                     .results
@@ -364,8 +359,11 @@ impl<'a> Translator<'a> {
             );
             signature
         });
-        let call = self.ins().call(stub, &all);
-        Ok(self.builder.inst_results(call).to_vec())
+        Ok(if on_stack {
+            self.call_stub(stub, &words)
+        } else {
+            self.call_import(function, stub, &words)
+        })
     }
 }
 

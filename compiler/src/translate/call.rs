@@ -101,7 +101,11 @@ impl<'a> Translator<'a> {
             )
         };
         let arguments = self.pop_many(function_type.parameters.len())?;
-        let values = self.invoke(&Callee::Direct(callee), function_type, results, &arguments)?;
+        let values = if stub && abi::import_is_short(function_type) {
+            self.call_import(function, callee, &arguments)
+        } else {
+            self.invoke(&Callee::Direct(callee), function_type, results, &arguments)?
+        };
         self.stack.extend(values);
         Ok(())
     }

@@ -218,6 +218,11 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// Whether the current operator is in a loop.
+    pub(super) fn is_in_loop(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.loops > 0)
+    }
+
     pub(super) fn branch(&mut self, depth: u32) -> Result<()> {
         let position = self.position_of(depth)?;
         self.branch_to(position)

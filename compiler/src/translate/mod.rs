@@ -4,7 +4,7 @@
 //! operators touch:
 //!
 //! * [`operators`]: the loop over a body, and which family an operator belongs to;
-//! * [`control`]: blocks, branches, reachability; [`switch`]; [`call`]: every kind of call, and returning; [`arguments`]: calls of imports with checks;
+//! * [`control`]: blocks, branches, reachability; [`switch`]; [`call`]: every kind of call, and returning; [`arguments`]: calls of imports with checks; [`call_out`]: calls of imports;
 //!   [`exceptions`];
 //! * [`numeric`], [`convert`], [`vector`]: operators on values; [`memory`], [`atomic`], [`bulk`], [`table`], [`variable`]: on state;
 //! * [`linking`]: what belongs to other instances;
@@ -14,8 +14,8 @@
 //! something is an internal error, not the input's. Guest code reads and writes only: its linear memories,
 //! through addresses `vmctx + zero-extended index + offset` that the memory contract covers, or behind a bounds
 //! check; its tables, behind such a check, too, whose failure selects the trap address; its globals and descriptors, at
-//! constant distances below vmctx; and its own stack. Calls go to functions of the module, to stubs, or to
-//! what a funcref record holds, after its type has been compared.
+//! constant distances below vmctx; its own stack; and a few words of the control block, when it calls an import. Calls go to functions of the module,
+//! to stubs, to what a funcref record holds, after its type has been compared, or to what a row of the import table holds.
 //!
 //! It does not decide calling conventions (`abi`) or run Cranelift (`compile`).
 
@@ -23,6 +23,7 @@ mod arguments;
 mod atomic;
 mod bulk;
 mod call;
+mod call_out;
 mod checks;
 mod control;
 mod convert;

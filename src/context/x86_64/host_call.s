@@ -1,7 +1,8 @@
 # Calls out: of host functions, which the import stubs of modules jump to, and of helpers.
 #
 # rdi is vmctx, the guest's other arguments are where System V wants the C function's. r10d says what is called, r11d how many
-# bytes of arguments lie on the stack.
+# bytes of arguments lie on the stack. Guest code that needs no stub (lucet_format::call_out) has the control block in rdi and has
+# written down in it what it calls.
 
 # The start of a call's frame: whatever stack it goes on with, C functions keep rbp.
 .macro lucet_private_cfi_push
@@ -43,18 +44,25 @@ lucet_private_host_call_short:
 	jne 2f
 	ret
 
-	.p2align 4
 1:
-	lucet_private_cfi_push
-	mov rbx, rax
 	inc qword ptr [rax + {HOST_CALLS}]
-	mov [rax + {GUEST_SP}], rsp
-	mov rsp, [rax + {HOST_SP}]
-	mov byte ptr [rax + {STATE}], {HOST}
-	cmp byte ptr [rax + {ODD_MODES}], 0
+	mov rdi, rax
+
+# ---- host_call_placed: rdi the control block, which has been told the import and the call; no stack arguments, at most one result ----
+	.p2align 6
+	.globl lucet_private_host_call_placed
+	.hidden lucet_private_host_call_placed
+lucet_private_host_call_placed:
+	lucet_private_cfi_push
+	mov rbx, rdi
+	mov r10d, [rdi + {CALL_ROW}]
+	add r10, [rdi + {IMPORTS}]
+	mov [rdi + {GUEST_SP}], rsp
+	mov rsp, [rdi + {HOST_SP}]
+	mov byte ptr [rdi + {STATE}], {HOST}
+	cmp byte ptr [rdi + {ODD_MODES}], 0
 	jne 4f
-	mov rdi, rax # the lucet_call
-	call [r10]
+	call [r10] # with the lucet_call
 
 # Every call out ends here, and guests that were suspended in one go on here.
 	# The stack before the state: in state GUEST the guest can be interrupted here as in its own code.
@@ -80,7 +88,6 @@ lucet_private_called:
 	# The host computes in another mode than guests do. In state GUEST it is always the guest's.
 4:
 	ldmxcsr [rsp]
-	mov rdi, rax
 	call [r10]
 	jmp lucet_private_called
 6:
@@ -111,6 +118,17 @@ lucet_private_called:
 	jmp lucet_private_leaf_overflow
 	.cfi_endproc
 	.size lucet_private_host_call_short, . - lucet_private_host_call_short
+
+# ---- leaf_placed: as host_call_placed, for leaves that are called through a thunk, which is to find its row in r10 ----
+	.p2align 4
+	.globl lucet_private_leaf_placed
+	.hidden lucet_private_leaf_placed
+	.type lucet_private_leaf_placed, @function
+lucet_private_leaf_placed:
+	mov r10d, [rdi + {CALL_ROW}]
+	add r10, [rdi + {IMPORTS}]
+	jmp [r10]
+	.size lucet_private_leaf_placed, . - lucet_private_leaf_placed
 
 # ---- host_call: r10d the import's place in the import table, r11d bytes of stack arguments ----
 #   guest's stack, growing down:  stack arguments | return address | rbp | rbx

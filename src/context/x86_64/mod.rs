@@ -66,7 +66,7 @@ use crate::control::{
 };
 use crate::directory;
 use crate::running::Runner;
-use lucet_format::runtime::{IMPORT_ROW_BYTES, VALUE_PAYLOAD, VALUE_STRIDE};
+use lucet_format::runtime::{VALUE_PAYLOAD, VALUE_STRIDE};
 use lucet_format::value::ValueType;
 use lucet_format::{PAGE_SIZE, trap::TrapCode, vmctx};
 use std::arch::global_asm;
@@ -89,6 +89,10 @@ unsafe extern "C" {
     pub fn host_call();
     #[link_name = "lucet_private_host_call_short"]
     pub fn host_call_short();
+    #[link_name = "lucet_private_host_call_placed"]
+    pub fn host_call_placed();
+    #[link_name = "lucet_private_leaf_placed"]
+    pub fn leaf_placed();
     #[link_name = "lucet_private_helper_call"]
     pub fn helper_call();
     #[link_name = "lucet_private_is_text"]
@@ -171,10 +175,6 @@ const fn general(number: usize) -> usize {
 const _: () = assert!(
     offset_of!(Registers, xmm) == 0 && offset_of!(ControlBlock, registers) % 16 == 0,
     "vectors are saved from the start, aligned"
-);
-const _: () = assert!(
-    size_of::<ImportTarget>() == IMPORT_ROW_BYTES as usize,
-    "import stubs say where their row is"
 );
 const _: () = assert!(
     offset_of!(ImportTarget, function) == 0,

@@ -192,7 +192,7 @@ static const lucet_host_function leaves[] = {
     LUCET_HOST_LEAF("integers", integers, int64_t, I, I, I, I, I, I, I, I, I, I, I, I),
     LUCET_HOST_LEAF("pass", pass, lucet_externref, lucet_externref)};
 
-static lucet_module *linked(const lucet_host_function *table, int dynamic) {
+static lucet_module *linked(const char *name, const lucet_host_function *table, int dynamic) {
   static const lucet_type i32_i64[] = {LUCET_I32, LUCET_I64}, i64_i32[] = {LUCET_I64, LUCET_I32},
                           f32[] = {LUCET_F32};
   lucet_linker *linker = NULL;
@@ -206,7 +206,7 @@ static lucet_module *linked(const lucet_host_function *table, int dynamic) {
   else
     NEED(LUCET_DEFINE(linker, "env", NULL, LUCET_HOST("single", single, float, float)));
   NEED(lucet_linker_define_global(linker, "env", "base", &base));
-  module = fixture_module("imports", linker);
+  module = fixture_module(name, linker);
   lucet_linker_release(linker);
   return module;
 }
@@ -290,16 +290,30 @@ static void acts(lucet_module *module) {
   OK(lucet_instance_release(guest));
 }
 
+static void many(lucet_module *module) {
+  struct request request = {0, NULL, module};
+  lucet_instance *guest = fixture_instance(region, module, &request);
+  lucet_instance_stats stats = lucet_instance_stats_default();
+  EQUAL(RUN1(guest, "many", 100), 100 * 'g' + 2 * 5050);
+  OK(lucet_instance_get_stats(guest, &stats));
+  EQUAL(stats.host_calls, 200);
+  OK(lucet_instance_release(guest));
+}
+
 int main(void) {
-  lucet_module *module;
+  static const char *const guests[] = {"imports", "imports_in_loops"};
   region = fixture_region(1);
-  module = linked(rows, 0);
-  crossings(module, 4);
-  acts(module);
-  lucet_module_release(module);
-  module = linked(leaves, 1);
-  crossings(module, 8);
-  lucet_module_release(module);
+  for (int loops = 0; loops < 2; loops++) {
+    lucet_module *module = linked(guests[loops], rows, 0);
+    crossings(module, 4);
+    acts(module);
+    if (loops) many(module);
+    lucet_module_release(module);
+    module = linked(guests[loops], leaves, 1);
+    crossings(module, 8);
+    if (loops) many(module);
+    lucet_module_release(module);
+  }
   lucet_region_release(region);
   return finish();
 }
