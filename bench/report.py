@@ -18,20 +18,11 @@ import sys
 import time
 
 import plots
+import targets
 
 NOISE = 1.10  # how far the minima of the two halves of a run may lie apart
 PEERS = ("lucet", "wasmtime", "wasm2c")
 CYCLE_PAGES = ("0", "1", "16", "64", "256")
-# What Lucet's figure may be at most, as a part of wasmtime's.
-TARGETS = {
-    "call_in": 0.5, "call_in_stub": 0.3, "call_out": 0.6, "call_out_leaf": 0.35,
-    "cycle/0": 0.2, "cycle/1": 0.1, "cycle/16": 0.1, "cycle/64": 0.2, "cycle/256": 0.4,
-    "load/100k": 0.3, "load/1m": 0.3,
-}
-# The same for other ways of doing the row's work.
-TARGETS_OF_WAYS = {("load/100k", "lucet_sealed"): 0.6, ("load/1m", "lucet_sealed"): 1.0}
-
-IDLE_BYTES = 24 << 10  # what an idle instance may take, page tables counted
 
 
 def read(path):
@@ -189,6 +180,7 @@ def number(value):
 
 def cycle_table(cycle, report):
     rows = cycle.get("rows", {})
+    parts = {(row, engine): part for row, engine, part, _ in targets.TARGETS}
     lines = [f"{'row':27} {'lucet':>10} {'wasmtime':>10} {'wasm2c':>10}  {'/wasmtime':>9} {'target':>7}  noise"]
 
     def line(label, figures, target=None, note=""):
@@ -200,18 +192,18 @@ def cycle_table(cycle, report):
     for row, figures in rows.items():
         unit, scale = ("us", 1e-3) if max(f["min"] for f in figures.values()) > 1000 else ("ns", 1.0)
         culprits = noisy(figures)
-        line(f"{row} {unit}", best(figures, scale), TARGETS.get(row),
+        line(f"{row} {unit}", best(figures, scale), parts.get((row, "lucet")),
              f"MEANINGLESS: {', '.join(culprits)} varied" if culprits else "")
         for engine, found in figures.items():
             if engine.startswith("floor_") or engine == "wasm2c_no_recovery":
                 lines.append(f"  {engine:25} {number(found['min'] * scale):>10}")
             elif engine.startswith("lucet_"):
                 line(f"  {engine}", {"lucet": found["min"] * scale, "wasmtime": figures["wasmtime"]["min"] * scale}
-                     if "wasmtime" in figures else {"lucet": found["min"] * scale}, TARGETS_OF_WAYS.get((row, engine)))
+                     if "wasmtime" in figures else {"lucet": found["min"] * scale}, parts.get((row, engine)))
     for name in ("idle_instance_bytes", "released_slot_bytes", "cold_slot_us"):
         for label in (name, f"compact_{name}"):
             if label in report:
-                line(label, report[label], None, f"at most {IDLE_BYTES}" if label == "idle_instance_bytes" else "")
+                line(label, report[label], None, f"at most {targets.IDLE_BYTES}" if label == "idle_instance_bytes" else "")
     for name, row in report.get("compile", {}).items():
         for figure in ("ms", "cpu_ms", "peak_mb"):
             line(f"{name} {figure}", {peer: figures[figure] for peer, figures in row.items()})
@@ -219,7 +211,9 @@ def cycle_table(cycle, report):
         culprits = noisy_any(cycle["threads"])
         line("threads_scaling", report["threads_scaling"], None, f"memcpy {report['threads_scaling']['memcpy']:.2f}"
              + (f"; MEANINGLESS: {', '.join(culprits)} varied" if culprits else ""))
-    return lines
+    noise = {row for row, figures in rows.items() if noisy(figures)}
+    noise.update(["threads"] if noisy_any(cycle.get("threads", {})) else [])
+    return lines + ["", *targets.lines(targets.check(cycle), noise)]
 
 
 def mean(values):
@@ -288,7 +282,7 @@ def main():
     cycle = read(f"{work}/cycle.json") if part in ("cycle", "all") else {}
     raw = read(f"{work}/exec.json").get("rows", {}) if part in ("exec", "all") else {}
     programs = read(f"{work}/programs.json").get("rows", {}) if part in ("programs", "all") else {}
-    report = keyed(cycle) if cycle else {}
+    report = {**keyed(cycle), "targets": targets.check(cycle)} if cycle else {}
     lines = cycle_table(cycle, report) if cycle else []
     if raw:
         report["exec"] = milliseconds(raw)

@@ -53,17 +53,20 @@ done
 strict="-std=c11 -Wall -Wextra -pedantic -Wconversion -Wno-unused-parameter"
 flags="-O3 -g -I$LUCET_PREFIX/include -isystem $BENCH_PEERS/include -isystem $runtime -I$BENCH_WORK"
 objects=()
-for source in ../common/measure.c main.c compile.c floor.c engine_lucet.c engine_wasmtime.c engine_wasm2c.c; do
+for source in ../common/measure.c main.c compile.c floor.c floor_load.c engine_lucet.c engine_wasmtime.c engine_wasm2c.c; do
   object=$BENCH_WORK/cycle_$(basename "$source" .c).o
   # shellcheck disable=SC2086
   $clang $strict $flags -c "$source" -o "$object"
   objects+=("$object")
 done
+# shellcheck disable=SC2086
+$clang $strict $flags -shared -fPIC floor_far.c -o "$BENCH_WORK/libfloor_far.so"
 # What wasm2c wrote is compiled as its authors do, apart from our warnings.
 # shellcheck disable=SC2086
 $clang -w $flags -c "$BENCH_WORK/guest_w2c.c" -o "$BENCH_WORK/cycle_guest_w2c.o"
 # shellcheck disable=SC2086
 $clang -w $flags -c "$runtime/wasm-rt-impl.c" -o "$BENCH_WORK/cycle_wasm_rt.o"
 $clang "${objects[@]}" "$BENCH_WORK/cycle_guest_w2c.o" "$BENCH_WORK/cycle_wasm_rt.o" -L"$LUCET_PREFIX/lib" -llucet \
-  -L"$BENCH_PEERS/lib" -lwasmtime -Wl,-rpath,"$LUCET_PREFIX/lib" -Wl,-rpath,"$BENCH_PEERS/lib" -lpthread -ldl -lm \
+  -L"$BENCH_PEERS/lib" -lwasmtime -L"$BENCH_WORK" -lfloor_far -Wl,-rpath,"$LUCET_PREFIX/lib" -Wl,-rpath,"$BENCH_PEERS/lib" \
+  -Wl,-rpath,"$BENCH_WORK" -lpthread -ldl -lm \
   -o "$BENCH_WORK/cycle"

@@ -32,8 +32,8 @@ extern const struct engine engine_lucet, engine_wasmtime_0, engine_wasmtime_64k,
     engine_wasm2c;
 /* Lucet's instances without guard pages; only in the row of idle instances. */
 extern const struct engine engine_lucet_compact;
-/* Not engines: what no engine can be faster than. */
-void floor_add(struct bench_list *list);
+/* Not engines: what no engine can be faster than. The directory has the modules of the load rows. */
+void floor_add(struct bench_list *list, const char *directory);
 extern const bench_work floor_memcpy;
 
 /* What the host functions answer; inline, so that each engine has its own copy behind its own calling

@@ -1,8 +1,10 @@
 /* floor.c: what no engine can be faster than: a call of a C function through a pointer, a bare change of
  * stacks and back, and a copy of the pages that a guest has changed, or their clearing, which is what
- * resetting pages without initial data needs. */
+ * resetting pages without initial data needs; or, where most of them is as it was, a look at all of them. */
 #define _GNU_SOURCE
 #include "engine.h"
+#include "floor_far.h"
+#include "floor_load.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +32,19 @@ static uint64_t call_out_pointer(uint64_t argument, void *context, uint64_t coun
       sum = pointer(sum, left);
     total += sum;
   }
+  return total;
+}
+
+static uint32_t answer_far(void *context, uint32_t left, uint32_t right) {
+  (void)context;
+  return host_answer(left, right);
+}
+
+static uint64_t call_out_far(uint64_t argument, void *context, uint64_t count) {
+  (void)argument, (void)context;
+  uint64_t total = 0;
+  for (; count; count--)
+    total += floor_far(answer_far, OUT_CALLS);
   return total;
 }
 
@@ -115,16 +130,51 @@ static uint64_t clear_pages(uint64_t pages, void *context, uint64_t count) {
   return sum;
 }
 
+/* Whether anything in the memory is not zero. */
+static __attribute__((noinline, target("avx2"))) bool is_zero(const uint8_t *from, size_t length) {
+  typedef uint64_t four __attribute__((vector_size(32)));
+  four all[4] = {{0}, {0}, {0}, {0}};
+  for (size_t at = 0; at < length; at += sizeof all)
+    for (size_t i = 0; i < 4; i++)
+      all[i] |= *(const four *)(const void *)(from + at + i * sizeof(four));
+  four some = all[0] | all[1] | all[2] | all[3];
+  return !(some[0] | some[1] | some[2] | some[3]);
+}
+
+static uint64_t read_pages(uint64_t pages, void *context, uint64_t count) {
+  (void)context;
+  make_memory();
+  uint64_t sum = 0;
+  for (; count; count--) {
+    sum += touch(pages);
+    if (is_zero(memory, pages << 12) && pages) bench_fail("nothing was written");
+    for (uint64_t page = 0; page < pages; page++)
+      memcpy(memory + (page << 12 | (page & 63) << 6), image + (page << 12 | (page & 63) << 6), 4);
+    __asm__ volatile("" ::"r"(memory) : "memory");
+  }
+  return sum;
+}
+
 const bench_work floor_memcpy = copy_pages;
 
-void floor_add(struct bench_list *list) {
+void floor_add(struct bench_list *list, const char *directory) {
+  static char paths[2][600];
   bench_add(list, "call_in", "floor_c_pointer", call_pointer, 40, NULL, 1);
   bench_add(list, "call_in", "floor_stack_switch", call_on_stack, 40, NULL, 1);
   bench_add(list, "call_out", "floor_c_pointer", call_out_pointer, 0, NULL, OUT_CALLS);
+  bench_add(list, "call_out", "floor_far_pointer", call_out_far, 0, NULL, OUT_CALLS);
+  bench_add(list, "call_out_leaf", "floor_far_pointer", call_out_far, 0, NULL, OUT_CALLS);
 #define ROW(row, pages) bench_add(list, row, "floor_memcpy", copy_pages, pages, NULL, 1);
   CYCLE_ROWS(ROW)
 #undef ROW
 #define ROW(row, pages) bench_add(list, row, "floor_memset", clear_pages, pages, NULL, 1);
   CYCLE_ROWS(ROW)
 #undef ROW
+#define ROW(row, pages) bench_add(list, row, "floor_read", read_pages, pages, NULL, 1);
+  CYCLE_ROWS(ROW)
+#undef ROW
+  snprintf(paths[0], sizeof paths[0], "%s/load100k.so", directory);
+  snprintf(paths[1], sizeof paths[1], "%s/load1m.so", directory);
+  bench_add(list, "load/100k", "floor_sealed_copy", floor_sealed_copy, 0, paths[0], 1);
+  bench_add(list, "load/1m", "floor_sealed_copy", floor_sealed_copy, 0, paths[1], 1);
 }

@@ -177,7 +177,7 @@ int main(int count, char **words) {
     engines[i]->open(engines[i], words[1], 2 * SLOTS);
     engines[i]->add(engines[i], &list);
   }
-  floor_add(&list);
+  floor_add(&list, words[1]);
   if (bench_wanted("threads", plan.only)) print_threads();
   bench_pin(1);
   bench_measure(&list, &plan);

@@ -1,0 +1,113 @@
+"""targets.py: what the figures of bench/cycle should be, whether they are, and what the rest of those consists of that are not.
+
+Invariants: a figure is compared with wasmtime's of the same run, where both have one; what the rest consists of are floors and figures of the
+same run, too. Not here: measuring, and the table.
+"""
+
+# Row, engine, at most this part of wasmtime's figure, at most so many nanoseconds on a quiet machine of 3 GHz.
+TARGETS = [
+    ("call_in", "lucet", 0.5, 8),
+    ("call_in_stub", "lucet", 0.3, 4),
+    ("call_out", "lucet", 0.6, 3.5),
+    ("call_out_leaf", "lucet", 0.35, 2),
+    ("cycle/0", "lucet", 0.2, 500),
+    ("cycle/1", "lucet", 0.1, 600),
+    ("cycle/16", "lucet", 0.1, 1500),
+    ("cycle/64", "lucet", 0.2, 4000),
+    ("cycle/256", "lucet", 0.4, 15000),
+    ("load/100k", "lucet", 0.3, None),
+    ("load/1m", "lucet", 0.3, None),
+    ("load/100k", "lucet_sealed", 0.6, None),
+    ("load/1m", "lucet_sealed", 1.0, None),
+]
+IDLE_BYTES = 24 << 10  # what an idle instance may take, page tables counted
+GROWING_NS = 2500  # what a page more costs in a cycle
+SCALING = 0.95  # how cycles on two threads scale, as a part of how copies of the pages do
+RESET = 1.02  # a reset in place of release and new is no slower; that much is noise
+
+# What a figure cannot be without: its name, the row, and the engine or floor whose figure it is.
+CONSISTS_OF = {
+    "call_in": [("a typed entry", "call_in_stub", "lucet"), ("a change of stacks", "call_in", "floor_stack_switch")],
+    "call_in_stub": [("a change of stacks", "call_in", "floor_stack_switch")],
+    "call_out": [("a C function called from another object", "call_out", "floor_far_pointer")],
+    "call_out_leaf": [("a C function called from another object", "call_out_leaf", "floor_far_pointer")],
+    "load/100k": [("copy, seal and map", "load/100k", "floor_sealed_copy")],
+    "load/1m": [("copy, seal and map", "load/1m", "floor_sealed_copy")],
+}
+
+
+def of_cycle(row):
+    """Of cycles: what they are without pages, and a look at all pages that are written."""
+    return [("no page", "cycle/0", "lucet"), ("pages read once", row, "floor_read"), ("pages copied", row, "floor_memcpy")]
+
+
+def least(row, engine):
+    """The figure of an engine, or of the best of its settings."""
+    found = [figures["min"] for name, figures in row.items() if name == engine or (engine == "wasmtime" and name.startswith(engine))]
+    return min(found) if found else None
+
+
+def parts(rows, row):
+    """What the figure of a row consists of, in nanoseconds, by name."""
+    found = {}
+    for name, other, engine in of_cycle(row) if row.startswith("cycle/") else CONSISTS_OF.get(row, []):
+        figure = least(rows.get(other, {}), engine)
+        if figure is not None:
+            found[name] = round(figure, 3)
+    return found
+
+
+def result(name, figure, target, what, consists_of=None):
+    """One target: `figure` may be at most `target`."""
+    return {"name": name, "figure": round(figure, 4), "target": target, "what": what, "met": figure <= target,
+            "consists_of_ns": consists_of or {}}
+
+
+def of_rows(rows):
+    found = []
+    for row, engine, part, nanoseconds in TARGETS:
+        own, peer = least(rows.get(row, {}), engine), least(rows.get(row, {}), "wasmtime")
+        if own is None:
+            continue
+        name = row if engine == "lucet" else f"{row} {engine.removeprefix('lucet_')}"
+        consists_of = parts(rows, row)
+        if peer is not None:
+            found.append(result(name, own / peer, part, "of wasmtime's", consists_of))
+        if nanoseconds is not None:
+            found.append(result(name, own, nanoseconds, "ns", consists_of))
+    for row in rows:
+        if row.startswith("cycle/"):
+            reset, cycle = least(rows[row], "lucet_reset"), least(rows[row], "lucet")
+            found.append(result(f"reset/{row[6:]}", reset / cycle, RESET, "of a new instance and its release"))
+    if "grow" in rows and "cycle/0" in rows:
+        more = least(rows["grow"], "lucet") - least(rows["cycle/0"], "lucet")
+        found.append(result("grow", more, GROWING_NS, "ns more than a cycle"))
+    return found
+
+
+def check(cycle):
+    """All targets that the figures of bench/cycle say something of."""
+    found = of_rows(cycle.get("rows", {}))
+    if "idle" in cycle:
+        found.append(result("idle", cycle["idle"]["lucet"]["live"], IDLE_BYTES, "bytes"))
+    if "threads" in cycle:
+        threads = cycle["threads"]
+        # As the others: what is small is good.
+        found.append(result("threads", threads["memcpy"]["scaling"] / threads["lucet"]["scaling"], 1 / SCALING,
+                            "of memcpy's scaling over ours"))
+    return found
+
+
+def lines(found, noisy):
+    """What is missed, by how much, and what it consists of; then how many are met. `noisy`: rows whose figures varied."""
+    missed = [each for each in found if not each["met"]]
+    text = []
+    for each in missed:
+        line = (f"MISS {each['name']}: {each['figure']:.4g} {each['what']}, at most {each['target']:.4g}: "
+                f"{100 * (each['figure'] / each['target'] - 1):.0f} % too much")
+        if each["consists_of_ns"]:
+            line += "; of that " + ", ".join(f"{name} {figure:.4g} ns" for name, figure in each["consists_of_ns"].items())
+        row = each["name"].split(" ")[0]
+        text.append(line + ("; MEANINGLESS: varied" if row in noisy else ""))
+    text.append(f"{len(found) - len(missed)} of {len(found)} targets are met (those in ns are for a quiet machine of 3 GHz)")
+    return text
