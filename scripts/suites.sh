@@ -171,8 +171,6 @@ everything() {
   suite summary c tests/c/run.sh "$top/build/c"
   suite summary tools tests/tools/run.sh "$top/build/tools"
   beside waiting computing
-  suite summary c-server examples/c-server/test.sh "$top/build/c-server"
-  suite one demo examples/c-server/demo.sh "$top/build/c-server"
   suite one guests examples/http/guests/check-prebuilt.sh
   suite one bindings examples/http/check-bindings.sh
 }
@@ -181,6 +179,8 @@ everything() {
 waiting() {
   suite summary nginx examples/nginx/test.sh "$top/build/nginx"
   suite one nginx-demo examples/nginx/demo.sh "$top/build/nginx"
+  suite summary c-server examples/c-server/test.sh "$top/build/c-server"
+  suite one demo examples/c-server/demo.sh "$top/build/c-server"
   suite summary soak tests/soak/run.sh 15 "$top/build/soak"
 }
 
