@@ -19,7 +19,7 @@
 /// Bytes of the fixed header.
 pub const HEADER_BYTES: u32 = 256;
 
-/// The host's control block of this instance: a pointer, used by the trampolines only.
+/// The host's control block of this instance: a pointer, used by the trampolines and by calls out, see [`crate::call_out`].
 pub const CONTROL_BLOCK: u32 = 8;
 
 /// The current length of linear memory 0 in bytes: u64. Changed by growth only.

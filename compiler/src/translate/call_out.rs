@@ -1,7 +1,7 @@
 //! Calls of imports whose arguments all travel in registers.
 //!
 //! In a loop this code does what a stub and a trampoline would, as far as it can, as `lucet_format::call_out` says. Elsewhere a call is not worth the
-//! bytes, and is the stub's.
+//! bytes, and is the stub's; so are all but the first few of a function, since each takes ten times as long to compile.
 
 use super::function::Translator;
 use super::variable::below;
@@ -14,6 +14,9 @@ use lucet_format::call_out::{
 use lucet_format::runtime::Helper;
 use lucet_format::vmctx::{CONTROL_BLOCK, LEAF_STACK_LIMIT};
 
+/// Calls of a function that need no stub, at most.
+const MOST_WITHOUT_STUB: u32 = 16;
+
 impl Translator<'_> {
     /// Calls an import, whose stub is given, and answers what it returns.
     pub(super) fn call_import(
@@ -22,9 +25,10 @@ impl Translator<'_> {
         stub: FuncRef,
         arguments: &[Value],
     ) -> Vec<Value> {
-        if !self.is_in_loop() {
+        if !self.is_in_loop() || self.calls_without_stub == MOST_WITHOUT_STUB {
             return self.call_stub(stub, arguments);
         }
+        self.calls_without_stub += 1;
         let (short_of_stack, done) = (self.builder.create_block(), self.builder.create_block());
         self.builder.set_cold_block(short_of_stack);
         let signature = self.builder.func.dfg.ext_funcs[stub].signature;

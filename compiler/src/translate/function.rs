@@ -79,6 +79,8 @@ pub(super) struct Translator<'a> {
     pub(super) inlining: Inlining,
     /// Copies and fills of memory that have been done in place so far.
     pub(super) in_place: u32,
+    /// Calls of imports that have needed no stub so far.
+    pub(super) calls_without_stub: u32,
     pub(super) flags: Flags,
     /// Those of memories that the function accesses, by index.
     memory_flags: FxHashMap<u32, MemFlagsData>,
@@ -225,6 +227,7 @@ impl<'a> Translator<'a> {
             result_cells: None,
             inlining: Inlining::default(),
             in_place: 0,
+            calls_without_stub: 0,
             flags,
             memory_flags: FxHashMap::default(),
             functions: FxHashMap::default(),

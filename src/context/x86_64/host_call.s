@@ -125,9 +125,12 @@ lucet_private_called:
 	.hidden lucet_private_leaf_placed
 	.type lucet_private_leaf_placed, @function
 lucet_private_leaf_placed:
+	.cfi_startproc
+	.cfi_signal_frame
 	mov r10d, [rdi + {CALL_ROW}]
 	add r10, [rdi + {IMPORTS}]
 	jmp [r10]
+	.cfi_endproc
 	.size lucet_private_leaf_placed, . - lucet_private_leaf_placed
 
 # ---- host_call: r10d the import's place in the import table, r11d bytes of stack arguments ----

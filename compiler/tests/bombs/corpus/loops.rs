@@ -144,3 +144,18 @@ pub fn edges() -> Bomb {
         &format!("(func (param i32) {body})").repeat(4),
     )
 }
+
+/// Calls that are translated without a stub, as many as a function has of them, and one function with many more.
+pub fn calls_of_imports() -> Bomb {
+    let calls = |count| "local.get 0 call $out local.set 0\n".repeat(count);
+    let of = |count| {
+        let calls = calls(count);
+        format!("(func (param i32) loop {calls} local.get 0 br_if 0 end)\n")
+    };
+    let body = format!("{}{}", of(16).repeat(1500), of(100_000));
+    text(
+        "calls of imports in loops",
+        Compiles,
+        &format!(r#"(import "env" "out" (func $out (param i32) (result i32))) {body}"#),
+    )
+}

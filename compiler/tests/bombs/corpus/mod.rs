@@ -14,7 +14,7 @@ mod values;
 use super::Bomb;
 
 /// Every module.
-pub const ALL: [fn() -> Bomb; 71] = [
+pub const ALL: [fn() -> Bomb; 72] = [
     sections::many_types,
     sections::many_functions,
     sections::some_functions,
@@ -67,6 +67,7 @@ pub const ALL: [fn() -> Bomb; 71] = [
     exceptions::many_throws,
     exceptions::many_tags,
     exceptions::atomics,
+    loops::calls_of_imports,
     loops::beyond_the_limit,
     loops::at_the_limit,
     loops::untouched_locals,
