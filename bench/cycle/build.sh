@@ -53,7 +53,7 @@ done
 strict="-std=c11 -Wall -Wextra -pedantic -Wconversion -Wno-unused-parameter"
 flags="-O3 -g -I$LUCET_PREFIX/include -isystem $BENCH_PEERS/include -isystem $runtime -I$BENCH_WORK"
 objects=()
-for source in ../common/measure.c main.c compile.c floor.c floor_load.c engine_lucet.c engine_wasmtime.c engine_wasm2c.c; do
+for source in ../common/measure.c main.c compile.c floor.c floor_system.c engine_lucet.c engine_wasmtime.c engine_wasm2c.c; do
   object=$BENCH_WORK/cycle_$(basename "$source" .c).o
   # shellcheck disable=SC2086
   $clang $strict $flags -c "$source" -o "$object"

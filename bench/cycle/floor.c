@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #include "engine.h"
 #include "floor_far.h"
-#include "floor_load.h"
+#include "floor_system.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,6 +175,9 @@ void floor_add(struct bench_list *list, const char *directory) {
 #undef ROW
   snprintf(paths[0], sizeof paths[0], "%s/load100k.so", directory);
   snprintf(paths[1], sizeof paths[1], "%s/load1m.so", directory);
+  bench_add(list, "grow", "floor_grown", floor_grown, 17, NULL, 1);
+  bench_add(list, "load/100k", "floor_mapped", floor_mapped, 0, paths[0], 1);
+  bench_add(list, "load/1m", "floor_mapped", floor_mapped, 0, paths[1], 1);
   bench_add(list, "load/100k", "floor_sealed_copy", floor_sealed_copy, 0, paths[0], 1);
   bench_add(list, "load/1m", "floor_sealed_copy", floor_sealed_copy, 0, paths[1], 1);
 }

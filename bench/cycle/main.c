@@ -20,8 +20,8 @@ enum { ENGINES = sizeof engines / sizeof *engines };
 
 /* ---- memory of idle instances ---- */
 
-/* Bytes in memory, and page tables; the second is how many mappings there are. A page that many mappings share, as those of a
- * module's image are, is one page: Pss, not Rss. */
+/* Bytes in memory, and page tables; the second is how many mappings there are. A page that many mappings
+ * share, as those of a module's image are, is one page: Pss, not Rss. */
 static double resident(unsigned *mappings) {
   char line[256];
   unsigned long value;
@@ -73,8 +73,7 @@ static void print_idle(const char *directory) {
       fflush(stdout);
       _exit(0);
     }
-    if (child < 0 || waitpid(child, &status, 0) < 0 || status)
-      bench_fail("idle: %s failed", engine->name);
+    if (child < 0 || waitpid(child, &status, 0) < 0 || status) bench_fail("idle: %s failed", engine->name);
   }
   printf("\n},\n");
 }
