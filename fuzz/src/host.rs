@@ -18,7 +18,14 @@ pub struct HostFunction {
     pub results: &'static [ValueType],
 }
 
-/// All of them: registers and stack, both classes of registers, several results, references.
+/// The one that programs call, and that Lucet may have as a leaf.
+pub static WORD: HostFunction = HostFunction {
+    name: "word",
+    parameters: &[I64, I32, I64],
+    results: &[I64],
+};
+
+/// All others: registers and stack, both classes of registers, several results, references.
 pub static FUNCTIONS: [HostFunction; 6] = [
     HostFunction {
         name: "ping",
@@ -54,6 +61,11 @@ pub static FUNCTIONS: [HostFunction; 6] = [
         results: &[F32],
     },
 ];
+
+/// Every host function.
+pub fn all() -> impl Iterator<Item = &'static HostFunction> {
+    FUNCTIONS.iter().chain([&WORD])
+}
 
 impl HostFunction {
     /// What it answers.

@@ -75,6 +75,8 @@ pub struct Ours {
     files: Vec<Vec<u8>>,
     /// In the order of the files: the last one imports from those before it.
     parts: Vec<Part>,
+    /// Whether the host function that can be a leaf is one.
+    leaves: bool,
 }
 
 struct Part {
@@ -111,6 +113,7 @@ impl Ours {
         let mut ours = Ours {
             files,
             parts: Vec::new(),
+            leaves: how.opt_level != OptLevel::SpeedAndSize,
         };
         ours.load().map_err(Refusal::Failure)?;
         Ok(ours)
@@ -118,7 +121,7 @@ impl Ours {
 
     fn load(&mut self) -> Result<(), String> {
         self.unload();
-        let mut linker = linker()?;
+        let mut linker = linker(self.leaves)?;
         for file in &self.files {
             for library in &self.parts {
                 let each =
@@ -300,18 +303,36 @@ pub fn hash(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
 }
 
-fn linker() -> Result<Linker, String> {
+fn linker(leaves: bool) -> Result<Linker, String> {
     let mut linker = Linker::new().map_err(|_| sentence())?;
-    for function in &host::FUNCTIONS {
-        let data = (&raw const *function).cast_mut().cast();
-        let data = DynamicData::new(data, None).map_err(|_| sentence())?;
-        let made = Definition::dynamic(function.parameters, function.results, answer, data)
-            .map_err(|_| sentence())?;
+    for function in host::all() {
+        let made = if leaves && function.name == host::WORD.name {
+            Definition::Typed {
+                function: word as *const (),
+                types: WORD_TYPE,
+                leaf: true,
+                data: null_mut(),
+            }
+        } else {
+            let data = (&raw const *function).cast_mut().cast();
+            let data = DynamicData::new(data, None).map_err(|_| sentence())?;
+            Definition::dynamic(function.parameters, function.results, answer, data)
+                .map_err(|_| sentence())?
+        };
         linker
             .define(host::MODULE.as_bytes(), function.name.as_bytes(), made)
             .map_err(|_| sentence())?;
     }
     Ok(linker)
+}
+
+/// The type of [`host::WORD`], as the library has it from C: the result first.
+const WORD_TYPE: u64 = 0x2122;
+
+extern "C" fn word(_: *mut lucet_call, left: u64, middle: u32, right: u64) -> u64 {
+    let arguments = [Value::I64(left), Value::I32(middle), Value::I64(right)];
+    let results = host::WORD.answer(arguments.into_iter());
+    results.first().map_or(0, |result| result.bits() as u64)
 }
 
 unsafe extern "C" fn answer(

@@ -229,7 +229,7 @@ fn trap(error: &wasmi::Error) -> Result<u32, String> {
 
 fn linker(engine: &Engine) -> Result<Linker<()>, String> {
     let mut linker = Linker::new(engine);
-    for function in &host::FUNCTIONS {
+    for function in host::all() {
         let types =
             |list: &[ValueType]| list.iter().map(|of| to_wasmi_type(*of)).collect::<Vec<_>>();
         let kind = FuncType::new(types(function.parameters), types(function.results));

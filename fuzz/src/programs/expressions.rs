@@ -188,6 +188,12 @@ impl Writer<'_> {
             9 if self.atomics => self.atomic("i64"),
             // Inside of a product its locals would be overwritten.
             10 if depth == 2 => self.half_of_product(0),
+            11 if self.calls => {
+                self.i64(depth - 1);
+                self.i32(depth - 1);
+                self.i64(0);
+                self.put("call $word");
+            }
             _ => self.i64(0),
         }
     }

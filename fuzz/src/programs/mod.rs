@@ -1,5 +1,6 @@
 //! From a seed to a program that wasm-smith does not make: loops over arrays with variables that count, accesses around the ends of
-//! memories, small functions that are called often, words that are mixed in long blocks, and proposals that the reference does not have.
+//! memories, small functions and a host function that are called often, words that are mixed in long blocks, and proposals that the reference does
+//! not have.
 //!
 //! Each program is written twice, as text. *Real* uses exceptions, typed references and atomics; *plain* says the same without
 //! them, for the reference: a pending exception is a global that is looked at after each call, a typed reference is an index
