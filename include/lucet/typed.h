@@ -51,23 +51,34 @@ typedef long long lucet_vector __attribute__((vector_size(16)));
 
 /* ---- values ---- */
 
-#define LUCET_VALUE_(Type, member, number)                                                                   \
+/* All of the payload is written, which is longer than most members, and in whole words: what is put together
+ * of smaller pieces makes gcc copy the value by loads that must wait for each of the stores. */
+#define LUCET_VALUE_(Type, member, number, Word)                                                             \
   static inline lucet_value lucet_value_##member(Type content) {                                             \
-    lucet_value made = LUCET_ZERO_;                                                                          \
-    made.of.v128.lo = 0; /* all of the payload: it is longer than most members */                            \
-    made.of.v128.hi = 0;                                                                                     \
+    lucet_value made;                                                                                        \
+    Word bits;                                                                                               \
+    __builtin_memcpy(&bits, &content, sizeof bits);                                                          \
     made.type = number;                                                                                      \
-    made.of.member = content;                                                                                \
+    made.reserved = 0;                                                                                       \
+    made.of.v128.lo = bits;                                                                                  \
+    made.of.v128.hi = 0;                                                                                     \
     return made;                                                                                             \
   }
-LUCET_VALUE_(int32_t, i32, LUCET_I32)
-LUCET_VALUE_(int64_t, i64, LUCET_I64)
-LUCET_VALUE_(float, f32, LUCET_F32)
-LUCET_VALUE_(double, f64, LUCET_F64)
-LUCET_VALUE_(lucet_v128, v128, LUCET_V128)
-LUCET_VALUE_(lucet_funcref, funcref, LUCET_FUNCREF)
-LUCET_VALUE_(lucet_externref, externref, LUCET_EXTERNREF)
-LUCET_VALUE_(lucet_exnref, exnref, LUCET_EXNREF)
+LUCET_VALUE_(int32_t, i32, LUCET_I32, uint32_t)
+LUCET_VALUE_(int64_t, i64, LUCET_I64, uint64_t)
+LUCET_VALUE_(float, f32, LUCET_F32, uint32_t)
+LUCET_VALUE_(double, f64, LUCET_F64, uint64_t)
+LUCET_VALUE_(lucet_funcref, funcref, LUCET_FUNCREF, uint64_t)
+LUCET_VALUE_(lucet_externref, externref, LUCET_EXTERNREF, uint64_t)
+LUCET_VALUE_(lucet_exnref, exnref, LUCET_EXNREF, uint64_t)
+
+static inline lucet_value lucet_value_v128(lucet_v128 content) {
+  lucet_value made;
+  made.type = LUCET_V128;
+  made.reserved = 0;
+  made.of.v128 = content;
+  return made;
+}
 
 static inline lucet_vector lucet_vector_of(lucet_v128 content) {
   lucet_vector made;
