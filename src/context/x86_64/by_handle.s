@@ -38,20 +38,11 @@ lucet_private_wide_\index\()_\name:
 	pxor xmm\number, xmm\number
 	.endr
 	.endif
-	# What a call of the typed entry does, without the return: a call inside of a call costs more than what is done here.
-	lea r9, [rip + 4f]
-	push r9
 	xor r9d, r9d
-	.cfi_remember_state
-	.cfi_def_cfa_offset 8
-	lucet_private_typed_run \vectors, \bits
-	# Those that were suspended meanwhile return elsewhere.
-	lea rcx, [rip + 4f]
-	cmp [rsp], rcx
-	jne lucet_private_typed_returned_\name
-	add rsp, 8
-	.cfi_restore_state
-3:
+	call lucet_private_typed_\name
+	# rdx is the control block if it has returned.
+	test rdx, rdx
+	jz lucet_private_by_handle_left
 	mov r9, [rdx + {VALUES}]
 	.if \bits
 	# 32 bits are an i32.
@@ -90,11 +81,6 @@ lucet_private_wide_\index\()_\name:
 	.cfi_adjust_cfa_offset -40
 	ret
 	.cfi_adjust_cfa_offset 40
-	# What has not come to its end by itself returns here; rdx is the control block if it has returned all the same.
-4:
-	test rdx, rdx
-	jnz 3b
-	jmp lucet_private_by_handle_left
 .endm
 
 # What the typed entry wants to know of what is called, which `from` points to.
@@ -110,7 +96,6 @@ lucet_private_wide_\index\()_\name:
 	.type lucet_private_by_handle_any_\name, @function
 lucet_private_by_handle_any_\name:
 	.cfi_startproc
-	.cfi_signal_frame
 	cmp rcx, [rsi + {BY_HANDLE_COUNT}]
 	jne lucet_private_by_handle_unfit
 	lucet_private_keep_call
@@ -148,7 +133,6 @@ lucet_private_by_handle_any_\name:
 	.type lucet_private_by_handle_\count\()_\name, @function
 lucet_private_by_handle_\count\()_\name:
 	.cfi_startproc
-	.cfi_signal_frame
 	cmp rcx, \count
 	jne lucet_private_by_handle_unfit
 	.if \count

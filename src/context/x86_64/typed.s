@@ -4,11 +4,17 @@
 #
 # What is as it mostly is costs a comparison each; anything else takes the long way, which says what it is.
 
-# From the return address on top of the stack until it is there again: rdx is the control block then, and rsi what r9 was. Calls by handle have
-# this in their own code.
 # vectors: 0 for modules whose code uses no vector registers
 # bits: of a result in rax, which calls by handle find in r8; else 0
-.macro lucet_private_typed_run vectors, bits
+# store...: the instruction that puts the result where rsi says; nothing for functions without one
+.macro lucet_private_typed name, vectors, bits, store:vararg
+	.p2align 4
+	.globl lucet_private_typed_\name
+	.hidden lucet_private_typed_\name
+	.type lucet_private_typed_\name, @function
+lucet_private_typed_\name:
+	.cfi_startproc
+	.cfi_signal_frame
 	push r9
 	push rbp
 	push rbx
@@ -88,19 +94,6 @@
 	lucet_private_cfi_pop
 	pop rsi
 	.cfi_adjust_cfa_offset -8
-.endm
-
-# store...: the instruction that puts the result where rsi says; nothing for functions without one
-.macro lucet_private_typed name, vectors, bits, store:vararg
-	.p2align 4
-	.globl lucet_private_typed_\name
-	.hidden lucet_private_typed_\name
-	.type lucet_private_typed_\name, @function
-lucet_private_typed_\name:
-	.cfi_startproc
-	.cfi_signal_frame
-	lucet_private_typed_run \vectors, \bits
-lucet_private_typed_returned_\name:
 	.ifnb \store
 	test rsi, rsi
 	jz 1f
