@@ -18,41 +18,37 @@ static size_t copy(int from, int to) {
   return length;
 }
 
-static void copy_file(const char *path) {
-  int from = open(path, O_RDONLY | O_CLOEXEC), to = memfd_create("floor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (from < 0 || to < 0) bench_fail("%s: cannot be copied", path);
+/* Maps a file and unmaps it. */
+static void map(int file, size_t length, const char *path) {
+  void *mapped = mmap(NULL, length, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+  if (mapped == MAP_FAILED || munmap(mapped, length)) bench_fail("%s: cannot be mapped", path);
+}
+
+static void map_copy(int from, const char *path) {
+  int to = memfd_create("floor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (to < 0) bench_fail("%s: cannot be copied", path);
   size_t length = copy(from, to);
   if (fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
     bench_fail("no seals");
-  void *mapped = mmap(NULL, length, PROT_READ | PROT_EXEC, MAP_PRIVATE, to, 0);
-  if (mapped == MAP_FAILED || munmap(mapped, length)) bench_fail("%s: cannot be mapped", path);
-  close(from);
+  map(to, length, path);
   close(to);
 }
 
-uint64_t floor_sealed_copy(uint64_t argument, void *path, uint64_t count) {
-  (void)argument;
-  for (uint64_t left = count; left; left--)
-    copy_file(path);
-  return count;
-}
-
-static void map_file(const char *path) {
+static void map_in_place(int from, const char *path) {
   static char start[4096];
-  int file = open(path, O_RDONLY | O_CLOEXEC);
   struct stat status;
-  if (file < 0 || fstat(file, &status) || pread(file, start, sizeof start, 0) <= 0)
+  if (fstat(from, &status) || pread(from, start, sizeof start, 0) <= 0)
     bench_fail("%s: cannot be read", path);
-  void *mapped = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
-  if (mapped == MAP_FAILED || munmap(mapped, (size_t)status.st_size))
-    bench_fail("%s: cannot be mapped", path);
-  close(file);
+  map(from, (size_t)status.st_size, path);
 }
 
-uint64_t floor_mapped(uint64_t argument, void *path, uint64_t count) {
-  (void)argument;
-  for (uint64_t left = count; left; left--)
-    map_file(path);
+uint64_t floor_mapped(uint64_t copied, void *path, uint64_t count) {
+  for (uint64_t left = count; left; left--) {
+    int from = open(path, O_RDONLY | O_CLOEXEC);
+    if (from < 0) bench_fail("%s: cannot be opened", (const char *)path);
+    (copied ? map_copy : map_in_place)(from, path);
+    close(from);
+  }
   return count;
 }
 

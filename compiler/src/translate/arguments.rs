@@ -83,13 +83,9 @@ impl<'a> Translator<'a> {
     }
 
     fn refuse_if(&mut self, bad: Option<Value>, refused: cranelift_codegen::ir::Block) {
-        let Some(bad) = bad else {
-            return;
-        };
-        let good = self.builder.create_block();
-        self.ins().brif(bad, refused, &[], good, &[]);
-        self.builder.switch_to_block(good);
-        self.builder.seal_block(good);
+        if let Some(bad) = bad {
+            self.go_on_unless(bad, refused);
+        }
     }
 
     /// What becomes of a call whose arguments are refused.

@@ -1,7 +1,7 @@
 //! Calls of imports whose arguments all travel in registers.
 //!
 //! In a loop this code does what a stub and a trampoline would, as far as it can, as `lucet_format::call_out` says. Elsewhere a call is not worth the
-//! bytes, and is the stub's; so are all but the first few of a function, since each takes ten times as long to compile.
+//! bytes, and is the stub's; so are all but the first few of a function, since each takes much longer to compile.
 
 use super::function::Translator;
 use super::variable::below;
@@ -51,12 +51,13 @@ impl Translator<'_> {
 
     /// Calls the stub of an import.
     pub(super) fn call_stub(&mut self, stub: FuncRef, arguments: &[Value]) -> Vec<Value> {
-        let all = self.passed(self.vmctx, arguments);
+        let all = self.passing(self.vmctx, arguments);
         let call = self.ins().call(stub, &all);
         self.builder.inst_results(call).to_vec()
     }
 
-    fn passed(&mut self, first: Value, arguments: &[Value]) -> Vec<Value> {
+    /// All that a call takes along.
+    fn passing(&mut self, first: Value, arguments: &[Value]) -> Vec<Value> {
         self.passed += arguments.len() as u64 + 1;
         std::iter::once(first)
             .chain(arguments.iter().copied())
@@ -69,10 +70,7 @@ impl Translator<'_> {
         let stack = self.ins().get_stack_pointer(I64);
         let limit = self.ins().load(I64, flags, vmctx, below(LEAF_STACK_LIMIT));
         let short = self.ins().icmp(IntCC::UnsignedLessThan, stack, limit);
-        let next = self.builder.create_block();
-        self.ins().brif(short, other, &[], next, &[]);
-        self.builder.switch_to_block(next);
-        self.builder.seal_block(next);
+        self.go_on_unless(short, other);
     }
 
     /// Calls what the import's row says, in the state that it says.
@@ -90,7 +88,7 @@ impl Translator<'_> {
         self.ins().istore8(flags, state, block, at(STATE));
         let entry = self.ins().load(I64, flags, rows, at(row + ROW_ENTRY));
         let signature = self.builder.func.dfg.ext_funcs[stub].signature;
-        let all = self.passed(block, arguments);
+        let all = self.passing(block, arguments);
         let call = self.ins().call_indirect(signature, entry, &all);
         self.builder.inst_results(call).to_vec()
     }

@@ -218,6 +218,14 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// Goes on in a new block, or at `other` if the condition holds.
+    pub(super) fn go_on_unless(&mut self, condition: Value, other: Block) {
+        let next = self.builder.create_block();
+        self.ins().brif(condition, other, &[], next, &[]);
+        self.builder.switch_to_block(next);
+        self.builder.seal_block(next);
+    }
+
     /// Whether the current operator is in a loop.
     pub(super) fn is_in_loop(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.loops > 0)
