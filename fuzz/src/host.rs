@@ -18,12 +18,19 @@ pub struct HostFunction {
     pub results: &'static [ValueType],
 }
 
-/// The one that programs call, and that Lucet may have as a leaf.
-pub static WORD: HostFunction = HostFunction {
-    name: "word",
-    parameters: &[I64, I32, I64],
-    results: &[I64],
-};
+/// Those that programs call, and that Lucet may have as C functions with the types of their own parameters.
+pub static OF_PROGRAMS: [HostFunction; 2] = [
+    HostFunction {
+        name: "word",
+        parameters: &[I64, I32, I64],
+        results: &[I64],
+    },
+    HostFunction {
+        name: "number",
+        parameters: &[F64, I64, F32, I32, F64],
+        results: &[F64],
+    },
+];
 
 /// All others: registers and stack, both classes of registers, several results, references.
 pub static FUNCTIONS: [HostFunction; 6] = [
@@ -64,7 +71,7 @@ pub static FUNCTIONS: [HostFunction; 6] = [
 
 /// Every host function.
 pub fn all() -> impl Iterator<Item = &'static HostFunction> {
-    FUNCTIONS.iter().chain([&WORD])
+    FUNCTIONS.iter().chain(&OF_PROGRAMS)
 }
 
 impl HostFunction {

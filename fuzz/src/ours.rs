@@ -75,8 +75,7 @@ pub struct Ours {
     files: Vec<Vec<u8>>,
     /// In the order of the files: the last one imports from those before it.
     parts: Vec<Part>,
-    /// Whether the host function that can be a leaf is one.
-    leaves: bool,
+    how: Configuration,
 }
 
 struct Part {
@@ -113,7 +112,7 @@ impl Ours {
         let mut ours = Ours {
             files,
             parts: Vec::new(),
-            leaves: how.opt_level != OptLevel::SpeedAndSize,
+            how,
         };
         ours.load().map_err(Refusal::Failure)?;
         Ok(ours)
@@ -121,7 +120,7 @@ impl Ours {
 
     fn load(&mut self) -> Result<(), String> {
         self.unload();
-        let mut linker = linker(self.leaves)?;
+        let mut linker = linker(self.how)?;
         for file in &self.files {
             for library in &self.parts {
                 let each =
@@ -303,21 +302,17 @@ pub fn hash(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
 }
 
-fn linker(leaves: bool) -> Result<Linker, String> {
+fn linker(how: Configuration) -> Result<Linker, String> {
     let mut linker = Linker::new().map_err(|_| sentence())?;
     for function in host::all() {
-        let made = if leaves && function.name == host::WORD.name {
-            Definition::Typed {
-                function: word as *const (),
-                types: WORD_TYPE,
-                leaf: true,
-                data: null_mut(),
+        let made = match typed(function.name, how.opt_level) {
+            Some(made) => made,
+            None => {
+                let data = (&raw const *function).cast_mut().cast();
+                let data = DynamicData::new(data, None).map_err(|_| sentence())?;
+                Definition::dynamic(function.parameters, function.results, answer, data)
+                    .map_err(|_| sentence())?
             }
-        } else {
-            let data = (&raw const *function).cast_mut().cast();
-            let data = DynamicData::new(data, None).map_err(|_| sentence())?;
-            Definition::dynamic(function.parameters, function.results, answer, data)
-                .map_err(|_| sentence())?
         };
         linker
             .define(host::MODULE.as_bytes(), function.name.as_bytes(), made)
@@ -326,12 +321,51 @@ fn linker(leaves: bool) -> Result<Linker, String> {
     Ok(linker)
 }
 
-/// The type of [`host::WORD`], as the library has it from C: the result first.
-const WORD_TYPE: u64 = 0x2122;
+/// A host function of programs as a C function: as a leaf, as one that is none, or, in one of the configurations, not at all.
+fn typed(name: &str, opt_level: OptLevel) -> Option<Definition> {
+    // The types as the library has them from C: the result first.
+    let (function, types) = match name {
+        "word" => (word as *const (), 0x2122),
+        "number" => (number as *const (), 0x0041_3244),
+        _ => return None,
+    };
+    (opt_level != OptLevel::SpeedAndSize).then_some(Definition::Typed {
+        function,
+        types,
+        leaf: opt_level == OptLevel::Speed,
+        data: null_mut(),
+    })
+}
 
 extern "C" fn word(_: *mut lucet_call, left: u64, middle: u32, right: u64) -> u64 {
-    let arguments = [Value::I64(left), Value::I32(middle), Value::I64(right)];
-    let results = host::WORD.answer(arguments.into_iter());
+    let [word, _] = &host::OF_PROGRAMS;
+    result_of(
+        word,
+        &[Value::I64(left), Value::I32(middle), Value::I64(right)],
+    )
+}
+
+extern "C" fn number(
+    _: *mut lucet_call,
+    first: f64,
+    word: u64,
+    single: f32,
+    middle: u32,
+    last: f64,
+) -> f64 {
+    let [_, number] = &host::OF_PROGRAMS;
+    let arguments = [
+        Value::F64(first.to_bits()),
+        Value::I64(word),
+        Value::F32(single.to_bits()),
+        Value::I32(middle),
+        Value::F64(last.to_bits()),
+    ];
+    f64::from_bits(result_of(number, &arguments))
+}
+
+fn result_of(function: &HostFunction, arguments: &[Value]) -> u64 {
+    let results = function.answer(arguments.iter().copied());
     results.first().map_or(0, |result| result.bits() as u64)
 }
 

@@ -210,7 +210,7 @@ impl Writer<'_> {
             self.put(text);
             return;
         }
-        match self.below(6) {
+        match self.below(7) {
             0..=2 => {
                 self.f64(depth - 1);
                 self.f64(depth - 1);
@@ -224,6 +224,15 @@ impl Writer<'_> {
             4 => {
                 let place = self.address();
                 self.put(&format!("f64.load{place} call $canon"));
+            }
+            5 if self.calls => {
+                self.f64(depth - 1);
+                self.i64(0);
+                self.i32(depth - 1);
+                self.put("f32.convert_i32_s");
+                self.i32(0);
+                self.f64(0);
+                self.put("call $number call $canon");
             }
             _ => self.f64(0),
         }

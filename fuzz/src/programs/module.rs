@@ -1,7 +1,7 @@
 //! What is around functions: types, memories, globals, tables, tags, and what the real text leaves to a library.
 
 use super::{LEAVES, TYPES, Writer, list};
-use crate::host::WORD;
+use crate::host::OF_PROGRAMS;
 
 /// Bytes of each piece of what is in memory at first.
 const CONTENTS: usize = 200;
@@ -17,7 +17,10 @@ impl Writer<'_> {
             ));
         }
         self.library = self.real.clone();
-        self.put(&WORD.import().replace("(func ", "(func $word "));
+        for function in &OF_PROGRAMS {
+            let named = format!("(func ${} ", function.name);
+            self.put(&function.import().replace("(func ", &named));
+        }
         self.put("(type $entry (func (param i32 i64 f64) (result i32 i64)))");
         for (number, memory) in self.memories.clone().into_iter().enumerate() {
             let index = if memory.wide { "i64" } else { "i32" };
