@@ -6,8 +6,8 @@ of the machine), `cycle`, `exec` or `programs` (prints a table), or `all` (print
 report.txt and the plots to OUT).
 
 Invariants: figures are minima over all repetitions; a peer with several settings is given its best one, row by row;
-a row whose minimum was not found again in the other half of the repetitions, within NOISE, is called noisy and said
-to be so. Not here: measuring.
+a row whose minimum was not found again in the other half of the repetitions is called noisy and said
+to be so. Not here: measuring, and which figure of a row is a peer's (rows.py).
 """
 import json
 import math
@@ -19,9 +19,8 @@ import time
 
 import plots
 import targets
+from rows import PEERS, chosen, family, noisy, noisy_any
 
-NOISE = 1.10  # how far the minima of the two halves of a run may lie apart
-PEERS = ("lucet", "wasmtime", "wasm2c")
 CYCLE_PAGES = ("0", "1", "16", "64", "256")
 
 
@@ -65,39 +64,12 @@ def versions():
     return found
 
 
-# ---- rows ----
-
-
-def family(engine):
-    """The engine that a setting belongs to; None for floors and for variants that are only shown."""
-    if engine.startswith("wasmtime"):
-        return "wasmtime"
-    return engine if engine in PEERS else None
+# ---- the report's keys ----
 
 
 def best(row, scale=1.0):
     """{"lucet": x, "wasmtime": y, "wasm2c": z}: for each peer the best of its settings."""
-    result = {}
-    for engine, figures in row.items():
-        name = family(engine)
-        if name and (name not in result or figures["min"] * scale < result[name]):
-            result[name] = round(figures["min"] * scale, 4)
-    return result
-
-
-def noisy(row):
-    """The engines of a row whose minima were not found again. Floors and settings that lost do not matter."""
-    chosen = {}
-    for engine, figures in row.items():
-        name = family(engine)
-        if name and (name not in chosen or figures["min"] < row[chosen[name]]["min"]):
-            chosen[name] = engine
-    return sorted(engine for engine in chosen.values() if row[engine]["halves"] > NOISE)
-
-
-def noisy_any(row):
-    """As noisy(), where every figure counts, as the others are compared to it: memcpy on two threads, native programs."""
-    return sorted(engine for engine, figures in row.items() if figures["halves"] > NOISE)
+    return {peer: round(row[engine]["min"] * scale, 4) for peer, engine in chosen(row).items()}
 
 
 def keyed(cycle):
@@ -211,9 +183,7 @@ def cycle_table(cycle, report):
         culprits = noisy_any(cycle["threads"])
         line("threads_scaling", report["threads_scaling"], None, f"memcpy {report['threads_scaling']['memcpy']:.2f}"
              + (f"; MEANINGLESS: {', '.join(culprits)} varied" if culprits else ""))
-    noise = {row for row, figures in rows.items() if noisy(figures)}
-    noise.update(["threads"] if noisy_any(cycle.get("threads", {})) else [])
-    return lines + ["", *targets.lines(targets.check(cycle), noise)]
+    return lines + ["", *targets.lines(targets.check(cycle))]
 
 
 def mean(values):

@@ -1,8 +1,9 @@
 """targets.py: what the figures of bench/cycle should be, whether they are, and what the rest of those consists of that are not.
 
 Invariants: a figure is compared with wasmtime's of the same run, where both have one; what the rest consists of are floors and figures of the
-same run, too. Not here: measuring, and the table.
+same run, too; one is noisy if a row that it is made of is. Not here: measuring, and the table.
 """
+from rows import least, noisy, noisy_any
 
 # Row, engine, at most this part of wasmtime's figure, at most so many nanoseconds on a quiet machine of 3 GHz.
 TARGETS = [
@@ -46,12 +47,6 @@ def of_cycle(row):
     return [("no page", "cycle/0", "lucet"), ("pages read once", row, "floor_read")]
 
 
-def least(row, engine):
-    """The figure of an engine, or of the best of its settings."""
-    found = [figures["min"] for name, figures in row.items() if name == engine or (engine == "wasmtime" and name.startswith(engine))]
-    return min(found) if found else None
-
-
 def parts(rows, target):
     """What the figure of a target consists of, in nanoseconds, by name."""
     found = {}
@@ -62,10 +57,11 @@ def parts(rows, target):
     return found
 
 
-def result(name, figure, target, what, nanoseconds=None, consists_of=None):
-    """One target: `figure` may be at most `target`. `consists_of` are parts of so many `nanoseconds`."""
+def result(name, figure, target, what, varied, nanoseconds=None, consists_of=None):
+    """One target: `figure` may be at most `target`. `varied` are engines that make it noisy; `consists_of` are parts of so many
+    `nanoseconds`."""
     return {"name": name, "figure": round(figure, 4), "target": target, "what": what, "met": figure <= target,
-            "ns": nanoseconds, "consists_of_ns": consists_of or {}}
+            "noisy": bool(varied), "ns": nanoseconds, "consists_of_ns": consists_of or {}}
 
 
 def of_rows(rows):
@@ -75,18 +71,20 @@ def of_rows(rows):
         if own is None:
             continue
         name = row if engine == "lucet" else f"{row} {engine.removeprefix('lucet_')}"
-        consists_of = parts(rows, name)
+        about = (noisy(rows[row]), own, parts(rows, name))
         if peer is not None:
-            found.append(result(name, own / peer, part, "of wasmtime's", own, consists_of))
+            found.append(result(name, own / peer, part, "of wasmtime's", *about))
         if nanoseconds is not None:
-            found.append(result(name, own, nanoseconds, "ns", own, consists_of))
+            found.append(result(name, own, nanoseconds, "ns", *about))
     for row in rows:
         if row.startswith("cycle/"):
             reset, cycle = least(rows[row], "lucet_reset"), least(rows[row], "lucet")
-            found.append(result(f"reset/{row[6:]}", reset / cycle, RESET, "of a new instance and its release"))
+            pair = {engine: rows[row][engine] for engine in ("lucet", "lucet_reset")}
+            found.append(result(f"reset/{row[6:]}", reset / cycle, RESET, "of a new instance and its release", noisy_any(pair)))
     if "grow" in rows and "cycle/0" in rows:
         more = least(rows["grow"], "lucet") - least(rows["cycle/0"], "lucet")
-        found.append(result("grow", more, GROWING_NS, "ns more than a cycle", more, parts(rows, "grow")))
+        varied = noisy(rows["grow"]) + noisy(rows["cycle/0"])
+        found.append(result("grow", more, GROWING_NS, "ns more than a cycle", varied, more, parts(rows, "grow")))
     return found
 
 
@@ -94,12 +92,12 @@ def check(cycle):
     """All targets that the figures of bench/cycle say something of."""
     found = of_rows(cycle.get("rows", {}))
     if "idle" in cycle:
-        found.append(result("idle", cycle["idle"]["lucet"]["live"], IDLE_BYTES, "bytes"))
+        found.append(result("idle", cycle["idle"]["lucet"]["live"], IDLE_BYTES, "bytes", []))
     if "threads" in cycle:
         threads = cycle["threads"]
         # As the others: what is small is good.
         found.append(result("threads", threads["memcpy"]["scaling"] / threads["lucet"]["scaling"], 1 / SCALING,
-                            "of memcpy's scaling over ours"))
+                            "of memcpy's scaling over ours", noisy_any(threads)))
     return found
 
 
@@ -107,8 +105,8 @@ def number(value):
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def lines(found, noisy):
-    """What is missed, by how much, and what it consists of; then how many are met. `noisy`: rows whose figures varied."""
+def lines(found):
+    """What is missed, by how much, and what it consists of; then how many are met."""
     missed = [each for each in found if not each["met"]]
     text = []
     for each in missed:
@@ -117,8 +115,7 @@ def lines(found, noisy):
         if each["consists_of_ns"]:
             line += f"; of {number(each['ns'])} ns: " + ", ".join(
                 f"{name} {number(figure)}" for name, figure in each["consists_of_ns"].items())
-        row = each["name"].split(" ")[0]
-        text.append(line + ("; MEANINGLESS: varied" if row in noisy else ""))
+        text.append(line + ("; MEANINGLESS: varied" if each["noisy"] else ""))
     if found:
         text.append(f"{len(found) - len(missed)} of {len(found)} targets are met (those in ns are for a quiet machine of 3 GHz)")
     return text
