@@ -114,10 +114,15 @@ pub fn adapter_signature() -> Signature {
     signature
 }
 
-/// Whether an import of this type is called with all arguments in registers, and returns at most one result.
+/// Whether an import of this type is called the short way.
 pub fn import_is_short(function_type: &FunctionType) -> bool {
-    import_results(function_type) == Results::Registers
-        && import_stack_argument_bytes(function_type) == 0
+    let stack_bytes = import_stack_argument_bytes(function_type);
+    goes_the_short_way(stack_bytes, function_type.results.len())
+}
+
+/// Whether a call has all arguments in registers, and at most one result: then the short trampoline does it.
+pub fn goes_the_short_way(stack_bytes: u32, results: usize) -> bool {
+    stack_bytes == 0 && results <= 1
 }
 
 /// Bytes of arguments that a call of an import's stub leaves on the stack.

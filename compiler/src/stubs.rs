@@ -4,7 +4,6 @@
 //! A stub has no frame and touches no register but rax, r10 and r11, which carry no argument in System V; typed stubs also those
 //! of the parameters, which they put where the guest function wants them.
 
-#[cfg(test)]
 use crate::abi;
 use crate::code::{Code, Relocation, Target};
 use crate::module::FunctionType;
@@ -22,7 +21,7 @@ const STUB_ALIGN: u32 = 16;
 pub fn import_stub(function: u32, stack_bytes: u32, results: usize) -> Code {
     let mut stub = Stub::default();
     stub.load_r10(function * IMPORT_ROW_BYTES);
-    if stack_bytes == 0 && results <= 1 {
+    if abi::goes_the_short_way(stack_bytes, results) {
         stub.jump_through(HOST_CALL_SHORT);
     } else {
         stub.load_r11(stack_bytes);
