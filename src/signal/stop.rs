@@ -15,6 +15,9 @@
 //! | entering | any | nothing: the trampoline looks at the stop word before the guest runs |
 //! | others | any | nothing: no guest runs |
 //!
+//! A handler may be late: the run that it was sent for is over, and another thread is in the guest. So whose guest it is, is looked at behind
+//! the state, which that thread changes last.
+//!
 //! Everything here is async-signal-safe, and uses no thread-local variable, since a stray signal may come to any thread.
 
 use super::handler::{FLAGS_TO_CLEAR, register};
@@ -62,13 +65,19 @@ pub(super) fn arrived(info: &siginfo_t, context: &mut ucontext_t) -> bool {
 fn is_ours(runner: &Runner, context: &ucontext_t) -> bool {
     // SAFETY: blocks live for ever.
     let current = unsafe { runner.current.load(Ordering::Acquire).as_ref() };
-    let runs_it = |block: &&ControlBlock| {
-        block.runner.load(Ordering::Acquire) == std::ptr::from_ref(runner) as usize
-    };
-    current.filter(runs_it).is_some_and(|block| {
-        let stack = register(context, libc::REG_RSP);
-        (block.stack_low.get()..block.stack_high.get()).contains(&stack)
-    }) || runner.tid.load(Ordering::Acquire) == running::own_tid()
+    current
+        .filter(|block| runs(runner, block))
+        .is_some_and(|block| {
+            let stack = register(context, libc::REG_RSP);
+            (block.stack_low.get()..block.stack_high.get()).contains(&stack)
+        })
+        || runner.tid.load(Ordering::Acquire) == running::own_tid()
+}
+
+/// Whether a runner is the latest that has entered the guest of a block. Who has read of the block before that it is in a guest or in its
+/// host function knows whose: the runner is written down first.
+fn runs(runner: &Runner, block: &ControlBlock) -> bool {
+    block.runner.load(Ordering::Acquire) == std::ptr::from_ref(runner) as usize
 }
 
 /// Somebody wants the guest of this block to be stopped.
@@ -81,7 +90,7 @@ fn asked(block: &'static ControlBlock, context: &mut ucontext_t) {
         // The run is over, and this thread was late to be told.
         return;
     };
-    if stop_guest(block, context) == Done::NotYet {
+    if stop_guest(block, runner, context) == Done::NotYet {
         try_again(runner, block);
         if !runner.alarm.is_made() {
             // Nothing will look again: another kill may signal.
@@ -108,18 +117,17 @@ fn look_at_runs(runner: &Runner, context: &mut ucontext_t) {
         chain::inherit(block);
         next = next.min(block.times.next());
         next_own = next_own.min(block.times.own_slice.get());
-        if stop_guest(block, context) == Done::NotYet {
+        if stop_guest(block, runner, context) == Done::NotYet {
             next = next.min(now + timing::RETRY_NS);
         }
     }
     let retry = runner.retry.swap(std::ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: blocks live for ever.
-    if let Some(block) = unsafe { retry.as_ref() } {
-        let ours = block.runner.load(Ordering::Acquire) == std::ptr::from_ref(runner) as usize;
-        if ours && stop_guest(block, context) == Done::NotYet {
-            try_again(runner, block);
-            next = next.min(now + timing::RETRY_NS);
-        }
+    if let Some(block) = unsafe { retry.as_ref() }
+        && stop_guest(block, runner, context) == Done::NotYet
+    {
+        try_again(runner, block);
+        next = next.min(now + timing::RETRY_NS);
     }
     runner.alarm.by(next);
     if next_own != Times::NEVER {
@@ -153,28 +161,34 @@ enum Done {
 
 /// Stops the guest of a block if its stop word says so and this is the place for it; if it has had another instance called, then that
 /// one's, and so on. Each has been entered later than the one before, so this comes to an end.
-fn stop_guest(block: &'static ControlBlock, context: &mut ucontext_t) -> Done {
+fn stop_guest(block: &'static ControlBlock, runner: &Runner, context: &mut ucontext_t) -> Done {
     let mut block = block;
     loop {
         let inside = block.bridge.load(Ordering::Acquire);
         // SAFETY: blocks live for ever.
         let inside = unsafe { inside.as_ref() };
-        match inside.filter(|_| block.state() == state::HOST && block.stops() & stop::FINAL != 0) {
+        let is_over = block.state() == state::HOST && block.stops() & stop::FINAL != 0;
+        match inside.filter(|_| is_over && runs(runner, block)) {
             Some(inside) => {
                 inside.raise(stop::LINKED);
                 block = inside;
             }
-            None => return stop_innermost(block, context),
+            None => return stop_innermost(block, runner, context),
         }
     }
 }
 
-fn stop_innermost(block: &ControlBlock, context: &mut ucontext_t) -> Done {
+fn stop_innermost(block: &ControlBlock, runner: &Runner, context: &mut ucontext_t) -> Done {
     let wanted = block.stops() & (stop::FINAL | stop::SLICE);
     if wanted == 0 {
         return Done::Yes;
     }
-    match block.state() {
+    let state = block.state();
+    if !runs(runner, block) {
+        // Since this handler began to look, another thread has entered it: that one has been told.
+        return Done::Yes;
+    }
+    match state {
         state::GUEST => {}
         state::HOST | state::LEAF => {
             block.deferred.fetch_add(1, Ordering::Relaxed);
@@ -321,4 +335,39 @@ pub fn send(block: &ControlBlock, number: u32) -> bool {
     // The queue of signals is full (RLIMIT_SIGPENDING). The thread's timer has a place of its own in it.
     try_again(runner, block);
     runner.alarm.now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The handler's thread has left the guest since the signal was sent, and runs another instance of the same module.
+    #[test]
+    fn a_late_handler_leaves_the_guest_of_another_thread_alone() {
+        const TEXT: usize = 0x10_0000;
+        let block: &ControlBlock = Box::leak(Box::new(ControlBlock::new()));
+        let [late, other] = [0; 2].map(|_| running::take(0).expect("a runner"));
+        block.text.set(TEXT);
+        block.text_length.set(0x1000);
+        block
+            .state
+            .store(u64::from(state::GUEST), Ordering::Release);
+        block
+            .runner
+            .store(std::ptr::from_ref(other) as usize, Ordering::Release);
+        block.raise(stop::DEADLINE);
+        // SAFETY: zeros are a context.
+        let mut context: ucontext_t = unsafe { std::mem::zeroed() };
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = TEXT as i64 + 16;
+        assert_eq!(stop_guest(block, late, &mut context), Done::Yes);
+        assert_eq!(register(&context, libc::REG_RIP), TEXT + 16);
+        assert_eq!(stop_guest(block, other, &mut context), Done::Yes);
+        assert_eq!(
+            register(&context, libc::REG_RIP),
+            context::leave_address(),
+            "it is the other thread's"
+        );
+        running::give_back(late);
+        running::give_back(other);
+    }
 }
