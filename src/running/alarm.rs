@@ -20,7 +20,7 @@
 
 use super::timer::{Timer, When};
 use crate::control::Times;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// More than the 7 that an eighth of is nothing.
 const LEAST_PATIENCE: u32 = 8;
@@ -33,7 +33,8 @@ pub struct Alarm {
     /// When it fires, in nanoseconds of CLOCK_MONOTONIC.
     armed: AtomicU64,
     own: Timer,
-    own_is_set: AtomicBool,
+    /// After how much of the thread's own time it fires, from when it was set; [`Times::NEVER`]: it is not set.
+    own_after: AtomicU64,
     /// What the timers are created with.
     signal: AtomicI32,
     number: AtomicUsize,
@@ -61,7 +62,7 @@ impl Alarm {
             wall: Timer::none(),
             armed: AtomicU64::new(Times::NEVER),
             own: Timer::none(),
-            own_is_set: AtomicBool::new(false),
+            own_after: AtomicU64::new(Times::NEVER),
             signal: AtomicI32::new(0),
             number: AtomicUsize::new(0),
             unsetting: AtomicU32::new(0),
@@ -75,7 +76,7 @@ impl Alarm {
         self.signal.store(signal, Ordering::Relaxed);
         self.number.store(number, Ordering::Relaxed);
         self.armed.store(Times::NEVER, Ordering::Relaxed);
-        self.own_is_set.store(false, Ordering::Relaxed);
+        self.own_after.store(Times::NEVER, Ordering::Relaxed);
         self.unsetting.store(0, Ordering::Relaxed);
         self.unset.store(0, Ordering::Relaxed);
         self.patience.store(LEAST_PATIENCE, Ordering::Relaxed);
@@ -144,11 +145,12 @@ impl Alarm {
         self.wall.set(When::At(1))
     }
 
-    /// Makes sure that the timer of the thread's own time fires after so much of it, or earlier.
+    /// Makes sure that the timer of the thread's own time fires after so much of it, or earlier. A system call only if it might not: what
+    /// is left until it fires is not known without one, but is not more than what it was set to.
     #[inline]
     pub fn after_own(&self, time: u64) {
-        if !self.own_is_set.load(Ordering::Relaxed) {
-            self.own_is_set.store(true, Ordering::Relaxed);
+        if time < self.own_after.load(Ordering::Relaxed) {
+            self.own_after.store(time, Ordering::Relaxed);
             self.own.set(When::After(time));
         }
     }
@@ -156,7 +158,7 @@ impl Alarm {
     /// Notes that a timer has fired.
     pub fn fired(&self, own: bool) {
         if own {
-            self.own_is_set.store(false, Ordering::Relaxed);
+            self.own_after.store(Times::NEVER, Ordering::Relaxed);
         } else {
             self.armed.store(Times::NEVER, Ordering::Relaxed);
         }

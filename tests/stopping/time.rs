@@ -216,6 +216,27 @@ fn a_slice_that_ends_on_the_way_in() {
     }
 }
 
+/// The timer of the thread's own time is set for a slice of hours, of a run that ends at once; the next slice needs it in milliseconds.
+#[test]
+fn a_short_slice_after_a_long_one() {
+    let guest = setting();
+    for (name, slice, wanted) in [
+        ("plain", 3_600_000 * MS, LUCET_RETURNED),
+        ("spin", 10 * MS, LUCET_PREEMPTED),
+        ("plain", 3_600_000 * MS, LUCET_RETURNED),
+        ("spin", 20 * MS, LUCET_PREEMPTED),
+    ] {
+        guest.reset();
+        let allowed = Allowance {
+            slice,
+            deadline: now() + 10_000 * MS,
+            ..Allowance::default()
+        };
+        limit(guest.handle, allowed);
+        assert_eq!(guest.run(name, &[]).kind, wanted, "{name}, {slice} ns");
+    }
+}
+
 #[test]
 fn slices_change_nothing_of_the_result() {
     let guest = setting();
