@@ -11,7 +11,7 @@
 
 use crate::control::{ControlBlock, stop};
 use crate::running::Runner;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 
 /// What of a guest's times ends the runs inside of it.
 const INHERITED: u64 = stop::DEADLINE | stop::CPU | stop::NESTED;
@@ -48,14 +48,19 @@ pub fn enter(block: &ControlBlock, runner: &Runner, inside: bool) {
 /// The run has ended. The innermost one, as a rule.
 #[inline]
 pub fn leave(block: &ControlBlock, runner: &Runner) {
-    let outer = block.outer.replace(std::ptr::null());
-    let inside = block.inside.replace(false);
+    let (outer, inside) = (block.outer.get(), block.inside.get());
     if std::ptr::eq(runner.current.load(Ordering::Relaxed), block) {
         runner.current.store(outer.cast_mut(), Ordering::Release);
     } else if let Some(next) = of(runner).find(|next| std::ptr::eq(next.outer.get(), block)) {
-        next.outer.set(outer);
+        // In this order: it is not inside of what is around this one.
         next.inside.set(false);
+        compiler_fence(Ordering::SeqCst);
+        next.outer.set(outer);
     }
+    // A handler that still finds it finds those around it, too.
+    compiler_fence(Ordering::SeqCst);
+    block.outer.set(std::ptr::null());
+    block.inside.set(false);
     if runner.current.load(Ordering::Relaxed).is_null() {
         runner.open_short_ways();
         runner.alarm.runs_are_over();

@@ -16,6 +16,7 @@ use lucet::capi::run::lucet_instance_call;
 use lucet::capi::status::LUCET_OK;
 use lucet::instance;
 use lucet::timing::{Allowance, now};
+use lucet_format::vmctx::LEAF_STACK_LIMIT;
 use std::sync::atomic::Ordering;
 
 #[derive(Clone, Copy)]
@@ -77,7 +78,7 @@ pub struct Tally {
 fn result(outcome: &lucet_outcome) -> (u32, Vec<u128>) {
     let values = match outcome.kind {
         LUCET_RETURNED => values(outcome),
-        _ => vec![],
+        _ => vec![u128::from(outcome.detail)],
     };
     (outcome.kind, values)
 }
@@ -172,11 +173,12 @@ impl Scenario<'_> {
         let all = (rounds * places.len()) as u64;
         assert!(all > 10 && tally.ended > 3, "{tally:?} of {all}");
         assert!(tally.missed * 50 < all, "{tally:?} of {all}");
+        assert_eq!(stepper::unseen(), 0);
         tally
     }
 }
 
-/// Runs of all kinds: by name, with calls out, checked texts, leaves, callbacks, runs of another instance and traps; by handle; resumes of suspended and of preempted
+/// Runs of all kinds: by name, with calls out, checked texts, leaves, too little stack for one, callbacks, runs of another instance and traps; by handle; resumes of suspended and of preempted
 /// guests. The function gets each, with a guest that nobody else uses.
 pub fn in_all_scenarios(mut with: impl FnMut(&Scenario<'_>)) {
     let by_name = |name: &'static [u8], argument: i32| {
@@ -207,6 +209,9 @@ pub fn in_all_scenarios(mut with: impl FnMut(&Scenario<'_>)) {
         visit(&guest, LUCET_RETURNED, &|_| {}, &act);
     }
     visit(&guest, LUCET_TRAPPED, &|_| {}, &by_name(b"trap", 3));
+    for name in [&b"leaf"[..], b"leaves"] {
+        visit(&guest, LUCET_TRAPPED, &leave_no_stack, &by_name(name, 1));
+    }
     let other = instance_of(&guest.region, &guest.module, &guest.desk);
     guest.desk.other.store(other.0, Ordering::Relaxed);
     let renew_other = |_: &Setting| {
@@ -236,6 +241,15 @@ pub fn in_all_scenarios(mut with: impl FnMut(&Scenario<'_>)) {
             visit(&guest, LUCET_RETURNED, &|_| {}, &act);
         }
     }
+}
+
+/// Makes a guest have too little stack for leaves, until it is reset.
+fn leave_no_stack(guest: &Setting) {
+    aim(guest);
+    let block = stepper::block().expect("a guest");
+    let limit = block.vmctx.get() - LEAF_STACK_LIMIT as usize;
+    // SAFETY: a word of the guest's state, which does not run.
+    unsafe { *(limit as *mut u64) = u64::MAX };
 }
 
 /// Leaves a guest suspended in a call of a host function.

@@ -28,6 +28,8 @@ static INCARNATION: AtomicU64 = AtomicU64::new(0);
 static MODE: AtomicU64 = AtomicU64::new(Stepping::Nothing as u64);
 static AT: AtomicU64 = AtomicU64::new(0);
 static STEPS: AtomicU64 = AtomicU64::new(0);
+/// See [`unseen`].
+static UNSEEN: AtomicU64 = AtomicU64::new(0);
 /// See [`dirty`].
 static FOUND: AtomicU64 = AtomicU64::new(0);
 
@@ -233,6 +235,8 @@ fn act(block: &ControlBlock, mode: u64) {
             return;
         };
         if !chain::of(runner).any(|run| std::ptr::eq(run, block)) {
+            let runs = matches!(block.state(), state::GUEST | state::HOST | state::LEAF);
+            UNSEEN.fetch_add(u64::from(runs), Ordering::Relaxed);
             return;
         }
         if is(Stepping::Deadline) {
@@ -257,6 +261,11 @@ fn act(block: &ControlBlock, mode: u64) {
         };
         kill(victim, 5);
     }
+}
+
+/// How often a handler would not have found the run that was aimed at while it was under way. Each would be a limit that is lost.
+pub fn unseen() -> u64 {
+    UNSEEN.load(Ordering::Relaxed)
 }
 
 /// So many bits of [`dirty`] are of general registers.

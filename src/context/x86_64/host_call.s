@@ -113,6 +113,8 @@ lucet_private_called:
 	# Too little stack for a leaf: a stack overflow, seen early.
 3:
 	push rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset rbp, -16
 	mov rbp, rsp
 	mov rbx, rax
 	jmp lucet_private_leaf_overflow
@@ -179,8 +181,10 @@ lucet_private_host_call:
 	call [r10]
 	jmp lucet_private_called
 
-# Jumped to with rbx = block and the guest's rbp and return address at rbp.
+# Jumped to with rbx = block and the guest's rbp and return address at rbp. The guest is being left: a stop between these would be another
+# trap than the one that is written down.
 lucet_private_leaf_overflow:
+	mov byte ptr [rbx + {STATE}], {ENTERING}
 	mov dword ptr [rbx + {TRAP_CODE}], {STACK_TRAP}
 	mov dword ptr [rbx + {TRAP_SIGNAL}], 0
 	mov rax, [rbp + 8]
