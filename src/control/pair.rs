@@ -50,17 +50,17 @@ impl Pair {
     pub fn exchange(&self, expected: [u64; 2], new: [u64; 2]) -> Result<(), [u64; 2]> {
         let (mut first, mut second) = (expected[0], expected[1]);
         let done: u8;
-        // SAFETY: the 16 bytes are this pair's, aligned, and changed by atomic operations only. rbx, which the compiler keeps for itself,
-        // has its value again.
+        // SAFETY: the 16 bytes are this pair's, aligned, and changed by atomic operations only. rbx, which the compiler keeps for itself and
+        // may give to any operand that names no register, holds none of these, and has its value again.
         unsafe {
             asm!(
-                "xchg {low}, rbx",
-                "lock cmpxchg16b xmmword ptr [{place}]",
-                "sete {done}",
-                "mov rbx, {low}",
-                place = in(reg) std::ptr::from_ref(self),
-                low = inout(reg) new[0] => _,
-                done = out(reg_byte) done,
+                "xchg rsi, rbx",
+                "lock cmpxchg16b xmmword ptr [rdi]",
+                "sete r8b",
+                "mov rbx, rsi",
+                in("rdi") std::ptr::from_ref(self),
+                inout("rsi") new[0] => _,
+                out("r8b") done,
                 in("rcx") new[1],
                 inout("rax") first,
                 inout("rdx") second,
