@@ -34,13 +34,16 @@ pub(crate) static READY: AtomicU32 = AtomicU32::new(0);
 
 struct Numbers {
     mapping: Option<Mapping>,
-    /// First number and count of ranges that regions have given back.
+    /// First number and count of ranges that regions have given back: ascending, none next to another.
     free: Vec<(u32, u32)>,
+    /// Ranges that regions have. There are never more free ones than one more than these.
+    taken: usize,
 }
 
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
     mapping: None,
     free: Vec::new(),
+    taken: 0,
 });
 
 /// Contiguous numbers, given back when dropped.
@@ -73,35 +76,49 @@ impl Range {
 /// `Limit` when the process has no more numbers; `NoMemory`.
 pub fn take(count: u32) -> Result<Range> {
     let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if numbers.free.capacity() == numbers.free.len() {
-        // Giving back must not fail, so its room is made when taking.
-        numbers
-            .free
-            .try_reserve(8)
-            .map_err(|_| Error::no_memory("the list of free control blocks"))?;
+    // Giving back must not fail, so its room is made when taking.
+    let most = numbers.taken + 2;
+    let more = most.saturating_sub(numbers.free.len());
+    numbers
+        .free
+        .try_reserve(more)
+        .map_err(|_| Error::no_memory("the list of free control blocks"))?;
+    let fits = |free: &Numbers| free.free.iter().position(|(_, free)| *free >= count);
+    let index = match fits(&numbers) {
+        Some(index) => index,
+        None => {
+            extend(&mut numbers, count)?;
+            // What has been added is there.
+            fits(&numbers).unwrap_or_default()
+        }
+    };
+    let (first, free) = numbers.free.remove(index);
+    if free > count {
+        numbers.free.insert(index, (first + count, free - count));
     }
-    let fitting = numbers.free.iter().position(|(_, free)| *free >= count);
-    if let Some((first, free)) = fitting.and_then(|index| numbers.free.get_mut(index)) {
-        let range = Range {
-            first: *first,
-            count,
-        };
-        *first += count;
-        *free -= count;
-        numbers.free.retain(|(_, free)| *free > 0);
-        return Ok(range);
-    }
-    extend(&mut numbers, count)
+    numbers.taken += 1;
+    Ok(Range { first, count })
 }
 
-fn extend(numbers: &mut Numbers, count: u32) -> Result<Range> {
-    let first = READY.load(Ordering::Acquire);
-    if count > CAPACITY - first {
+/// Makes so many more blocks that there are `count` free ones in a row.
+fn extend(numbers: &mut Numbers, count: u32) -> Result<()> {
+    let ready = READY.load(Ordering::Acquire);
+    let last = numbers.free.last();
+    let at_end = last.filter(|(first, free)| first + free == ready);
+    let count = count - at_end.map_or(0, |(_, free)| *free);
+    if count > CAPACITY - ready {
         return Err(error!(
             Status::Limit,
-            "a process has at most {CAPACITY} instance slots; {first} are taken"
+            "a process has at most {CAPACITY} instance slots: no {count} more are free in a row"
         ));
     }
+    make_ready(numbers, ready, count)?;
+    give_back(&mut numbers.free, ready, count);
+    Ok(())
+}
+
+/// Makes the blocks from the first one on that there is not yet.
+fn make_ready(numbers: &mut Numbers, first: u32, count: u32) -> Result<()> {
     let mapping = match &numbers.mapping {
         Some(mapping) => mapping,
         None => {
@@ -122,16 +139,33 @@ fn extend(numbers: &mut Numbers, count: u32) -> Result<Range> {
         unsafe { at.write(ControlBlock::new()) };
     }
     READY.store(first + count, Ordering::Release);
-    Ok(Range { first, count })
+    Ok(())
+}
+
+/// Adds a range to a list of free ones that has room for it, and joins it with its neighbours.
+fn give_back(free: &mut Vec<(u32, u32)>, first: u32, count: u32) {
+    let at = free.partition_point(|(other, _)| *other < first);
+    let (mut first, mut count, mut end) = (first, count, at);
+    if let Some((_, next)) = free.get(at).filter(|(next, _)| *next == first + count) {
+        count += next;
+        end += 1;
+    }
+    let before = at.checked_sub(1).and_then(|index| free.get(index));
+    let start = match before.filter(|(before, size)| before + size == first) {
+        Some((before, size)) => {
+            (first, count) = (*before, size + count);
+            at - 1
+        }
+        None => at,
+    };
+    free.splice(start..end, [(first, count)]);
 }
 
 impl Drop for Range {
     fn drop(&mut self) {
         let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = (self.first, self.count);
-        if numbers.free.len() < numbers.free.capacity() || numbers.free.try_reserve(1).is_ok() {
-            numbers.free.push(entry);
-        }
+        numbers.taken -= 1;
+        give_back(&mut numbers.free, self.first, self.count);
     }
 }
 
@@ -191,6 +225,35 @@ mod tests {
         assert_ne!(next, handle);
         assert!(resolve(handle).is_none() && resolve(next).is_some());
         block.handle.store(0, Ordering::Release);
+    }
+
+    #[test]
+    fn free_ranges_are_joined() {
+        let mut free = Vec::with_capacity(4);
+        for (first, count) in [(8, 2), (0, 2), (4, 2)] {
+            give_back(&mut free, first, count);
+        }
+        assert_eq!(free, [(0, 2), (4, 2), (8, 2)]);
+        give_back(&mut free, 2, 2);
+        assert_eq!(free, [(0, 6), (8, 2)]);
+        give_back(&mut free, 10, 5);
+        assert_eq!(free, [(0, 6), (8, 7)]);
+        give_back(&mut free, 6, 2);
+        assert_eq!(free, [(0, 15)]);
+    }
+
+    /// Of sizes that differ, four at a time: what is given back must be good for larger ones, too.
+    #[test]
+    fn ranges_that_come_and_go_use_up_nothing() {
+        let mut kept: [Option<Range>; 4] = Default::default();
+        let mut size = 1u32;
+        for turn in 0..4 * CAPACITY / 3000 {
+            size = (size * 1103 + 12345) % 3000;
+            let place = &mut kept[turn as usize % 4];
+            *place = None;
+            *place = Some(take(1 + size).expect("blocks"));
+        }
+        assert!(READY.load(Ordering::Acquire) < CAPACITY / 8);
     }
 
     #[test]
