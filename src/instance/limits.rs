@@ -31,10 +31,10 @@ impl Limits {
                 "nested_ns begins where a slice ends, and there is no slice_ns"
             ));
         }
-        if self.time.is_any() && signal::stop_signal() == 0 {
+        if self.time.is_any() && !(signal::installed() && signal::stop_signal() != 0) {
             return Err(error!(
                 Status::NoSignals,
-                "limits of time need a stop signal: the host, which handles signals itself, has chosen none"
+                "limits of time need a stop signal: the handlers are not installed, or the host, which handles signals itself, has chosen none"
             ));
         }
         Ok(())

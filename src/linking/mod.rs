@@ -20,6 +20,7 @@ pub use offer::{Bounds, Offer, Offered, Place};
 use crate::control::ControlBlock;
 use crate::directory;
 use crate::error::{Error, Result, Status, error};
+use crate::process;
 use std::sync::atomic::Ordering;
 
 /// The instance that defines something, and the index that it has there.
@@ -39,7 +40,7 @@ impl Pin {
     ///
     /// # Errors
     ///
-    /// `Stale`.
+    /// `Stale`, `WrongProcess`.
     pub fn new(handle: u64) -> Result<Pin> {
         let block = directory::resolve(handle).ok_or_else(|| {
             error!(
@@ -47,6 +48,7 @@ impl Pin {
                 "an instance that the linker offers has been released"
             )
         })?;
+        check_process(block)?;
         block.pins.fetch_add(1, Ordering::AcqRel);
         Ok(Pin(block))
     }
@@ -61,6 +63,17 @@ impl Drop for Pin {
     fn drop(&mut self) {
         self.0.pins.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// That the instance is one of this process: what others have is not mapped in their children.
+fn check_process(block: &ControlBlock) -> Result<()> {
+    if block.process.load(Ordering::Relaxed) == process::current() {
+        return Ok(());
+    }
+    Err(error!(
+        Status::WrongProcess,
+        "an instance that is linked to was made by another process: instances do not survive fork, make one in the child"
+    ))
 }
 
 /// That no linked module needs the instance as it is.
@@ -104,11 +117,22 @@ impl Shared {
         !self.pins.is_empty()
     }
 
+    /// That there is nothing of another process. Of one instance or of all: each was of the process that has linked the module.
+    ///
+    /// # Errors
+    ///
+    /// `WrongProcess`.
+    pub fn check_process(&self) -> Result<()> {
+        self.pins
+            .first()
+            .map_or(Ok(()), |pin| check_process(pin.block()))
+    }
+
     /// Keeps an instance for as long as this lives.
     ///
     /// # Errors
     ///
-    /// `Stale`, `NoMemory`.
+    /// `Stale`, `WrongProcess`, `NoMemory`.
     pub fn keep(&mut self, handle: u64) -> Result<&'static ControlBlock> {
         let known = |pin: &&Pin| pin.0.handle.load(Ordering::Relaxed) == handle;
         if let Some(pin) = self.pins.iter().find(known) {

@@ -93,6 +93,13 @@ fn size_of_file(descriptor: BorrowedFd<'_>) -> Result<usize> {
     let mut status: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open, the struct is ours.
     if unsafe { libc::fstat(descriptor.as_raw_fd(), &raw mut status) } != 0 {
+        if std::io::Error::last_os_error().raw_os_error() == Some(libc::EBADF) {
+            return Err(error!(
+                Status::BadArgument,
+                "{} is no open descriptor",
+                descriptor.as_raw_fd()
+            ));
+        }
         return Err(Error::system("fstat of a module"));
     }
     if status.st_mode & libc::S_IFMT != libc::S_IFREG {

@@ -50,7 +50,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("exception", &["counted", "error"]),
     (
         "linking",
-        &["control", "directory", "error", "exception", "linker"],
+        &[
+            "control",
+            "directory",
+            "error",
+            "exception",
+            "linker",
+            "process",
+        ],
     ),
     (
         "linker",
