@@ -215,6 +215,21 @@ impl Arena {
         Some(reference)
     }
 
+    /// Removes an exception that no handler gets. One that some handler was given a reference to stays until it is collected.
+    pub fn forget(&mut self, reference: u64) {
+        let place = self.place(reference);
+        let entry = place.and_then(|place| self.entries.get(place));
+        if let Some(place) = place.filter(|_| entry.is_some_and(|entry| !entry.referenced)) {
+            self.remove(place);
+        }
+    }
+
+    /// The exception on its way never arrives.
+    pub fn forget_thrown(&mut self) {
+        let thrown = std::mem::take(&mut self.thrown);
+        self.forget(thrown);
+    }
+
     fn remove(&mut self, place: usize) {
         let Some(entry) = self.entries.get_mut(place) else {
             return;
@@ -327,6 +342,25 @@ mod tests {
         }
         assert_eq!((arena.entries.len(), arena.beside), (1, 0));
         assert_eq!(arena.catch(true, |_| ()), None);
+    }
+
+    #[test]
+    fn what_no_handler_gets_is_gone() {
+        let mut arena = Arena::default();
+        let uncaught = make(&mut arena, 1, &[1]);
+        arena.forget(uncaught);
+        assert!(arena.get(uncaught).is_none());
+        arena.forget(uncaught);
+        let stopped = make(&mut arena, 1, &[1, 2, 3]);
+        arena.throw(stopped);
+        arena.forget_thrown();
+        assert!(!arena.is_thrown() && arena.get(stopped).is_none());
+        let kept = make(&mut arena, 2, &[]);
+        arena.throw(kept);
+        assert_eq!(arena.catch(true, |_| ()), Some(kept));
+        arena.forget(kept);
+        assert!(arena.get(kept).is_some());
+        assert_eq!(arena.used(), size_of::<Exception>());
     }
 
     #[test]

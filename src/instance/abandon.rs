@@ -56,8 +56,8 @@ pub fn abandon(handle: Handle) -> Result<()> {
     Ok(())
 }
 
-/// What both have in common, first.
-fn leave(block: &ControlBlock, inner: &Inner) {
+/// What both have in common, first. `goes_on`: the run does, callbacks have been left.
+fn leave(block: &ControlBlock, inner: &Inner, goes_on: bool) {
     guard::forget();
     block.take_request();
     block.again.set(None);
@@ -69,7 +69,7 @@ fn leave(block: &ControlBlock, inner: &Inner) {
         detail: LUCET_STOP_HOST,
         ..Record::default()
     };
-    remember(block, inner, record);
+    remember(block, inner, record, goes_on);
 }
 
 fn leave_run(block: &ControlBlock, inner: &Inner, runner: &Runner) {
@@ -77,7 +77,7 @@ fn leave_run(block: &ControlBlock, inner: &Inner, runner: &Runner) {
     inner.views.settle();
     inner.views.abandon();
     inner.levels.forget();
-    leave(block, inner);
+    leave(block, inner, false);
     block.lower(stop::TIMES);
     block.bridge.store(std::ptr::null_mut(), Ordering::Release);
     block.bridges.set(0);
@@ -110,7 +110,7 @@ fn leave_callbacks(
         }
     }
     inner.views.refresh();
-    leave(block, inner);
+    leave(block, inner, true);
     block.set_state(state::HOST);
     block.ask(Request::Unwind);
     if block.timed.get() {

@@ -38,6 +38,7 @@ pub fn create(
 ) -> Result<Handle> {
     region.check_process()?;
     let link = module.link.as_ref().ok_or_else(unlinked)?;
+    link.shared.check_process()?;
     region.admits(&module.code)?;
     check_limits(link, limits)?;
     limits.check()?;
@@ -133,7 +134,7 @@ fn fill(block: &ControlBlock, inner: &Inner, link: &Link) -> Result<()> {
         .process
         .store(inner.region.process(), Ordering::Relaxed);
     inner.allow_short_entries(block);
-    remember(block, inner, Record::default());
+    remember(block, inner, Record::default(), false);
     if inner.region.config.verify {
         return verify::fresh(block, inner, link);
     }

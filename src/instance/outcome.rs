@@ -1,7 +1,7 @@
 //! How an entry into a guest ended, as the host sees it.
 
 use super::waiting::{Waiting, Way};
-use super::{Handle, Inner, Live, live};
+use super::{Handle, Inner, Live, live, uncaught as nobody_caught};
 use crate::abi::{
     LUCET_NOT_RUN, LUCET_PREEMPTED, LUCET_RETURNED, LUCET_STOP_CPU, LUCET_STOP_DEADLINE,
     LUCET_STOP_KILL, LUCET_STOP_LINKED, LUCET_STOP_NESTED, LUCET_SUSPENDED, LUCET_TERMINATED,
@@ -10,6 +10,7 @@ use crate::abi::{
 use crate::context;
 use crate::control::{Again, ControlBlock, Request, Trap, exit, state, stop};
 use crate::error::{Result, Status, error};
+use crate::exception::Arena;
 use crate::region::stats::Counters;
 use lucet_format::image::records::FunctionType;
 use lucet_format::trap::TrapCode;
@@ -103,7 +104,11 @@ pub(super) fn conclude(
         },
         (exit::TRAPPED, _) => trapped(block.trap.get().code),
         // The nested run's outcome stands for the outer one as well; it has been counted.
-        (_, Request::Unwind) => return latest(block, inner),
+        (_, Request::Unwind) => {
+            let record = latest(block, inner);
+            remember(block, inner, record, block.nested.get() > 0);
+            return record;
+        }
         _ if stops & stop::FINAL != 0 => place(block, left, over(block, stops)),
         (_, Request::Trap(code)) => place(block, left, trapped(code)),
         (_, Request::Uncaught(exception)) => place(block, left, uncaught(exception)),
@@ -128,7 +133,7 @@ pub(super) fn conclude(
         }
         _ => {}
     }
-    remember(block, inner, record);
+    remember(block, inner, record, block.nested.get() > 0);
     record
 }
 
@@ -188,10 +193,12 @@ fn place(block: &ControlBlock, left: u32, record: Record) -> Record {
     }
 }
 
-/// Makes a record the latest.
-pub(super) fn remember(block: &ControlBlock, inner: &Inner, record: Record) {
+/// Makes a record the latest. `goes_on`: it is of a callback, and the entry that this was in, which may be a short one, has an outcome of
+/// its own to come.
+pub(super) fn remember(block: &ControlBlock, inner: &Inner, record: Record, goes_on: bool) {
     inner.outcome.set(record);
-    block.outcome_at.set(block.entries.get());
+    let before = block.entries.get().saturating_sub(u64::from(goes_on));
+    block.outcome_at.set(before);
 }
 
 /// The record of the latest entry that is over. Short entries that return write none: their result has been handed over.
@@ -290,26 +297,32 @@ pub fn keep(handle: Handle) -> Result<()> {
 
 /// As [`keep`]; false: there is nothing to forgive.
 pub(crate) fn forgive(block: &ControlBlock, inner: &Inner) -> bool {
-    if block.state() == state::STOPPED {
-        block.trap.set(Trap::NONE);
+    let stopped = block.state() == state::STOPPED;
+    if !stopped && (block.state() != state::HOST || block.request.get() != Request::Unwind) {
+        return false;
+    }
+    block.trap.set(Trap::NONE);
+    forget_thrown(inner);
+    if let Some(uncaught) = nobody_caught::reference(&latest(block, inner)) {
+        with_exceptions(inner, |exceptions| exceptions.forget(uncaught));
+    }
+    if stopped {
         block.lower(stop::FINAL);
         inner.forget_waiting(block);
-        forget_thrown(inner);
         block.set_state(state::READY);
-        return true;
-    }
-    if block.state() == state::HOST && block.request.get() == Request::Unwind {
+    } else {
         block.take_request();
-        block.trap.set(Trap::NONE);
-        forget_thrown(inner);
-        return true;
     }
-    false
+    true
 }
 
 /// An exception that was on its way when the guest was ended never arrives.
 pub(super) fn forget_thrown(inner: &Inner) {
+    with_exceptions(inner, Arena::forget_thrown);
+}
+
+fn with_exceptions(inner: &Inner, change: impl FnOnce(&mut Arena)) {
     if let Ok(mut exceptions) = inner.exceptions.try_borrow_mut() {
-        exceptions.throw(0);
+        change(&mut exceptions);
     }
 }

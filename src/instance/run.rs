@@ -144,7 +144,7 @@ fn instantiate(
             code: record.detail,
             ..Trap::NONE
         });
-        remember(block, inner, record);
+        remember(block, inner, record, false);
         inner.region.counters.count_trap(record.detail);
         return Ok(Some(settle(block, inner, record)));
     }

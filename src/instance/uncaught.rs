@@ -1,6 +1,6 @@
 //! What the host sees of an exception that nobody has caught.
 //!
-//! It stays in the instance's arena until the next entry, as results do.
+//! It stays in the instance's arena until the instance is kept or reset.
 
 use super::outcome::{Record, latest};
 use super::{Handle, Inner, live};

@@ -116,6 +116,45 @@ static void results(lucet_region *region, lucet_module *module) {
   OK(lucet_instance_release(guest));
 }
 
+LUCET_ENTRY(act_entry, int32_t, int32_t);
+
+/* A run's outcome is its own, whatever its callbacks came to: by name, by handle, by a typed entry. */
+static void own_outcome(lucet_region *region, lucet_module *module, uint64_t deadline_ns) {
+  static const int32_t acts[] = {BY_NAME, TRAPPING_KEPT};
+  struct request request = {module, 0, 0};
+  lucet_instance *guest = fixture_instance(region, module, &request);
+  lucet_limits limits = lucet_limits_default();
+  const lucet_func *func = NULL;
+  lucet_outcome outcome;
+  int32_t result;
+  limits.deadline_ns = deadline_ns;
+  OK(lucet_instance_set_limits(guest, &limits));
+  OK(lucet_module_func(module, "act", &func));
+  NEED(!LUCET_FIND(act_entry, module, "act", int32_t, int32_t));
+  EQUAL(RUN1(guest, "act", BY_NAME), 42);
+  for (int way = 0; way < 6; way++) {
+    lucet_value argument = lucet_value_i32(acts[way % 2]);
+    result = 0;
+    if (way < 2) {
+      OK(lucet_instance_run(guest, "act", &argument, 1, &outcome));
+    } else if (way < 4) {
+      OK(lucet_instance_call(guest, func, &argument, 1, &outcome));
+    } else {
+      EQUAL(act_entry(guest, &result, acts[way % 2]), LUCET_RETURNED);
+      EQUAL(result, 42);
+      OK(lucet_instance_outcome(guest, &outcome));
+    }
+    for (int again = 0; again < 2; again++) {
+      OUTCOME(outcome, LUCET_RETURNED, 0);
+      EQUAL(outcome.value_count, way < 4 ? 1 : 0); /* a typed entry's result is where its caller wanted it */
+      if (outcome.value_count == 1) EQUAL(outcome.values[0].of.i32, 42);
+      OK(lucet_instance_outcome(guest, &outcome));
+    }
+    STATUS(LUCET_BAD_STATE, lucet_instance_keep(guest));
+  }
+  OK(lucet_instance_release(guest));
+}
+
 static void depth(lucet_region *region, lucet_module *module, int expected) {
   struct request request = {module, 0, 0};
   lucet_instance *guest = fixture_instance(region, module, &request);
@@ -164,6 +203,8 @@ int main(void) {
   lucet_region *region = fixture_region(1);
   lucet_module *module = linked();
   results(region, module);
+  own_outcome(region, module, 0);
+  own_outcome(region, module, UINT64_MAX / 2);
   depth(region, module, 9); /* 8 callbacks, and the host function that is refused another one */
   small_stack(module);
   lucet_module_release(module);

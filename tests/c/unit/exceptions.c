@@ -1,5 +1,5 @@
-/* exceptions.c: tags of the host's, throwing from host functions, exceptions that nobody catches, callbacks in
- * between, references, and the limit on how many there are. */
+/* exceptions.c: tags of the host's, throwing from host functions, exceptions that nobody catches, callbacks
+ * in between, references, and the limit on how many there are. */
 #include "fixture.h"
 
 enum act {
@@ -166,6 +166,18 @@ static void uncaught(lucet_instance *guest, struct host *host) {
   OK(lucet_instance_reset(guest));
 }
 
+/* Many more than there is room for at once: each is over when the guest, or its callback, is kept. */
+static void uncaught_and_kept(lucet_instance *guest) {
+  lucet_outcome outcome;
+  for (unsigned i = 0; i < 3000 && !harness_failures; i++) {
+    OK(lucet_instance_run(guest, "throw_hidden", NULL, 0, &outcome));
+    OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_EXCEPTION);
+    OK(lucet_instance_keep(guest));
+    OK(run_i32(guest, "uncaught", 1, CALL_AND_KEEP, 0, &outcome));
+    OUTCOME(outcome, LUCET_RETURNED, 0);
+  }
+}
+
 static void references(lucet_instance *guest) {
   lucet_value value = lucet_value_exnref((lucet_exnref){0});
   lucet_outcome outcome;
@@ -241,6 +253,7 @@ int main(void) {
   guest = fixture_instance(region, module, NULL);
   caught(guest);
   uncaught(guest, &host);
+  uncaught_and_kept(guest);
   references(guest);
   limits(guest);
   OK(lucet_instance_release(guest));

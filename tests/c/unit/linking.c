@@ -1,7 +1,8 @@
-/* linking.c: an instance that imports memory, table, globals, tag and functions of another one; what ends either ends both; who keeps
- * whom; what becomes of references to instances that are gone. */
+/* linking.c: an instance that imports memory, table, globals, tag and functions of another one; what ends
+ * either ends both; who keeps whom; what becomes of references to instances that are gone. */
 #include "fixture.h"
 #include <pthread.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -136,7 +137,8 @@ static void tables(void) {
   EQUAL(RUN1(group.program, "given", 1), 14);
   EQUAL(RUN1(group.program, "given", 0), 21);
   EQUAL(RUN1(group.program, "favourite", 8), 16);
-  OK(lucet_instance_table_get(group.library, "table", 0, &value)); /* the program's: the host moves it about, and cannot call it */
+  OK(lucet_instance_table_get(group.library, "table", 0,
+                              &value)); /* the program's: the host moves it about, and cannot call it */
   FAILS(LUCET_BAD_ARGUMENT, "another instance",
         lucet_instance_call_funcref(group.library, value.of.funcref, NULL, 0, &outcome));
   OK(lucet_instance_table_set(group.library, "table", 3, &value));
@@ -177,7 +179,8 @@ static void calls(void) {
   OUTCOME(outcome, LUCET_TRAPPED, LUCET_TRAP_STACK);
   OK(lucet_instance_keep(group.program));
   OK(lucet_instance_keep(group.library));
-  OK(lucet_instance_run(group.program, "pause", NULL, 0, &outcome)); /* nobody waits in the middle of two instances */
+  OK(lucet_instance_run(group.program, "pause", NULL, 0,
+                        &outcome)); /* nobody waits in the middle of two instances */
   OUTCOME(outcome, LUCET_RETURNED, 0);
   EQUAL(suspend_status, LUCET_BAD_STATE);
   OK(lucet_instance_run(group.program, "prepare", NULL, 0, &outcome));
@@ -216,8 +219,9 @@ static uint64_t now(void) {
   return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Runs the program into the library, which spins there until it is stopped. Tells whether it was, and lets it go on: on a busy machine
- * what is to stop it may come before it is entered, and stops the program alone. `why`: what ends the program; `of_library`: the library. */
+/* Runs the program into the library, which spins there until it is stopped. Tells whether it was, and lets it
+ * go on: on a busy machine what is to stop it may come before it is entered, and stops the program alone.
+ * `why`: what ends the program; `of_library`: the library. */
 static int spins_and_stops(struct group *group, uint32_t why, uint32_t of_library) {
   lucet_outcome outcome;
   lucet_status was_stopped;
@@ -240,7 +244,8 @@ static int killed(struct group *group, lucet_instance *victim) {
   int was_stopped;
   OK(lucet_instance_kill_handle(victim, &killer.handle));
   if (pthread_create(&thread, NULL, kill_soon, &killer)) exit(1);
-  was_stopped = spins_and_stops(group, LUCET_STOP_KILL, victim == group->library ? LUCET_STOP_KILL : LUCET_STOP_LINKED);
+  was_stopped =
+      spins_and_stops(group, LUCET_STOP_KILL, victim == group->library ? LUCET_STOP_KILL : LUCET_STOP_LINKED);
   pthread_join(thread, NULL);
   return was_stopped;
 }
@@ -318,10 +323,44 @@ static void owners(void) {
   OK(lucet_module_load_file(guest_path("linking_program"), linker, NULL, &module));
   lucet_module_release(module);
   OK(lucet_instance_release(group.library));
-  FAILS(LUCET_STALE, "released", lucet_module_load_file(guest_path("linking_program"), linker, NULL, &module));
+  FAILS(LUCET_STALE, "released",
+        lucet_module_load_file(guest_path("linking_program"), linker, NULL, &module));
   STATUS(LUCET_STALE, lucet_linker_define_instance(linker, "again", group.library));
   lucet_linker_release(linker);
   group.library = fixture_instance(group.region, group.library_module, NULL);
+  end_group(&group);
+}
+
+/* What one instance throws and another catches is kept by neither: there are many more than either has room
+ * for. */
+static void exceptions_pass(void) {
+  struct group group = new_group();
+  for (int i = 0; i < 3000 && !harness_failures; i++)
+    EQUAL(RUN1(group.program, "catch", i), i);
+  end_group(&group);
+}
+
+/* In a child there is nothing of the parent's instances to link to, nor to make an instance of what was
+ * linked to them. */
+static void children_link_to_nothing(void) {
+  struct group group = new_group();
+  lucet_linker *linker = linker_with(group.library);
+  int status = -1;
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    lucet_module *module = NULL;
+    lucet_region *region = NULL;
+    lucet_instance *guest = NULL;
+    if (lucet_module_load_file(guest_path("linking_program"), linker, NULL, &module) != LUCET_WRONG_PROCESS)
+      _exit(2);
+    if (lucet_region_new(NULL, &region)) _exit(3);
+    _exit(lucet_instance_new(region, group.program_module, NULL, NULL, &guest) == LUCET_WRONG_PROCESS ? 0
+                                                                                                      : 4);
+  }
+  EQUAL(waitpid(child, &status, 0), child);
+  EQUAL(status, 0);
+  lucet_linker_release(linker);
   end_group(&group);
 }
 
@@ -362,11 +401,13 @@ static void wrong(void) {
   options.problem = problem;
   STATUS(LUCET_TYPE_MISMATCH, lucet_module_load_file(guest_path("linking_wrong"), linker, &options, &module));
   EQUAL(problems, 8);
-  FAILS(LUCET_BAD_ARGUMENT, "defined already", lucet_linker_define_instance(linker, "library", group.library));
+  FAILS(LUCET_BAD_ARGUMENT, "defined already",
+        lucet_linker_define_instance(linker, "library", group.library));
   STATUS(LUCET_NULL_ARGUMENT, lucet_linker_define_instance(NULL, "library", group.library));
   STATUS(LUCET_NULL_ARGUMENT, lucet_linker_define_instance(linker, NULL, group.library));
   STATUS(LUCET_NULL_ARGUMENT, lucet_linker_define_instance(linker, "library", NULL));
-  STATUS(LUCET_STALE, lucet_linker_define_instance(linker, "other", (const lucet_instance *)(uintptr_t)12345));
+  STATUS(LUCET_STALE,
+         lucet_linker_define_instance(linker, "other", (const lucet_instance *)(uintptr_t)12345));
   lucet_linker_release(linker);
   linker = linker_with(NULL);
   OK(lucet_linker_define_global(linker, "library", "peek", &value)); /* all or none */
@@ -382,6 +423,8 @@ int main(void) {
   calls();
   stops();
   owners();
+  exceptions_pass();
+  children_link_to_nothing();
   chains();
   wrong();
   return finish();
