@@ -49,7 +49,7 @@
 // `lucet_outcome.detail` of terminated: the CPU budget is used up, its own or that of a guest whose host function ran it.
 #define LUCET_STOP_CPU 4
 
-// `lucet_outcome.detail` of terminated: the fuel is used up.
+// `lucet_outcome.detail` of terminated: reserved for fuel; nothing answers it.
 #define LUCET_STOP_FUEL 5
 
 // `lucet_outcome.detail` of terminated: the guest called `proc_exit`; `token` is its status.
@@ -59,7 +59,7 @@
 // whose host function ran this one.
 #define LUCET_STOP_NESTED 7
 
-// The guest of another instance, which is linked to this one and had called it, was stopped.
+// `lucet_outcome.detail` of terminated: the guest of another instance, which is linked to this one and had called it, was stopped.
 #define LUCET_STOP_LINKED 8
 
 // `unreachable` was executed.
@@ -95,7 +95,7 @@
 // A host function was given a bad argument by the guest.
 #define LUCET_TRAP_HOST_ARGUMENT 11
 
-// A host function failed, or is not defined.
+// A host function failed or is not defined, or the instance that was called cannot be entered.
 #define LUCET_TRAP_HOST 12
 
 // An atomic access to an unaligned address.
@@ -107,7 +107,7 @@
 // An exception that nobody caught: see lucet_instance_exception.
 #define LUCET_TRAP_EXCEPTION 15
 
-// A capped resource of the instance is used up.
+// The system, or a table of the library, had no room for what the guest needed.
 #define LUCET_TRAP_RESOURCE 16
 
 // The guest waited for a notification on a memory that is not shared, where none can come.
@@ -273,7 +273,7 @@ typedef struct lucet_module lucet_module;
 // the process that made it.
 typedef struct lucet_region lucet_region;
 
-// A tag of exceptions that host and guests throw to each other. It tells them apart by what it is, not by its type. Any thread may use it.
+// A tag of exceptions that host and guests throw to each other. Two tags are different even if their types are equal. Any thread may use it.
 typedef struct lucet_tag lucet_tag;
 
 // What a function answers: `LUCET_OK`, or why not. `lucet_last_error` has a sentence.
@@ -399,7 +399,7 @@ typedef struct lucet_outcome {
   uint64_t reserved[3];
 } lucet_outcome;
 
-// An exception that nobody has caught. Start from zero bytes and `struct_size`.
+// An exception that nobody has caught. Start from zero bytes and `struct_size`; in C `lucet_exception exception = {.struct_size = sizeof exception};`.
 typedef struct lucet_exception {
   // sizeof(lucet_exception)
   size_t struct_size;
@@ -488,7 +488,8 @@ typedef struct lucet_requirements {
   uint64_t reservation_bytes;
   // Inaccessible address space behind it.
   uint64_t guard_bytes;
-  // CPU features, a bit each, as lucetc --print-format lists them.
+  // CPU features that the code uses, a bit each, from bit 0 on: sse3, ssse3, sse4.1, sse4.2, popcnt, cmpxchg16b, avx, avx2, fma, bmi1, bmi2, lzcnt,
+  // avx512f, avx512dq, avx512vl, avx512vbmi, avx512bitalg, avxvnni. Loading has compared them with the processor's.
   uint64_t cpu_features;
   // Linear memories, memory 0 included.
   uint64_t memories;
@@ -538,8 +539,8 @@ typedef struct lucet_region_config {
   // 0.
   uint32_t reserved0;
   // What slots may keep in memory for their next guests, all of them together: a budget, 0 for none. What guests use while they
-  // run does not count. A slot for which nothing is left, and that none frees which is idle for longer, gives its memory back at
-  // each reset and release, and its next guest waits for the kernel.
+  // run does not count. When the budget is used up, the slots that have been idle for longest give their memory back; if there are none,
+  // this slot does, at each reset and release, and its next guest waits for the kernel.
   uint64_t budget_bytes;
   // 0.
   uint64_t reserved[3];
@@ -605,7 +606,7 @@ typedef struct lucet_limits {
   // it, never before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry, as it
   // is for limits below 2000000.
   uint64_t cpu_ns;
-  // Not in this release: 0.
+  // Reserved: must be 0.
   uint64_t fuel;
   // The time of one entry or resume, 100000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
   // from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
@@ -722,7 +723,7 @@ typedef struct lucet_wasi_options {
 // The instance has been released.
 #define LUCET_STALE 7
 
-// The region was made by another process: regions do not survive fork.
+// The region, or an instance that is linked to, was made by another process: they do not survive fork.
 #define LUCET_WRONG_PROCESS 8
 
 // The system has no memory left.
@@ -764,7 +765,7 @@ typedef struct lucet_wasi_options {
 // Not in this release.
 #define LUCET_UNSUPPORTED 21
 
-// An internal error was caught. What was worked on can only be released.
+// An internal error was caught, or a region with LUCET_REGION_VERIFY has found a difference. What was worked on should only be released.
 #define LUCET_POISONED 22
 
 // Modules that are linked to the instance need it as it is: see lucet_linker_define_instance.
@@ -854,8 +855,8 @@ lucet_status lucet_linker_trap_missing(struct lucet_linker *linker);
 // From now on, modules are linked for debugging: what checked parameters point to, and the views that a
 // host function asks for while it runs, are copies in pages of their own, written back
 // when something was changed, and gone when the function has returned. A host that kept a pointer then faults at the place where
-// it uses it; so does one that reads behind a range, writes to one that it said it reads, or reads one after a callback. Costs system calls for each
-// range of each call. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
+// it uses it; so does one that reads behind a range, writes to one that it said it reads, or reads a range again after a callback.
+// Costs system calls for each range of each call. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
 lucet_status lucet_linker_poison_views(struct lucet_linker *linker);
 
 // The instance that calls. NULL outside of a host function. The host function's thread. Since 0.1.
@@ -948,9 +949,11 @@ lucet_status lucet_module_load_bytes(const void *bytes, size_t length, const str
 
 // Makes a linked module from a loaded one, which may be linked itself: its code is shared, its lucet_funcs are good for both.
 // Every import must be defined with its very type; each one that is not goes to `options->problem`.
-// Owner: the caller, who releases it; `module` can be released before. Errors: NULL_ARGUMENT; TYPE_MISMATCH, UNSUPPORTED (imported
-// memories, tables, mutable globals) or NOT_FOUND: the first of these that some import has; NO_MEMORY; SYSTEM. Any thread,
-// while nobody changes the linker. Since 0.1.
+// Owner: the caller, who releases it; `module` can be released before. Errors: NULL_ARGUMENT; BAD_STRUCT; BAD_ARGUMENT: unknown flags;
+// TYPE_MISMATCH, UNSUPPORTED (of another instance: functions, tables and globals with references to exceptions, tags that carry references to
+// functions or exceptions) or NOT_FOUND: the first of these that some import has; STALE: an instance that the linker offers has been released;
+// WRONG_PROCESS: it was made before a fork; LIMIT: the module's tables start with more than 10000000 elements; BAD_MODULE: damaged; NO_MEMORY;
+// SYSTEM. Any thread, while nobody changes the linker. Since 0.1.
 lucet_status lucet_module_link(const struct lucet_module *module, const struct lucet_linker *linker, const struct lucet_load_options *options, struct lucet_module **out_module);
 
 // Gives a module up. Instances of it go on. NULL is allowed. Any thread. Since 0.1.
@@ -1003,8 +1006,8 @@ lucet_status lucet_region_config_fit(struct lucet_region_config *config, const s
 // Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
 // until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
 // process has 128 TiB.
-// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
-// SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
+// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; BAD_STATE: see
+// LUCET_REGION_COMPACT; LIMIT: impossible sizes; NO_MEMORY; SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
 lucet_status lucet_region_new(const struct lucet_region_config *config, struct lucet_region **out_region);
 
 // Whether instances of `module` can be made in `region`: what lucet_instance_new would check first.
@@ -1035,18 +1038,23 @@ void lucet_region_release(struct lucet_region *region);
 // Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
 // UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or less in slice_ns or cpu_ns than there can be; NO_SIGNALS: limits of time without a
 // stop signal; INCOMPATIBLE: the region is too small for the module, see
-// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
-// Any thread. Since 0.1.
+// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows, or no handles are left for the slot; REGION_FULL;
+// WRONG_PROCESS: the region, or an instance that the module is linked to, was made before a fork; NO_MEMORY; SYSTEM; POISONED: a region with
+// LUCET_REGION_VERIFY has found a difference, the slot is never used again. Any thread. Since 0.1.
 lucet_status lucet_instance_new(struct lucet_region *region, const struct lucet_module *module, void *data, const struct lucet_limits *limits, struct lucet_instance **out_instance);
 
-// Makes an instance as it was when new, whatever the guest did: memory, globals, tables, stack. Keeps `data` and limits.
-// Pointers into its memory and its results are void.
-// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY, SYSTEM; after the last two it needs another reset. The
+// Makes an instance as it was when new, whatever the guest did: memory, globals, tables. Keeps `data` and limits. The guest can see nothing
+// of what was before; docs/recycling.md says what stays in memory. Pointers into its memory and its results are void.
+// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS; LINKED: linked modules import from it, nothing has happened; NO_MEMORY, SYSTEM: it
+// needs another reset, or a release; POISONED: a region with LUCET_REGION_VERIFY has found a difference, it can only be released. The
 // instance's thread. Since 0.1.
 lucet_status lucet_instance_reset(struct lucet_instance *instance);
 
-// Ends an instance. Nothing of it is left in its slot. NULL is allowed.
-// Errors: RUNNING: it goes on; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+// Ends an instance. No later instance can see anything of it; docs/recycling.md says what stays in memory. NULL is allowed.
+// Errors: RUNNING: it goes on; LINKED: linked modules import from it, nothing has happened; STALE; WRONG_PROCESS; NO_MEMORY, SYSTEM: its memory
+// could not be cleaned, which is tried again before the slot's next instance; POISONED: a region with LUCET_REGION_VERIFY has found a
+// difference, the slot is never used again. After the last three it is released all the same, and the handle is void. The instance's thread.
+// Since 0.1.
 lucet_status lucet_instance_release(struct lucet_instance *instance);
 
 // The `data` that the instance was made with; NULL when it is stale. The instance's thread. Since 0.1.
@@ -1062,15 +1070,17 @@ lucet_status lucet_instance_get_stats(const struct lucet_instance *instance, str
 
 // Instantiates: runs what the first entry would run before anything else, which is the module's start function. Optional.
 // LUCET_OK says that the outcome tells what happened: LUCET_RETURNED, or how the start function ended. `out_outcome` may be NULL.
-// Errors: NULL_ARGUMENT, STALE, RUNNING, NEEDS_RESET, WRONG_PROCESS, NO_SIGNALS, SYSTEM. The instance's thread. Since 0.1.
+// Errors: NULL_ARGUMENT, STALE, RUNNING, NEEDS_RESET, WRONG_PROCESS; BAD_STATE, LIMIT, UNSUPPORTED, NO_MEMORY, SYSTEM: as lucet_instance_run. The
+// instance's thread. Since 0.1.
 lucet_status lucet_instance_start(struct lucet_instance *instance, struct lucet_outcome *out_outcome);
 
 // Calls an exported function by its name. LUCET_OK says that the guest ran and the outcome tells how that ended; any other
 // status, that it has not run and is as it was (`out_outcome->kind` is LUCET_NOT_RUN). `out_outcome` may be NULL.
 // The arguments are copied. Results are in the outcome, the instance's until its next entry, reset or release.
 // Errors: NULL_ARGUMENT; NOT_FOUND: no such function; TYPE_MISMATCH: number or types of arguments; BAD_ARGUMENT: a funcref that
-// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; NO_MEMORY or SYSTEM: the thread's first run, and it could
-// not be prepared, for want of a timer (RLIMIT_SIGPENDING) for one. The instance's thread. Since 0.1.
+// is not the instance's; BAD_STATE: it waits, suspended or preempted; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS. At the thread's first run,
+// when it cannot be prepared: BAD_STATE: it is on its alternate signal stack, in a signal handler; LIMIT: 65536 threads run guests already;
+// UNSUPPORTED: it has a shadow stack; NO_MEMORY; SYSTEM: for one, there is no timer left (RLIMIT_SIGPENDING). The instance's thread. Since 0.1.
 lucet_status lucet_instance_run(struct lucet_instance *instance, const char *name, const struct lucet_value *arguments, size_t count, struct lucet_outcome *out_outcome);
 
 // As lucet_instance_run, with a function that was looked up before. Errors: also BAD_ARGUMENT: another module's function.
@@ -1086,8 +1096,8 @@ lucet_status lucet_instance_call_funcref(struct lucet_instance *instance, struct
 // Works from any thread, and as soon as a host function has passed the token on: if the run that it suspended has not returned yet,
 // that is RUNNING. A deadline that has passed meanwhile ends the guest now.
 // Errors: TYPE_MISMATCH: number or types of results; BAD_ARGUMENT: a funcref that is not the instance's; BAD_STATE: it waits
-// for nothing; RUNNING; NEEDS_RESET; NULL_ARGUMENT; STALE; WRONG_PROCESS; SYSTEM. The guest waits on then. Any thread, one at a
-// time. Since 0.1.
+// for nothing; RUNNING; NEEDS_RESET; NULL_ARGUMENT; STALE; WRONG_PROCESS; and when the thread cannot be prepared, as in lucet_instance_run. The
+// guest waits on then. Any thread, one at a time. Since 0.1.
 lucet_status lucet_instance_resume(struct lucet_instance *instance, const struct lucet_value *results, size_t count, struct lucet_outcome *out_outcome);
 
 // Lets an instance be entered again after a trap or a termination without a reset, its memory as the guest left it: for hosts
@@ -1102,10 +1112,14 @@ lucet_status lucet_instance_keep(struct lucet_instance *instance);
 // from a signal handler, nor, but for whole runs, on stacks of the host's making.
 // A thread that ends in a host function (pthread_exit, cancellation; C only) has to do the same before it is gone, in a handler that it has
 // pushed by pthread_cleanup_push around the run: without this the instance stays LUCET_RUNNING for good, and its slot is lost.
-// Errors: BAD_STATE: the instance is in no host function, or in one that has not been left (which cannot be told in callbacks, and from a function
-// further down the stack than the run was, where a host has no unwind tables), or linked instances are left with a callback, or another thread
-// entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
-// thread that entered the instance. Since 0.1.
+// Errors: NULL_ARGUMENT, STALE, WRONG_PROCESS; BAD_STATE, which is one of these:
+// * the instance is in no host function;
+// * another thread entered it;
+// * its host function has not been left; this cannot be told in callbacks, nor, where a host has no unwind tables, from a function further down
+//   the stack than the run was;
+// * what was left is a callback, and calls of linked instances with it: leave the run.
+//
+// The thread that entered the instance. Since 0.1.
 lucet_status lucet_instance_abandon(struct lucet_instance *instance);
 
 // The outcome of the latest entry; LUCET_NOT_RUN when there was none since new or reset.
@@ -1139,45 +1153,52 @@ struct lucet_memory lucet_instance_memory(const struct lucet_instance *instance,
 
 // A checked range of a memory, for reading, valid until the next growth, reset or release. What a guest has given is hostile: it
 // may be changed by the guest's next run, so copy before checking what is in it.
-// Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+// Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; STALE; WRONG_PROCESS; NO_MEMORY: for the copy, with lucet_linker_poison_views. The
+// instance's thread. Since 0.1.
 lucet_status lucet_instance_view(const struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, const uint8_t **out_data);
 
-// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). The instance's thread. Since 0.1.
+// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2).
+// Errors: also BAD_STATE: the guest is preempted; SYSTEM: the pages could not be made writable. The instance's thread. Since 0.1.
 lucet_status lucet_instance_view_mut(struct lucet_instance *instance, uint32_t memory, uint64_t address, uint64_t length, uint8_t **out_data);
 
-// Copies bytes out of a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+// Copies bytes out of a memory, all or none. Errors: NULL_ARGUMENT, OUT_OF_BOUNDS, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
 lucet_status lucet_instance_read(const struct lucet_instance *instance, uint32_t memory, uint64_t address, void *buffer, size_t length);
 
-// Copies bytes into a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+// Copies bytes into a memory, all or none. Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; BAD_STATE: the guest is preempted;
+// SYSTEM: the pages could not be made writable; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
 lucet_status lucet_instance_write(struct lucet_instance *instance, uint32_t memory, uint64_t address, const void *bytes, size_t length);
 
 // Grows a memory by pages (lucet_extern.page_bytes), as memory.grow does. `out_old_pages` may be NULL.
-// Errors: LIMIT: the module's maximum, the region or the limits do not allow it, nothing has changed; NULL_ARGUMENT, NOT_FOUND, STALE,
-// WRONG_PROCESS. The instance's thread. Since 0.1.
+// Errors: LIMIT: the module's maximum, the region, the limits or the system do not allow it, nothing has changed; BAD_STATE: the guest is preempted;
+// NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
 lucet_status lucet_instance_memory_grow(struct lucet_instance *instance, uint32_t memory, uint64_t pages, uint64_t *out_old_pages);
 
 // Asks the guest for memory, by its export `cabi_realloc(old, old_size, align, size)`. The range that it answers is checked to
 // lie in its memory and to be aligned, and not to start at 0 unless `size` is 0: that is an allocator without memory. `out_outcome`
 // may be NULL.
-// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer is no such range; BAD_STATE: it did not return, see the outcome; LIMIT:
-// more than 4 GiB; and those of lucet_instance_run. The instance's thread. Since 0.1.
+// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer is no such range; BAD_STATE: the guest has run and did not return an address, see the
+// outcome, or it cannot be entered, as in lucet_instance_run: `out_outcome->kind` is LUCET_NOT_RUN then; LIMIT: more than 4 GiB; BAD_ARGUMENT:
+// `align` is not a power of two; and those of lucet_instance_run. The instance's thread. Since 0.1.
 lucet_status lucet_instance_alloc(struct lucet_instance *instance, size_t size, size_t align, uint64_t *out_address, struct lucet_outcome *out_outcome);
 
-// The value of an exported global. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+// The value of an exported global. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_STATE: the guest is preempted; STALE; WRONG_PROCESS; NO_MEMORY, LIMIT: a
+// reference in a global of another instance cannot be handed over. The instance's thread. Since 0.1.
 lucet_status lucet_instance_global_get(const struct lucet_instance *instance, const char *name, struct lucet_value *out_value);
 
 // Changes an exported mutable global. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_ARGUMENT: it is immutable, or a funcref that is not the
-// instance's; TYPE_MISMATCH; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+// instance's; TYPE_MISMATCH; and as lucet_instance_global_get. The instance's thread. Since 0.1.
 lucet_status lucet_instance_global_set(struct lucet_instance *instance, const char *name, const struct lucet_value *value);
 
-// How many elements an exported table has. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+// How many elements an exported table has. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_STATE: the guest is preempted; STALE; WRONG_PROCESS. The instance's
+// thread. Since 0.1.
 lucet_status lucet_instance_table_size(const struct lucet_instance *instance, const char *name, uint64_t *out_size);
 
-// An element of an exported table. Errors: OUT_OF_BOUNDS, and as lucet_instance_table_size. The instance's thread. Since 0.1.
+// An element of an exported table. Errors: OUT_OF_BOUNDS; NO_MEMORY: a reference in a table of another instance cannot be handed over; and as
+// lucet_instance_table_size. The instance's thread. Since 0.1.
 lucet_status lucet_instance_table_get(const struct lucet_instance *instance, const char *name, uint64_t index, struct lucet_value *out_value);
 
 // Changes an element of an exported table. Errors: OUT_OF_BOUNDS; TYPE_MISMATCH; BAD_ARGUMENT: a funcref that is not the instance's;
-// and as lucet_instance_table_size. The instance's thread. Since 0.1.
+// and as lucet_instance_table_get. The instance's thread. Since 0.1.
 lucet_status lucet_instance_table_set(struct lucet_instance *instance, const char *name, uint64_t index, const struct lucet_value *value);
 
 // Grows an exported table by `delta` elements that are `value`. `out_old_size` may be NULL.
@@ -1232,8 +1253,9 @@ lucet_status lucet_signals_check(void);
 // is the host's. Takes what a SA_SIGINFO handler is given: `siginfo_t *` and `ucontext_t *`. Async-signal-safe. Any thread. Since 0.1.
 bool lucet_signal_handle(int signal, void *siginfo, void *ucontext);
 
-// Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
-// needed by hosts that replace alternate stacks themselves. Does nothing in a host function on the thread's own stack; not to be called in one
+// Undoes what the thread's first run did: gives back its alternate signal stack and its timer, and blocks the library's signals again that
+// were blocked before. Stack and timer go by themselves when a thread ends; only needed by hosts that replace alternate stacks themselves, and for
+// threads that go on without guests. Does nothing in a host function on the thread's own stack; not to be called in one
 // on a stack that the host has made. Looks at every slot of the process. Since 0.1.
 void lucet_thread_detach(void);
 

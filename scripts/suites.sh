@@ -104,15 +104,22 @@ build_and_install() {
     scripts/install.sh --prefix "$prefix" --destdir '' --target-dir "$target"
 }
 
-# Every test that a page names is there: `file::function` of a Rust test, `file.c`: `function`, `function` of a C one.
+# Every test that a page names is there: `file::function` of a Rust test, `advisory_N_...` of one in any file, `file.c`: `function`, `function`
+# of a C one. Of Rust tests also beginnings of names, with * or ... behind them. `std::` and `lucet::` are C++.
 named_tests() {
-  local page name file line bad=0 count=0
-  for page in docs/stopping.md docs/signals.md docs/original-checklist.md; do
+  local page name file function line bad=0 count=0
+  local files=()
+  for page in docs/stopping.md docs/signals.md docs/original-checklist.md docs/recycling.md docs/host-functions.md; do
     while read -r name; do
       count=$((count + 1))
-      file=$(find tests src compiler/tests -path "*${name%%::*}.rs" -o -path "*/${name%%::*}/main.rs" | head -1)
-      [ -n "$file" ] && grep -q "fn ${name#*::}()" "$file" || { echo "$page: there is no $name"; bad=1; }
-    done < <(grep -o '`[a-z_]\+::[a-z_0-9]\+`' "$page" | tr -d '`')
+      case $name in
+      *::*) file=${name%%::*} ;;
+      *) file='*' ;;
+      esac
+      function=$(sed 's/^.*:://; s/\*$/[a-z_0-9]*/; s/\.\.\.$/[a-z_0-9]*/' <<<"$name")
+      mapfile -t files < <(find tests src compiler/tests -path "*/$file.rs" -o -path "*/$file/main.rs")
+      [ ${#files[@]} -gt 0 ] && grep -q "fn $function()" "${files[@]}" || { echo "$page: there is no $name"; bad=1; }
+    done < <(grep -oE '`([a-z_]+::([a-z_0-9]+\*?|\*)|advisory_[0-9]+_[a-z_0-9]*(\*|\.\.\.)?)`' "$page" | tr -d '`' | grep -vE '^(std|lucet)::')
     while IFS= read -r line; do
       file=$(sed 's/`\([^`]*\)`.*/\1/' <<<"$line")
       [ -e "$file" ] || file=tests/c/unit/$file

@@ -179,14 +179,14 @@ pub const LUCET_STOP_KILL: u32 = 2;
 pub const LUCET_STOP_DEADLINE: u32 = 3;
 /// `lucet_outcome.detail` of terminated: the CPU budget is used up, its own or that of a guest whose host function ran it.
 pub const LUCET_STOP_CPU: u32 = 4;
-/// `lucet_outcome.detail` of terminated: the fuel is used up.
+/// `lucet_outcome.detail` of terminated: reserved for fuel; nothing answers it.
 pub const LUCET_STOP_FUEL: u32 = 5;
 /// `lucet_outcome.detail` of terminated: the guest called `proc_exit`; `token` is its status.
 pub const LUCET_STOP_EXIT: u32 = 6;
 /// `lucet_outcome.detail` of terminated: a callback into the guest went on for too long after the slice had ended; or the slice of a guest
 /// whose host function ran this one.
 pub const LUCET_STOP_NESTED: u32 = 7;
-/// The guest of another instance, which is linked to this one and had called it, was stopped.
+/// `lucet_outcome.detail` of terminated: the guest of another instance, which is linked to this one and had called it, was stopped.
 pub const LUCET_STOP_LINKED: u32 = 8;
 
 /// A C function whose results and parameters are given as arrays.

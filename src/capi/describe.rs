@@ -85,7 +85,8 @@ pub struct lucet_requirements {
     pub reservation_bytes: u64,
     /// Inaccessible address space behind it.
     pub guard_bytes: u64,
-    /// CPU features, a bit each, as lucetc --print-format lists them.
+    /// CPU features that the code uses, a bit each, from bit 0 on: sse3, ssse3, sse4.1, sse4.2, popcnt, cmpxchg16b, avx, avx2, fma, bmi1, bmi2, lzcnt,
+    /// avx512f, avx512dq, avx512vl, avx512vbmi, avx512bitalg, avxvnni. Loading has compared them with the processor's.
     pub cpu_features: u64,
     /// Linear memories, memory 0 included.
     pub memories: u64,

@@ -16,12 +16,12 @@ use crate::instance::uncaught::{Uncaught, uncaught};
 use crate::linker::Definition;
 use std::ffi::c_char;
 
-/// A tag of exceptions that host and guests throw to each other. It tells them apart by what it is, not by its type. Any thread may use it.
+/// A tag of exceptions that host and guests throw to each other. Two tags are different even if their types are equal. Any thread may use it.
 pub struct lucet_tag {
     _private: [u8; 0],
 }
 
-/// An exception that nobody has caught. Start from zero bytes and `struct_size`.
+/// An exception that nobody has caught. Start from zero bytes and `struct_size`; in C `lucet_exception exception = {.struct_size = sizeof exception};`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct lucet_exception {

@@ -9,7 +9,8 @@ use crate::abi::lucet_value;
 use crate::instance::global;
 use std::ffi::c_char;
 
-/// The value of an exported global. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+/// The value of an exported global. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_STATE: the guest is preempted; STALE; WRONG_PROCESS; NO_MEMORY, LIMIT: a
+/// reference in a global of another instance cannot be handed over. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_global_get(
     instance: *const lucet_instance,
@@ -27,7 +28,7 @@ pub unsafe extern "C" fn lucet_instance_global_get(
 }
 
 /// Changes an exported mutable global. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_ARGUMENT: it is immutable, or a funcref that is not the
-/// instance's; TYPE_MISMATCH; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+/// instance's; TYPE_MISMATCH; and as lucet_instance_global_get. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_global_set(
     instance: *mut lucet_instance,

@@ -35,7 +35,7 @@ pub struct lucet_limits {
     /// it, never before. What host functions use counts. UINT64_MAX: no limit, but the time is measured, by two system calls an entry, as it
     /// is for limits below 2000000.
     pub cpu_ns: u64,
-    /// Not in this release: 0.
+    /// Reserved: must be 0.
     pub fuel: u64,
     /// The time of one entry or resume, 100000 at least: LUCET_PREEMPTED at its end, and lucet_instance_resume goes on from there. Slices
     /// from 8000000 on end at the system's next tick, a few milliseconds later, and cost a tenth.
@@ -144,8 +144,9 @@ pub(super) fn handle(instance: *const lucet_instance) -> Result<Handle> {
 /// Owner: the caller, who releases it. Keeps what it needs of region and module. Errors: NULL_ARGUMENT; BAD_STRUCT; UNLINKED;
 /// UNSUPPORTED: a limit that is not in this release; BAD_ARGUMENT: nested_ns without slice_ns, or less in slice_ns or cpu_ns than there can be; NO_SIGNALS: limits of time without a
 /// stop signal; INCOMPATIBLE: the region is too small for the module, see
-/// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows; REGION_FULL; WRONG_PROCESS; NO_MEMORY; SYSTEM.
-/// Any thread. Since 0.1.
+/// lucet_region_config_fit; LIMIT: the module starts with more than `limits` allows, or no handles are left for the slot; REGION_FULL;
+/// WRONG_PROCESS: the region, or an instance that the module is linked to, was made before a fork; NO_MEMORY; SYSTEM; POISONED: a region with
+/// LUCET_REGION_VERIFY has found a difference, the slot is never used again. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_new(
     region: *mut lucet_region,
@@ -165,17 +166,21 @@ pub unsafe extern "C" fn lucet_instance_new(
     })
 }
 
-/// Makes an instance as it was when new, whatever the guest did: memory, globals, tables, stack. Keeps `data` and limits.
-/// Pointers into its memory and its results are void.
-/// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS, NO_MEMORY, SYSTEM; after the last two it needs another reset. The
+/// Makes an instance as it was when new, whatever the guest did: memory, globals, tables. Keeps `data` and limits. The guest can see nothing
+/// of what was before; docs/recycling.md says what stays in memory. Pointers into its memory and its results are void.
+/// Errors: NULL_ARGUMENT, RUNNING, STALE, WRONG_PROCESS; LINKED: linked modules import from it, nothing has happened; NO_MEMORY, SYSTEM: it
+/// needs another reset, or a release; POISONED: a region with LUCET_REGION_VERIFY has found a difference, it can only be released. The
 /// instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_reset(instance: *mut lucet_instance) -> lucet_status {
     guarded(|| instance::reset(handle(instance)?))
 }
 
-/// Ends an instance. Nothing of it is left in its slot. NULL is allowed.
-/// Errors: RUNNING: it goes on; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+/// Ends an instance. No later instance can see anything of it; docs/recycling.md says what stays in memory. NULL is allowed.
+/// Errors: RUNNING: it goes on; LINKED: linked modules import from it, nothing has happened; STALE; WRONG_PROCESS; NO_MEMORY, SYSTEM: its memory
+/// could not be cleaned, which is tried again before the slot's next instance; POISONED: a region with LUCET_REGION_VERIFY has found a
+/// difference, the slot is never used again. After the last three it is released all the same, and the handle is void. The instance's thread.
+/// Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_release(instance: *mut lucet_instance) -> lucet_status {
     if instance.is_null() {

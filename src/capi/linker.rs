@@ -314,8 +314,8 @@ pub unsafe extern "C" fn lucet_linker_trap_missing(linker: *mut lucet_linker) ->
 /// From now on, modules are linked for debugging: what checked parameters point to, and the views that a
 /// host function asks for while it runs, are copies in pages of their own, written back
 /// when something was changed, and gone when the function has returned. A host that kept a pointer then faults at the place where
-/// it uses it; so does one that reads behind a range, writes to one that it said it reads, or reads one after a callback. Costs system calls for each
-/// range of each call. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
+/// it uses it; so does one that reads behind a range, writes to one that it said it reads, or reads a range again after a callback.
+/// Costs system calls for each range of each call. Errors: NULL_ARGUMENT. One thread at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_linker_poison_views(linker: *mut lucet_linker) -> lucet_status {
     // SAFETY: the C contract of this function.

@@ -37,7 +37,8 @@ pub unsafe extern "C" fn lucet_instance_memory(
 
 /// A checked range of a memory, for reading, valid until the next growth, reset or release. What a guest has given is hostile: it
 /// may be changed by the guest's next run, so copy before checking what is in it.
-/// Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
+/// Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; STALE; WRONG_PROCESS; NO_MEMORY: for the copy, with lucet_linker_poison_views. The
+/// instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_view(
     instance: *const lucet_instance,
@@ -56,7 +57,8 @@ pub unsafe extern "C" fn lucet_instance_view(
     })
 }
 
-/// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2). The instance's thread. Since 0.1.
+/// As lucet_instance_view, for writing too: by the program, or by the kernel in read(2).
+/// Errors: also BAD_STATE: the guest is preempted; SYSTEM: the pages could not be made writable. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_view_mut(
     instance: *mut lucet_instance,
@@ -75,7 +77,7 @@ pub unsafe extern "C" fn lucet_instance_view_mut(
     })
 }
 
-/// Copies bytes out of a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+/// Copies bytes out of a memory, all or none. Errors: NULL_ARGUMENT, OUT_OF_BOUNDS, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_read(
     instance: *const lucet_instance,
@@ -93,7 +95,8 @@ pub unsafe extern "C" fn lucet_instance_read(
     })
 }
 
-/// Copies bytes into a memory, all or none. Errors: as lucet_instance_view. The instance's thread. Since 0.1.
+/// Copies bytes into a memory, all or none. Errors: NULL_ARGUMENT; OUT_OF_BOUNDS; NOT_FOUND: no such memory; BAD_STATE: the guest is preempted;
+/// SYSTEM: the pages could not be made writable; STALE; WRONG_PROCESS. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_write(
     instance: *mut lucet_instance,
@@ -112,8 +115,8 @@ pub unsafe extern "C" fn lucet_instance_write(
 }
 
 /// Grows a memory by pages (lucet_extern.page_bytes), as memory.grow does. `out_old_pages` may be NULL.
-/// Errors: LIMIT: the module's maximum, the region or the limits do not allow it, nothing has changed; NULL_ARGUMENT, NOT_FOUND, STALE,
-/// WRONG_PROCESS. The instance's thread. Since 0.1.
+/// Errors: LIMIT: the module's maximum, the region, the limits or the system do not allow it, nothing has changed; BAD_STATE: the guest is preempted;
+/// NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_memory_grow(
     instance: *mut lucet_instance,
@@ -135,8 +138,9 @@ pub unsafe extern "C" fn lucet_instance_memory_grow(
 /// Asks the guest for memory, by its export `cabi_realloc(old, old_size, align, size)`. The range that it answers is checked to
 /// lie in its memory and to be aligned, and not to start at 0 unless `size` is 0: that is an allocator without memory. `out_outcome`
 /// may be NULL.
-/// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer is no such range; BAD_STATE: it did not return, see the outcome; LIMIT:
-/// more than 4 GiB; and those of lucet_instance_run. The instance's thread. Since 0.1.
+/// Errors: NOT_FOUND: no such export; OUT_OF_BOUNDS: the answer is no such range; BAD_STATE: the guest has run and did not return an address, see the
+/// outcome, or it cannot be entered, as in lucet_instance_run: `out_outcome->kind` is LUCET_NOT_RUN then; LIMIT: more than 4 GiB; BAD_ARGUMENT:
+/// `align` is not a power of two; and those of lucet_instance_run. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_alloc(
     instance: *mut lucet_instance,

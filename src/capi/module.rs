@@ -187,9 +187,11 @@ pub unsafe extern "C" fn lucet_module_load_bytes(
 
 /// Makes a linked module from a loaded one, which may be linked itself: its code is shared, its lucet_funcs are good for both.
 /// Every import must be defined with its very type; each one that is not goes to `options->problem`.
-/// Owner: the caller, who releases it; `module` can be released before. Errors: NULL_ARGUMENT; TYPE_MISMATCH, UNSUPPORTED (imported
-/// memories, tables, mutable globals) or NOT_FOUND: the first of these that some import has; NO_MEMORY; SYSTEM. Any thread,
-/// while nobody changes the linker. Since 0.1.
+/// Owner: the caller, who releases it; `module` can be released before. Errors: NULL_ARGUMENT; BAD_STRUCT; BAD_ARGUMENT: unknown flags;
+/// TYPE_MISMATCH, UNSUPPORTED (of another instance: functions, tables and globals with references to exceptions, tags that carry references to
+/// functions or exceptions) or NOT_FOUND: the first of these that some import has; STALE: an instance that the linker offers has been released;
+/// WRONG_PROCESS: it was made before a fork; LIMIT: the module's tables start with more than 10000000 elements; BAD_MODULE: damaged; NO_MEMORY;
+/// SYSTEM. Any thread, while nobody changes the linker. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_module_link(
     module: *const lucet_module,

@@ -67,8 +67,9 @@ pub unsafe extern "C" fn lucet_signal_handle(
     unsafe { signal::handle(signal, siginfo.cast(), ucontext.cast()) }
 }
 
-/// Gives back what the library keeps for this thread: its alternate signal stack. Happens by itself when a thread ends; only
-/// needed by hosts that replace alternate stacks themselves. Does nothing in a host function on the thread's own stack; not to be called in one
+/// Undoes what the thread's first run did: gives back its alternate signal stack and its timer, and blocks the library's signals again that
+/// were blocked before. Stack and timer go by themselves when a thread ends; only needed by hosts that replace alternate stacks themselves, and for
+/// threads that go on without guests. Does nothing in a host function on the thread's own stack; not to be called in one
 /// on a stack that the host has made. Looks at every slot of the process. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_thread_detach() {

@@ -60,8 +60,8 @@ pub struct lucet_region_config {
     /// 0.
     pub reserved0: u32,
     /// What slots may keep in memory for their next guests, all of them together: a budget, 0 for none. What guests use while they
-    /// run does not count. A slot for which nothing is left, and that none frees which is idle for longer, gives its memory back at
-    /// each reset and release, and its next guest waits for the kernel.
+    /// run does not count. When the budget is used up, the slots that have been idle for longest give their memory back; if there are none,
+    /// this slot does, at each reset and release, and its next guest waits for the kernel.
     pub budget_bytes: u64,
     /// 0.
     pub reserved: [u64; 3],
@@ -230,8 +230,8 @@ pub unsafe extern "C" fn lucet_region_config_fit(
 /// Reserves a region. `config` may be NULL, for the defaults. Needs lucet_signals_install before. Takes no memory to speak of
 /// until instances run, but about 6 GiB of address space for each, and what memories beyond 4 GiB and beyond the first may have: a
 /// process has 128 TiB.
-/// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; LIMIT: impossible sizes; NO_MEMORY;
-/// SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
+/// Owner: the caller, who releases it. Errors: NULL_ARGUMENT, BAD_STRUCT, BAD_ARGUMENT, NO_SIGNALS; BAD_STATE: see
+/// LUCET_REGION_COMPACT; LIMIT: impossible sizes; NO_MEMORY; SYSTEM; UNSUPPORTED: a processor of before 2006. Any thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_region_new(
     config: *const lucet_region_config,

@@ -66,7 +66,8 @@ pub(super) unsafe fn deliver(
 
 /// Instantiates: runs what the first entry would run before anything else, which is the module's start function. Optional.
 /// LUCET_OK says that the outcome tells what happened: LUCET_RETURNED, or how the start function ended. `out_outcome` may be NULL.
-/// Errors: NULL_ARGUMENT, STALE, RUNNING, NEEDS_RESET, WRONG_PROCESS, NO_SIGNALS, SYSTEM. The instance's thread. Since 0.1.
+/// Errors: NULL_ARGUMENT, STALE, RUNNING, NEEDS_RESET, WRONG_PROCESS; BAD_STATE, LIMIT, UNSUPPORTED, NO_MEMORY, SYSTEM: as lucet_instance_run. The
+/// instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_start(
     instance: *mut lucet_instance,
@@ -80,8 +81,9 @@ pub unsafe extern "C" fn lucet_instance_start(
 /// status, that it has not run and is as it was (`out_outcome->kind` is LUCET_NOT_RUN). `out_outcome` may be NULL.
 /// The arguments are copied. Results are in the outcome, the instance's until its next entry, reset or release.
 /// Errors: NULL_ARGUMENT; NOT_FOUND: no such function; TYPE_MISMATCH: number or types of arguments; BAD_ARGUMENT: a funcref that
-/// is not the instance's; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS; NO_SIGNALS; NO_MEMORY or SYSTEM: the thread's first run, and it could
-/// not be prepared, for want of a timer (RLIMIT_SIGPENDING) for one. The instance's thread. Since 0.1.
+/// is not the instance's; BAD_STATE: it waits, suspended or preempted; RUNNING; NEEDS_RESET; STALE; WRONG_PROCESS. At the thread's first run,
+/// when it cannot be prepared: BAD_STATE: it is on its alternate signal stack, in a signal handler; LIMIT: 65536 threads run guests already;
+/// UNSUPPORTED: it has a shadow stack; NO_MEMORY; SYSTEM: for one, there is no timer left (RLIMIT_SIGPENDING). The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_run(
     instance: *mut lucet_instance,
@@ -258,8 +260,8 @@ pub unsafe extern "C" fn lucet_instance_call_funcref(
 /// Works from any thread, and as soon as a host function has passed the token on: if the run that it suspended has not returned yet,
 /// that is RUNNING. A deadline that has passed meanwhile ends the guest now.
 /// Errors: TYPE_MISMATCH: number or types of results; BAD_ARGUMENT: a funcref that is not the instance's; BAD_STATE: it waits
-/// for nothing; RUNNING; NEEDS_RESET; NULL_ARGUMENT; STALE; WRONG_PROCESS; SYSTEM. The guest waits on then. Any thread, one at a
-/// time. Since 0.1.
+/// for nothing; RUNNING; NEEDS_RESET; NULL_ARGUMENT; STALE; WRONG_PROCESS; and when the thread cannot be prepared, as in lucet_instance_run. The
+/// guest waits on then. Any thread, one at a time. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_resume(
     instance: *mut lucet_instance,
@@ -289,10 +291,14 @@ pub unsafe extern "C" fn lucet_instance_keep(instance: *mut lucet_instance) -> l
 /// from a signal handler, nor, but for whole runs, on stacks of the host's making.
 /// A thread that ends in a host function (pthread_exit, cancellation; C only) has to do the same before it is gone, in a handler that it has
 /// pushed by pthread_cleanup_push around the run: without this the instance stays LUCET_RUNNING for good, and its slot is lost.
-/// Errors: BAD_STATE: the instance is in no host function, or in one that has not been left (which cannot be told in callbacks, and from a function
-/// further down the stack than the run was, where a host has no unwind tables), or linked instances are left with a callback, or another thread
-/// entered it; NULL_ARGUMENT, STALE, WRONG_PROCESS. The
-/// thread that entered the instance. Since 0.1.
+/// Errors: NULL_ARGUMENT, STALE, WRONG_PROCESS; BAD_STATE, which is one of these:
+/// * the instance is in no host function;
+/// * another thread entered it;
+/// * its host function has not been left; this cannot be told in callbacks, nor, where a host has no unwind tables, from a function further down
+///   the stack than the run was;
+/// * what was left is a callback, and calls of linked instances with it: leave the run.
+///
+/// The thread that entered the instance. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_abandon(instance: *mut lucet_instance) -> lucet_status {
     guarded(|| instance::abandon(handle(instance)?))

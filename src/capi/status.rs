@@ -22,7 +22,7 @@ pub const LUCET_RUNNING: lucet_status = 5;
 pub const LUCET_NEEDS_RESET: lucet_status = 6;
 /// The instance has been released.
 pub const LUCET_STALE: lucet_status = 7;
-/// The region was made by another process: regions do not survive fork.
+/// The region, or an instance that is linked to, was made by another process: they do not survive fork.
 pub const LUCET_WRONG_PROCESS: lucet_status = 8;
 /// The system has no memory left.
 pub const LUCET_NO_MEMORY: lucet_status = 9;
@@ -50,7 +50,7 @@ pub const LUCET_DEPTH: lucet_status = 19;
 pub const LUCET_NO_SIGNALS: lucet_status = 20;
 /// Not in this release.
 pub const LUCET_UNSUPPORTED: lucet_status = 21;
-/// An internal error was caught. What was worked on can only be released.
+/// An internal error was caught, or a region with LUCET_REGION_VERIFY has found a difference. What was worked on should only be released.
 pub const LUCET_POISONED: lucet_status = 22;
 /// Modules that are linked to the instance need it as it is: see lucet_linker_define_instance.
 pub const LUCET_LINKED: lucet_status = 23;

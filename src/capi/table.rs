@@ -9,7 +9,8 @@ use crate::abi::lucet_value;
 use crate::instance::table;
 use std::ffi::c_char;
 
-/// How many elements an exported table has. Errors: NULL_ARGUMENT, NOT_FOUND, STALE, WRONG_PROCESS. The instance's thread. Since 0.1.
+/// How many elements an exported table has. Errors: NULL_ARGUMENT; NOT_FOUND; BAD_STATE: the guest is preempted; STALE; WRONG_PROCESS. The instance's
+/// thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_table_size(
     instance: *const lucet_instance,
@@ -26,7 +27,8 @@ pub unsafe extern "C" fn lucet_instance_table_size(
     })
 }
 
-/// An element of an exported table. Errors: OUT_OF_BOUNDS, and as lucet_instance_table_size. The instance's thread. Since 0.1.
+/// An element of an exported table. Errors: OUT_OF_BOUNDS; NO_MEMORY: a reference in a table of another instance cannot be handed over; and as
+/// lucet_instance_table_size. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_table_get(
     instance: *const lucet_instance,
@@ -45,7 +47,7 @@ pub unsafe extern "C" fn lucet_instance_table_get(
 }
 
 /// Changes an element of an exported table. Errors: OUT_OF_BOUNDS; TYPE_MISMATCH; BAD_ARGUMENT: a funcref that is not the instance's;
-/// and as lucet_instance_table_size. The instance's thread. Since 0.1.
+/// and as lucet_instance_table_get. The instance's thread. Since 0.1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lucet_instance_table_set(
     instance: *mut lucet_instance,

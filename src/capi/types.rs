@@ -50,7 +50,7 @@ pub const LUCET_TRAP_STACK: u32 = 9;
 pub const LUCET_TRAP_DEPTH: u32 = 10;
 /// A host function was given a bad argument by the guest.
 pub const LUCET_TRAP_HOST_ARGUMENT: u32 = 11;
-/// A host function failed, or is not defined.
+/// A host function failed or is not defined, or the instance that was called cannot be entered.
 pub const LUCET_TRAP_HOST: u32 = 12;
 /// An atomic access to an unaligned address.
 pub const LUCET_TRAP_UNALIGNED: u32 = 13;
@@ -58,7 +58,7 @@ pub const LUCET_TRAP_UNALIGNED: u32 = 13;
 pub const LUCET_TRAP_NULL_REFERENCE: u32 = 14;
 /// An exception that nobody caught: see lucet_instance_exception.
 pub const LUCET_TRAP_EXCEPTION: u32 = 15;
-/// A capped resource of the instance is used up.
+/// The system, or a table of the library, had no room for what the guest needed.
 pub const LUCET_TRAP_RESOURCE: u32 = 16;
 /// The guest waited for a notification on a memory that is not shared, where none can come.
 pub const LUCET_TRAP_UNSHARED_WAIT: u32 = 17;
