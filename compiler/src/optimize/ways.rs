@@ -6,7 +6,7 @@
 
 use super::shape::Edge;
 use super::values::destinations;
-use cranelift_codegen::ir::{Function, Value};
+use cranelift_codegen::ir::{BlockArg, Function, Value};
 use cranelift_codegen::packed_option::PackedOption;
 
 /// A way into a block.
@@ -32,5 +32,28 @@ impl Way {
     /// What is handed on for the parameter at this position; `None` for what a call with handlers returns.
     pub fn handed_on(&self, parameter: usize) -> Option<Value> {
         self.arguments.get(parameter)?.expand()
+    }
+
+    /// Hands on another value, once it is written.
+    pub fn hand_on(&mut self, parameter: usize, value: Value) {
+        if let Some(argument) = self.arguments.get_mut(parameter) {
+            *argument = value.into();
+        }
+    }
+
+    /// Makes the branch hand on the values that have been set.
+    pub fn write(&self, function: &mut Function) {
+        let dfg = &mut function.dfg;
+        let Some(mut call) = destinations(dfg, self.edge.branch)
+            .get(self.edge.position)
+            .copied()
+        else {
+            return;
+        };
+        let mut now = self.arguments.iter();
+        call.update_args(&mut dfg.value_lists, |argument| {
+            let value = now.next().and_then(|value| value.expand());
+            value.map_or(argument, BlockArg::Value)
+        });
     }
 }
