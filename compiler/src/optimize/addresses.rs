@@ -98,8 +98,8 @@ impl Planner<'_> {
     }
 
     fn block(&mut self, block: Block) {
-        if let Some([edge]) = self.ranges.ways_into(block).as_deref()
-            && let Some((condition, holds)) = self.ranges.condition_of(*edge)
+        if let Some([way]) = self.ranges.ways_into(block).as_deref()
+            && let Some((condition, holds)) = self.ranges.condition_of(way.edge)
         {
             self.assume(condition, holds);
         }
