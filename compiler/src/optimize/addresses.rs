@@ -39,6 +39,8 @@ use std::collections::HashMap;
 const LAST: u64 = u32::MAX as u64;
 /// How deep operations are looked at again with what is known at one point.
 const MOST_DEPTH: usize = 3;
+/// How many accesses to the sums with one root are looked at, the latest ones: a function can have very many.
+const LOOK_BACK: usize = 64;
 
 /// A better way to make an access.
 struct Plan {
@@ -221,7 +223,9 @@ impl Planner<'_> {
         let way = |reached: &Reached| sum.distance.wrapping_sub(reached.distance) & LAST;
         let suits =
             |reached: &&Reached| reached.value != access.index && fits(reached.most, way(reached));
-        let reached = self.knowledge.reached(sum.root).iter().find(suits)?;
+        let known = self.knowledge.reached(sum.root);
+        let latest = known.len().saturating_sub(LOOK_BACK);
+        let reached = known.iter().skip(latest).find(suits)?;
         Some((reached.value, access.offset + way(reached)))
     }
 }
