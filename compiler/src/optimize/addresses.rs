@@ -233,12 +233,12 @@ impl Planner<'_> {
 /// Redirects the accesses whose indices are not needed for anything else.
 fn carry_out(function: &mut Function, vmctx: Value, plans: &[Plan], chains: &Chains) {
     let mut uses = Uses::count(function);
-    let free: Vec<&Plan> = plans
-        .iter()
-        .filter(|plan| chains.is_free(&uses, plan.access.index))
-        .collect();
+    let free = chains.free_indices(&uses, plans.iter().map(|plan| plan.access.index));
     let mut made: HashMap<(Block, Value), Value> = HashMap::new();
-    for plan in free {
+    for plan in plans
+        .iter()
+        .filter(|plan| free.contains(&plan.access.index))
+    {
         let inst = plan.access.inst;
         let Some(block) = function.layout.inst_block(inst) else {
             continue;

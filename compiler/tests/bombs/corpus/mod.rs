@@ -15,7 +15,7 @@ mod values;
 use super::Bomb;
 
 /// Every module.
-pub const ALL: [fn() -> Bomb; 77] = [
+pub const ALL: [fn() -> Bomb; 78] = [
     sections::many_types,
     sections::many_functions,
     sections::some_functions,
@@ -82,6 +82,7 @@ pub const ALL: [fn() -> Bomb; 77] = [
     parameters::indices_in_a_loop,
     parameters::masked_bytes,
     parameters::descending_addresses,
+    parameters::accesses_with_one_index,
     pressure::vectors,
     pressure::values,
     pressure::indirect_calls,

@@ -100,3 +100,13 @@ pub fn descending_addresses() -> Bomb {
         &format!("(memory 1) (func (param i32) {accesses})"),
     )
 }
+
+/// Accesses with one index, which is extended for each of them anew.
+pub fn accesses_with_one_index() -> Bomb {
+    let accesses = "local.get 1 if local.get 0 i32.load drop end\n".repeat(40_000);
+    text(
+        "accesses with one index",
+        Compiles,
+        &format!("(memory 1) (func (param i32 i32) {accesses})"),
+    )
+}
