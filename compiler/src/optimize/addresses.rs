@@ -39,6 +39,8 @@ use std::collections::HashMap;
 const LAST: u64 = u32::MAX as u64;
 /// How deep operations are looked at again with what is known at one point.
 const MOST_DEPTH: usize = 3;
+/// How many accesses to the sums with one root are looked at, the latest ones: a function can have very many.
+const LOOK_BACK: usize = 64;
 
 /// A better way to make an access.
 struct Plan {
@@ -98,8 +100,8 @@ impl Planner<'_> {
     }
 
     fn block(&mut self, block: Block) {
-        if let Some([edge]) = self.ranges.ways_into(block).as_deref()
-            && let Some((condition, holds)) = self.ranges.condition_of(*edge)
+        if let Some([way]) = self.ranges.ways_into(block).as_deref()
+            && let Some((condition, holds)) = self.ranges.condition_of(way.edge)
         {
             self.assume(condition, holds);
         }
@@ -221,7 +223,9 @@ impl Planner<'_> {
         let way = |reached: &Reached| sum.distance.wrapping_sub(reached.distance) & LAST;
         let suits =
             |reached: &&Reached| reached.value != access.index && fits(reached.most, way(reached));
-        let reached = self.knowledge.reached(sum.root).iter().find(suits)?;
+        let known = self.knowledge.reached(sum.root);
+        let latest = known.len().saturating_sub(LOOK_BACK);
+        let reached = known.iter().skip(latest).find(suits)?;
         Some((reached.value, access.offset + way(reached)))
     }
 }
@@ -229,12 +233,12 @@ impl Planner<'_> {
 /// Redirects the accesses whose indices are not needed for anything else.
 fn carry_out(function: &mut Function, vmctx: Value, plans: &[Plan], chains: &Chains) {
     let mut uses = Uses::count(function);
-    let free: Vec<&Plan> = plans
-        .iter()
-        .filter(|plan| chains.is_free(&uses, plan.access.index))
-        .collect();
+    let free = chains.free_indices(&uses, plans.iter().map(|plan| plan.access.index));
     let mut made: HashMap<(Block, Value), Value> = HashMap::new();
-    for plan in free {
+    for plan in plans
+        .iter()
+        .filter(|plan| free.contains(&plan.access.index))
+    {
         let inst = plan.access.inst;
         let Some(block) = function.layout.inst_block(inst) else {
             continue;

@@ -77,7 +77,8 @@ impl Splitter<'_> {
                 }
             }
         }
-        accesses.retain(|access| chains.is_free(uses, access.index));
+        let free = chains.free_indices(uses, accesses.iter().map(|access| access.index));
+        accesses.retain(|access| free.contains(&access.index));
         let mut parts: FxHashMap<Value, Option<Parts>> = FxHashMap::default();
         accesses
             .into_iter()

@@ -3,7 +3,7 @@
 use super::accesses::{Access, above, extended_from};
 use super::uses::Uses;
 use cranelift_codegen::ir::{Function, Inst, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// ```text
 ///   index: i32 --uextend--> extension: i64 --plus vmctx--> address --> access
@@ -34,8 +34,19 @@ impl Chains {
         *self.accesses.entry(access.address).or_default() += 1;
     }
 
-    /// Whether an index is used for nothing but such accesses.
-    pub fn is_free(&self, uses: &Uses, index: Value) -> bool {
+    /// Those of some indices that are used for nothing but such accesses. To find out takes a look at all that an index is extended
+    /// to, so each is looked at once.
+    pub fn free_indices(
+        &self,
+        uses: &Uses,
+        indices: impl Iterator<Item = Value>,
+    ) -> FxHashSet<Value> {
+        let distinct: FxHashSet<Value> = indices.collect();
+        let is_free = |index: &Value| self.is_free(uses, *index);
+        distinct.into_iter().filter(is_free).collect()
+    }
+
+    fn is_free(&self, uses: &Uses, index: Value) -> bool {
         let address = |value: &Value| self.accesses.get(value) == Some(&uses.of(*value));
         let extension = |value: &Value| {
             users(&self.addresses, uses, *value)

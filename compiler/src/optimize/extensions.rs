@@ -16,13 +16,14 @@
 //! gets the lower half of `P`.
 
 use super::accesses::extended_from;
-use super::shape::{Edge, Shape};
-use super::values::{constant, destinations, maker};
+use super::shape::Shape;
+use super::values::{constant, maker};
+use super::ways::Way;
 use super::widths::Chooser;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
-    BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, Value, ValueDef,
+    Block, Function, Inst, InstBuilder, InstructionData, Opcode, Value, ValueDef,
 };
 use rustc_hash::FxHashMap;
 
@@ -153,20 +154,32 @@ fn widen_parameters(function: &mut Function, shape: Shape<'_>, chosen: &[Value])
         places.push((block, position));
         replace(function, extensions.places(*narrow), wide);
     }
+    let mut handed_on: FxHashMap<Block, Vec<Way>> = FxHashMap::default();
     for (block, position) in places {
-        let ways = shape.ways_into(function, block, MOST_WAYS);
-        for edge in ways.unwrap_or_default() {
-            let Some(narrow) = shape.handed_on(function, edge, position) else {
+        let ways = handed_on
+            .entry(block)
+            .or_insert_with(|| ways_into(function, shape, block));
+        for way in ways {
+            let Some(narrow) = way.handed_on(position) else {
                 continue;
             };
             let wide = match wide_of.get(&narrow) {
                 Some(wide) => *wide,
-                None => extend(function, narrow, edge.branch),
+                None => extend(function, narrow, way.edge.branch),
             };
-            hand_on(function, edge, position, wide);
+            way.hand_on(position, wide);
         }
     }
+    for way in handed_on.into_values().flatten() {
+        way.write(function);
+    }
     function.dfg.resolve_all_aliases();
+}
+
+fn ways_into(function: &Function, shape: Shape<'_>, block: Block) -> Vec<Way> {
+    let edges = shape.ways_into(function, block, MOST_WAYS);
+    let edges = edges.into_iter().flatten();
+    edges.map(|edge| Way::read(function, edge)).collect()
 }
 
 /// A value with 64 bits, made in front of an instruction.
@@ -180,20 +193,6 @@ fn extend(function: &mut Function, narrow: Value, before: Inst) -> Value {
         Some(number) => cursor.ins().iconst(I64, number.cast_signed()),
         None => cursor.ins().uextend(I64, narrow),
     }
-}
-
-fn hand_on(function: &mut Function, edge: Edge, position: usize, value: Value) {
-    let dfg = &mut function.dfg;
-    let mut call = destinations(dfg, edge.branch)[edge.position];
-    let mut next = 0;
-    call.update_args(&mut dfg.value_lists, |argument| {
-        next += 1;
-        if next == position + 1 {
-            BlockArg::Value(value)
-        } else {
-            argument
-        }
-    });
 }
 
 /// Results of calls, parameters of the function and the like that are extended in several places are extended once, where

@@ -23,7 +23,7 @@
 //! * [`exits`]: ways out of loops lie behind the loops.
 //!
 //! They ask [`ranges`] and [`trips`] what a value can be, [`knowledge`] what is known at a point, [`shape`] how control
-//! flows, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`straight`], [`crowds`] and [`pressure`] what a
+//! flows, [`ways`] what it hands on, [`accesses`] and [`chains`] what touches memory 0, [`ready`] when a value is there, [`straight`], [`crowds`] and [`pressure`] what a
 //! block needs of registers, [`widths`] what is worth 64 bits, [`uses`] and [`values`] the rest. What Cranelift has left behind of a function is
 //! forgotten first ([`leftovers`]).
 //!
@@ -66,6 +66,7 @@ mod trips;
 mod uses;
 mod values;
 mod vectors;
+mod ways;
 mod widths;
 
 use cranelift_codegen::Context;

@@ -22,6 +22,7 @@
 use super::shape::{Edge, Shape};
 use super::uses::is_arithmetic;
 use super::values::{destinations, maker};
+use super::ways::Way;
 use cranelift_codegen::ir::{Block, BlockArg, Function, Inst, Value};
 
 /// The most ways into a loop that is looked at.
@@ -40,17 +41,18 @@ pub fn separate(function: &mut Function, shape: Shape<'_>) {
         let ways = shape.ways_into(function, header, MOST_WAYS);
         for way in ways.unwrap_or_default() {
             if shape.goes_back(way, inside) {
-                separate_on(function, shape, header, way);
+                separate_on(function, header, way);
             }
         }
     }
 }
 
-fn separate_on(function: &mut Function, shape: Shape<'_>, header: Block, way: Edge) {
+fn separate_on(function: &mut Function, header: Block, way: Edge) {
+    let handed_on = Way::read(function, way);
     let values = function.dfg.block_params(header).len();
     for position in 0..values.min(MOST_VALUES) {
         let value = function.dfg.block_params(header)[position];
-        let Some(next) = shape.handed_on(function, way, position) else {
+        let Some(next) = handed_on.handed_on(position) else {
             continue;
         };
         let made_by = maker(&function.dfg, next);

@@ -14,13 +14,13 @@
 //! together: by induction over the steps of a run, a parameter has the value that it is assumed to have. That value is known in the
 //! block: on every way there, what is handed on is it, or is another such parameter of a block before.
 
+use super::shape::Edge;
 use super::values::destinations;
+use super::ways::Way;
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::{Block, BlockArg, BlockCall, Function, Inst, Value};
-use rustc_hash::{FxHashMap, FxHashSet};
-
-/// A destination of a branch.
-type Edge = (Inst, usize);
+use cranelift_codegen::ir::{Block, BlockArg, BlockCall, Function, Value};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// Removes parameters that are always another value. Needs the dominator tree.
 pub fn remove_copies(context: &mut Context) {
@@ -29,137 +29,171 @@ pub fn remove_copies(context: &mut Context) {
     function.dfg.resolve_all_aliases();
     let solver = Solver::new(function, &order);
     let assumed = solver.solve();
-    let edges = solver.edges;
+    let ways = solver.ways;
     let is_copy = |value: &Value| assumed.get(value).is_some_and(|same| same != value);
     if !assumed.keys().any(is_copy) {
         return;
     }
     for block in order {
         if function.dfg.block_params(block).iter().any(is_copy)
-            && let Some(edges) = edges.get(&block)
+            && let Some(ways) = ways.get(&block)
         {
-            shorten(function, block, edges, &assumed);
+            shorten(function, block, ways, &assumed);
         }
     }
     function.dfg.resolve_all_aliases();
 }
 
-struct Solver<'a> {
-    function: &'a Function,
-    /// The blocks with parameters, but for the first one, those before others on the way first.
-    blocks: Vec<Block>,
-    edges: FxHashMap<Block, Vec<Edge>>,
-    parameters: FxHashSet<Value>,
+/// A parameter that could be a copy.
+struct Parameter {
+    value: Value,
+    block: Block,
+    position: usize,
 }
 
-impl<'a> Solver<'a> {
-    fn new(function: &'a Function, order: &[Block]) -> Solver<'a> {
-        let mut edges: FxHashMap<Block, Vec<Edge>> = FxHashMap::default();
-        // Also those that nothing reaches: they must fit their destinations.
-        let branches = function.layout.blocks();
-        for branch in branches.filter_map(|block| function.layout.last_inst(block)) {
-            for (position, call) in destinations(&function.dfg, branch).iter().enumerate() {
-                if call.len(&function.dfg.value_lists) > 0 {
-                    let to = call.block(&function.dfg.value_lists);
-                    edges.entry(to).or_default().push((branch, position));
+struct Solver {
+    ways: FxHashMap<Block, Vec<Way>>,
+    /// Those of all blocks that something leads to, those of blocks before others on the way first.
+    parameters: Vec<Parameter>,
+    /// The parameters that each is handed on for, by their places in `parameters`.
+    handed_to: FxHashMap<Value, Vec<usize>>,
+}
+
+impl Solver {
+    fn new(function: &Function, order: &[Block]) -> Solver {
+        let ways = ways(function);
+        let mut parameters = Vec::new();
+        for block in order.iter().filter(|block| ways.contains_key(block)) {
+            let values = function.dfg.block_params(*block).iter().enumerate();
+            parameters.extend(values.map(|(position, value)| Parameter {
+                value: *value,
+                block: *block,
+                position,
+            }));
+        }
+        let mut solver = Solver {
+            ways,
+            handed_to: parameters
+                .iter()
+                .map(|parameter| (parameter.value, Vec::new()))
+                .collect(),
+            parameters,
+        };
+        solver.find_users();
+        solver
+    }
+
+    fn find_users(&mut self) {
+        for (place, parameter) in self.parameters.iter().enumerate() {
+            for way in self.ways.get(&parameter.block).into_iter().flatten() {
+                let source = way.handed_on(parameter.position);
+                if let Some(users) = source.and_then(|value| self.handed_to.get_mut(&value))
+                    && users.last() != Some(&place)
+                {
+                    users.push(place);
                 }
             }
-        }
-        let with_ways = |block: &Block| edges.contains_key(block);
-        let blocks: Vec<Block> = order.iter().copied().filter(with_ways).collect();
-        let parameters = blocks
-            .iter()
-            .flat_map(|block| function.dfg.block_params(*block))
-            .copied()
-            .collect();
-        Solver {
-            function,
-            blocks,
-            edges,
-            parameters,
         }
     }
 
     /// What parameters are assumed to be: themselves, or another value.
+    ///
+    /// They are looked at in their order, round after round, but for those of which nothing has changed that is handed on for them. A
+    /// round has seen each of them once, and after that one an assumption changes at most twice: to the first value of its own that is
+    /// handed on, and to one of its own. So this takes time in proportion to what is handed on.
     fn solve(&self) -> FxHashMap<Value, Value> {
         let mut assumed = FxHashMap::default();
-        loop {
-            let mut changed = false;
-            for block in &self.blocks {
-                for (position, parameter) in
-                    self.function.dfg.block_params(*block).iter().enumerate()
-                {
-                    let before = assumed.get(parameter).copied();
-                    // What has become a value of its own stays one, so this comes to an end.
-                    if before == Some(*parameter) {
-                        continue;
-                    }
-                    let now = self.handed_on(*block, position, *parameter, &assumed);
-                    if now != before {
-                        assumed.extend(now.map(|value| (*parameter, value)));
-                        changed = true;
-                    }
-                }
+        let mut pending: BTreeSet<(usize, usize)> =
+            (0..self.parameters.len()).map(|place| (0, place)).collect();
+        while let Some((round, place)) = pending.pop_first() {
+            let Some(parameter) = self.parameters.get(place) else {
+                continue;
+            };
+            let before = assumed.get(&parameter.value).copied();
+            // What has become a value of its own stays one, so this comes to an end.
+            if before == Some(parameter.value) {
+                continue;
             }
-            if !changed {
-                return assumed;
+            let now = self.handed_on(parameter, &assumed);
+            if now == before {
+                continue;
+            }
+            assumed.extend(now.map(|value| (parameter.value, value)));
+            for user in self.handed_to.get(&parameter.value).into_iter().flatten() {
+                pending.insert((round + usize::from(*user <= place), *user));
             }
         }
+        assumed
     }
 
     /// The one value that is handed on for a parameter, or the parameter if there are several.
-    fn handed_on(
-        &self,
-        block: Block,
-        position: usize,
-        parameter: Value,
-        assumed: &FxHashMap<Value, Value>,
-    ) -> Option<Value> {
-        let dfg = &self.function.dfg;
+    fn handed_on(&self, parameter: &Parameter, assumed: &FxHashMap<Value, Value>) -> Option<Value> {
         let mut only: Option<Value> = None;
-        for (branch, destination) in self.edges.get(&block)? {
-            let call = destinations(dfg, *branch)[*destination];
-            let Some(BlockArg::Value(value)) = call.args(&dfg.value_lists).nth(position) else {
-                return Some(parameter);
+        for way in self.ways.get(&parameter.block)? {
+            let Some(value) = way.handed_on(parameter.position) else {
+                return Some(parameter.value);
             };
             let value = match assumed.get(&value) {
                 Some(same) => *same,
                 // It has not been reached yet.
-                None if self.parameters.contains(&value) => continue,
+                None if self.handed_to.contains_key(&value) => continue,
                 None => value,
             };
-            if value != parameter && *only.get_or_insert(value) != value {
-                return Some(parameter);
+            if value != parameter.value && *only.get_or_insert(value) != value {
+                return Some(parameter.value);
             }
         }
         only
     }
 }
 
+/// The ways into blocks that hand something on, also those that nothing reaches: they must fit their destinations.
+fn ways(function: &Function) -> FxHashMap<Block, Vec<Way>> {
+    let dfg = &function.dfg;
+    let mut ways: FxHashMap<Block, Vec<Way>> = FxHashMap::default();
+    for from in function.layout.blocks() {
+        let Some(branch) = function.layout.last_inst(from) else {
+            continue;
+        };
+        for (position, call) in destinations(dfg, branch).iter().enumerate() {
+            if call.len(&dfg.value_lists) > 0 {
+                let edge = Edge {
+                    from,
+                    branch,
+                    position,
+                };
+                let to = ways.entry(call.block(&dfg.value_lists)).or_default();
+                to.push(Way::read(function, edge));
+            }
+        }
+    }
+    ways
+}
+
 /// Removes the parameters of a block that are assumed to be others, and what is handed on for them.
-fn shorten(
-    function: &mut Function,
-    block: Block,
-    edges: &[Edge],
-    assumed: &FxHashMap<Value, Value>,
-) {
+fn shorten(function: &mut Function, block: Block, ways: &[Way], assumed: &FxHashMap<Value, Value>) {
     let parameters = function.dfg.block_params(block).to_vec();
     let stays: Vec<bool> = parameters
         .iter()
         .map(|value| assumed.get(value).is_none_or(|same| same == value))
         .collect();
-    for (branch, position) in edges {
+    for Edge {
+        branch, position, ..
+    } in ways.iter().map(|way| way.edge)
+    {
         let dfg = &mut function.dfg;
-        let call = destinations(dfg, *branch)[*position];
+        let Some(call) = destinations(dfg, branch).get(position) else {
+            continue;
+        };
         let arguments: Vec<BlockArg> = call
             .args(&dfg.value_lists)
             .zip(&stays)
             .filter_map(|(argument, stays)| stays.then_some(argument))
             .collect();
         let shorter = BlockCall::new(block, arguments, &mut dfg.value_lists);
-        let calls = dfg.insts[*branch]
+        let calls = dfg.insts[branch]
             .branch_destination_mut(&mut dfg.jump_tables, &mut dfg.exception_tables);
-        if let Some(call) = calls.get_mut(*position) {
+        if let Some(call) = calls.get_mut(position) {
             *call = shorter;
         }
     }

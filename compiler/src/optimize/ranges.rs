@@ -12,6 +12,7 @@
 use super::interval::{self, Interval};
 use super::shape::{Edge, Shape};
 use super::values::{binary, destinations, mask};
+use super::ways::Way;
 use cranelift_codegen::ir::condcodes::CondCode;
 use cranelift_codegen::ir::{
     Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef,
@@ -43,7 +44,7 @@ pub struct Ranges<'a> {
     trust: Trust,
     known: FxHashMap<Value, Interval>,
     busy: FxHashSet<Value>,
-    ways: FxHashMap<Block, Option<Rc<[Edge]>>>,
+    ways: FxHashMap<Block, Option<Rc<[Way]>>>,
 }
 
 impl<'a> Ranges<'a> {
@@ -137,11 +138,11 @@ impl<'a> Ranges<'a> {
         };
         let itself = self.function.dfg.block_params(block).get(position).copied();
         let mut handed_on = None::<Interval>;
-        for edge in ways.iter() {
-            let range = match self.shape.handed_on(self.function, *edge, position) {
+        for way in ways.iter() {
+            let range = match way.handed_on(position) {
                 // It stays what it was.
                 same if same.is_some() && same == itself => continue,
-                Some(value) => self.along(*edge, value),
+                Some(value) => self.along(way.edge, value),
                 None => all,
             };
             handed_on = Some(handed_on.map_or(range, |known| known.join(range)));
@@ -169,8 +170,8 @@ impl<'a> Ranges<'a> {
             let Some(ways) = self.ways_into(block).filter(|ways| !ways.is_empty()) else {
                 return all;
             };
-            for edge in ways.iter() {
-                let Some(source) = self.shape.handed_on(self.function, *edge, position) else {
+            for way in ways.iter() {
+                let Some(source) = way.handed_on(position) else {
                     return all;
                 };
                 let is_parameter =
@@ -195,11 +196,11 @@ impl<'a> Ranges<'a> {
     }
 
     /// The ways into a block, unless they are many.
-    pub(super) fn ways_into(&mut self, block: Block) -> Option<Rc<[Edge]>> {
+    pub(super) fn ways_into(&mut self, block: Block) -> Option<Rc<[Way]>> {
         let (function, shape) = (self.function, self.shape);
         let ways = self.ways.entry(block).or_insert_with(|| {
-            let ways = shape.ways_into(function, block, MOST_WAYS)?;
-            Some(ways.into())
+            let edges = shape.ways_into(function, block, MOST_WAYS)?.into_iter();
+            Some(edges.map(|edge| Way::read(function, edge)).collect())
         });
         ways.clone()
     }

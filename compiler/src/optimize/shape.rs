@@ -1,6 +1,6 @@
 //! The flow of control of a function, as Cranelift has analysed it, and questions about loops.
 
-use super::values::{argument, destinations};
+use super::values::destinations;
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::{Block, Function, Inst, Value, ValueDef};
@@ -14,7 +14,7 @@ pub struct Shape<'a> {
     pub loops: &'a LoopAnalysis,
 }
 
-/// A way into a block.
+/// A way into a block. What it hands on is for [`super::ways`] to read.
 #[derive(Clone, Copy)]
 pub struct Edge {
     pub from: Block,
@@ -44,12 +44,6 @@ impl Shape<'_> {
             }
         }
         Some(found)
-    }
-
-    /// What a way hands on for the parameter at this position; `None` for what a call with handlers returns.
-    pub fn handed_on(&self, function: &Function, edge: Edge, parameter: usize) -> Option<Value> {
-        let call = *destinations(&function.dfg, edge.branch).get(edge.position)?;
-        argument(&function.dfg, call, parameter)
     }
 
     /// Whether a way into a loop's header comes from inside.

@@ -36,10 +36,10 @@ impl Ranges<'_> {
         let parameter = *self.function.dfg.block_params(header).get(position)?;
         let all = mask(&self.function.dfg, parameter);
         let (mut first, mut steps) = (None::<Interval>, None::<(i64, i64)>);
-        for edge in self.ways_into(header)?.iter() {
-            let handed_on = self.shape.handed_on(self.function, *edge, position)?;
-            if !self.shape.goes_back(*edge, inside) {
-                let range = self.along(*edge, handed_on);
+        for way in self.ways_into(header)?.iter() {
+            let handed_on = way.handed_on(position)?;
+            if !self.shape.goes_back(way.edge, inside) {
+                let range = self.along(way.edge, handed_on);
                 first = Some(first.map_or(range, |known| known.join(range)));
                 continue;
             }
@@ -81,8 +81,9 @@ impl Ranges<'_> {
         let Some(ways) = self.ways_into(header) else {
             return found;
         };
-        let goes_back = |edge: &&Edge| self.shape.goes_back(**edge, inside);
-        let back: Vec<Edge> = ways.iter().filter(goes_back).copied().collect();
+        let goes_back = |edge: &Edge| self.shape.goes_back(*edge, inside);
+        let edges = ways.iter().map(|way| way.edge);
+        let back: Vec<Edge> = edges.filter(goes_back).collect();
         let mut next = back.first().map(|edge| edge.from);
         while let Some(block) = next {
             let always = back

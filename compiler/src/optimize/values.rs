@@ -91,7 +91,8 @@ pub fn destinations(dfg: &DataFlowGraph, branch: Inst) -> &[BlockCall] {
     dfg.insts[branch].branch_destination(&dfg.jump_tables, &dfg.exception_tables)
 }
 
-/// The argument at this position of a call of a block; `None` for what a call with handlers returns.
+/// The argument at this position of a call of a block; `None` for what a call with handlers returns. Takes time in proportion to the
+/// position: whoever asks about more than one reads them all ([`super::ways`]).
 pub fn argument(dfg: &DataFlowGraph, call: BlockCall, position: usize) -> Option<Value> {
     match call.args(&dfg.value_lists).nth(position)? {
         BlockArg::Value(value) => Some(value),

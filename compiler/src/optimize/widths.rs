@@ -5,8 +5,9 @@
 
 use super::accesses::extends_freely;
 use super::extensions::{Extensions, MOST_WAYS, loads_clear};
-use super::shape::{Edge, Shape};
+use super::shape::Shape;
 use super::values::maker;
+use super::ways::Way;
 use cranelift_codegen::ir::types::I32;
 use cranelift_codegen::ir::{Block, Function, Inst, Value, ValueDef};
 use rustc_hash::FxHashMap;
@@ -23,7 +24,28 @@ pub struct Chooser<'a> {
     function: &'a Function,
     shape: Shape<'a>,
     candidates: BTreeMap<Value, Candidate>,
-    ways: FxHashMap<Block, Option<Vec<Edge>>>,
+    ways: FxHashMap<Block, Ways>,
+}
+
+/// The ways into a block.
+struct Ways {
+    ways: Vec<Way>,
+    /// Which parameters get values on all of them.
+    complete: Vec<bool>,
+}
+
+impl Ways {
+    /// None that count, if there are many.
+    fn into(function: &Function, shape: Shape<'_>, block: Block) -> Ways {
+        let ways = shape.ways_into(function, block, MOST_WAYS);
+        let known = ways.is_some();
+        let edges = ways.into_iter().flatten();
+        let ways: Vec<Way> = edges.map(|edge| Way::read(function, edge)).collect();
+        let complete = (0..function.dfg.num_block_params(block))
+            .map(|position| known && ways.iter().all(|way| way.handed_on(position).is_some()))
+            .collect();
+        Ways { ways, complete }
+    }
 }
 
 #[derive(Default)]
@@ -107,9 +129,8 @@ impl<'a> Chooser<'a> {
         let ways = self
             .ways
             .entry(block)
-            .or_insert_with(|| shape.ways_into(function, block, MOST_WAYS));
-        let known = |edge: &Edge| shape.handed_on(function, *edge, position).is_some();
-        ways.as_ref().is_some_and(|ways| ways.iter().all(known))
+            .or_insert_with(|| Ways::into(function, shape, block));
+        ways.complete.get(position) == Some(&true)
     }
 
     /// What the ways into its block hand on for a parameter, and how often.
@@ -117,12 +138,12 @@ impl<'a> Chooser<'a> {
         let ValueDef::Param(block, position) = self.function.dfg.value_def(parameter) else {
             return Vec::new();
         };
-        let ways = self.ways.get(&block).and_then(Option::as_ref);
-        let handed_on = |edge: &Edge| {
-            let value = self.shape.handed_on(self.function, *edge, position)?;
-            Some((value, self.weight(edge.from)))
+        let ways = self.ways.get(&block).map_or(&[][..], |found| &found.ways);
+        let handed_on = |way: &Way| {
+            let value = way.handed_on(position)?;
+            Some((value, self.weight(way.edge.from)))
         };
-        ways.into_iter().flatten().filter_map(handed_on).collect()
+        ways.iter().filter_map(handed_on).collect()
     }
 
     /// The moves that are saved.

@@ -12,6 +12,7 @@ use super::super::ranges::{Ranges, Trust};
 use super::super::shape::{Edge, Shape};
 use super::super::uses::is_arithmetic;
 use super::super::values::{argument, destinations};
+use super::super::ways::Way;
 use super::linear::{Linear, Round};
 use super::overlap::{Check, Overlaps};
 use super::packs::{Node, Pack, Packer, Place, lane_of_store};
@@ -72,7 +73,7 @@ pub fn plan(function: &Function, shape: Shape<'_>, vmctx: Value, header: Block) 
         block: header,
     };
     let (ways, back) = ways_in_and_back(round, shape)?;
-    let handed_on = handed_on(round, shape, back)?;
+    let handed_on = handed_on(round, back)?;
     let steps = round.steps(&handed_on);
     let rounds = rounds(round, back, &steps)?;
     let accesses = body(round, vmctx)?;
@@ -128,10 +129,11 @@ fn ways_in_and_back(round: Round<'_>, shape: Shape<'_>) -> Option<(Vec<Edge>, Ed
 }
 
 /// What the next round gets as each parameter.
-fn handed_on(round: Round<'_>, shape: Shape<'_>, back: Edge) -> Option<Vec<Value>> {
+fn handed_on(round: Round<'_>, back: Edge) -> Option<Vec<Value>> {
+    let back = Way::read(round.function, back);
     let parameters = 0..round.dfg().num_block_params(round.block);
     parameters
-        .map(|position| shape.handed_on(round.function, back, position))
+        .map(|position| back.handed_on(position))
         .collect()
 }
 

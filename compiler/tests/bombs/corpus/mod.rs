@@ -7,6 +7,7 @@ mod exceptions;
 mod inlining;
 mod locals;
 mod loops;
+mod parameters;
 mod pressure;
 pub mod sections;
 mod values;
@@ -14,7 +15,7 @@ mod values;
 use super::Bomb;
 
 /// Every module.
-pub const ALL: [fn() -> Bomb; 72] = [
+pub const ALL: [fn() -> Bomb; 78] = [
     sections::many_types,
     sections::many_functions,
     sections::some_functions,
@@ -76,6 +77,12 @@ pub const ALL: [fn() -> Bomb; 72] = [
     loops::chain_of_sums,
     loops::tables_into_loops,
     loops::edges,
+    parameters::rotated_locals,
+    parameters::results_of_a_block,
+    parameters::indices_in_a_loop,
+    parameters::masked_bytes,
+    parameters::descending_addresses,
+    parameters::accesses_with_one_index,
     pressure::vectors,
     pressure::values,
     pressure::indirect_calls,

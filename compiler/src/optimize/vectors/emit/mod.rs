@@ -18,7 +18,8 @@
 mod body;
 mod reductions;
 
-use super::super::values::{argument, constant, destinations};
+use super::super::values::constant;
+use super::super::ways::Way;
 use super::linear::Linear;
 use super::packs::Node;
 use super::plan::Plan;
@@ -58,16 +59,15 @@ pub fn emit(function: &mut Function, vmctx: Value, plan: &Plan) {
 /// Leads the ways into the loop to `guard`. Answers what each of the header's parameters is in the first round: what the only
 /// way hands on, or a parameter of `guard`.
 fn enter_through(function: &mut Function, plan: &Plan, guard: Block) -> FxHashMap<Value, Value> {
+    let only = match plan.ways[..] {
+        [way] => Some(Way::read(function, way)),
+        _ => None,
+    };
     let dfg = &mut function.dfg;
     let mut first = FxHashMap::default();
-    for (position, parameter) in dfg.block_params(plan.header).to_vec().iter().enumerate() {
-        let handed_on = match plan.ways[..] {
-            [way] => argument(dfg, destinations(dfg, way.branch)[way.position], position),
-            _ => None,
-        };
-        if let Some(handed_on) = handed_on {
-            first.insert(*parameter, handed_on);
-        }
+    for (position, parameter) in dfg.block_params(plan.header).iter().enumerate() {
+        let handed_on = only.as_ref().and_then(|way| way.handed_on(position));
+        first.extend(handed_on.map(|value| (*parameter, value)));
     }
     let known = first.len() == dfg.num_block_params(plan.header);
     if !known {
