@@ -63,7 +63,8 @@ static void refusals(lucet_linker *linker) {
   STATUS(LUCET_NULL_ARGUMENT, lucet_module_load_bytes(NULL, 10, linker, NULL, &module));
   STATUS(LUCET_BAD_ARGUMENT, lucet_module_load_file("/", linker, NULL, &module));
   STATUS(LUCET_BAD_ARGUMENT, lucet_module_load_fd(-1, linker, NULL, &module));
-  STATUS(LUCET_SYSTEM, lucet_module_load_fd(1 << 20, linker, NULL, &module));
+  STATUS(LUCET_BAD_ARGUMENT, lucet_module_load_fd(1 << 20, linker, NULL, &module));
+  STATUS(LUCET_SYSTEM, lucet_module_load_file("/dev/null/file", linker, NULL, &module));
   STATUS(LUCET_BAD_MODULE, lucet_module_load_file("/dev/../proc/self/exe", linker, NULL, &module));
   STATUS(LUCET_BAD_MODULE, lucet_module_load_bytes("", 0, linker, NULL, &module));
   STATUS(LUCET_BAD_MODULE, lucet_module_load_bytes("\0asm\1\0\0\0", 8, linker, NULL, &module));

@@ -173,6 +173,8 @@ impl Checker<'_> {
                     "the minimum",
                     record.minimum,
                 )?;
+                let nowhere = record.state_offset == 0;
+                at.holds(nowhere, "the place in the state", record.state_offset)?;
                 continue;
             }
             further += u32::from(!imported);
