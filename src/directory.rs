@@ -83,7 +83,7 @@ pub fn take(count: u32) -> Result<Range> {
         .free
         .try_reserve(more)
         .map_err(|_| Error::no_memory("the list of free control blocks"))?;
-    let fits = |free: &Numbers| free.free.iter().position(|(_, free)| *free >= count);
+    let fits = |all: &Numbers| all.free.iter().position(|(_, free)| *free >= count);
     let index = match fits(&numbers) {
         Some(index) => index,
         None => {

@@ -93,6 +93,7 @@ pub(super) fn conclude(
     function_type: &FunctionType,
     way: Way,
 ) -> Record {
+    let goes_on = block.nested.get() > 0;
     let request = block.take_request();
     let stops = block.stops();
     let again = block.again.take();
@@ -106,7 +107,7 @@ pub(super) fn conclude(
         // The nested run's outcome stands for the outer one as well; it has been counted.
         (_, Request::Unwind) => {
             let record = latest(block, inner);
-            remember(block, inner, record, block.nested.get() > 0);
+            remember(block, inner, record, goes_on);
             return record;
         }
         _ if stops & stop::FINAL != 0 => place(block, left, over(block, stops)),
@@ -133,7 +134,7 @@ pub(super) fn conclude(
         }
         _ => {}
     }
-    remember(block, inner, record, block.nested.get() > 0);
+    remember(block, inner, record, goes_on);
     record
 }
 

@@ -248,8 +248,14 @@ static void delegating(int signal, siginfo_t *info, void *context) {
 /* The host handles the signals and asks the library first. */
 static void by_host(lucet_region *region, lucet_module *module) {
   lucet_instance *guest = fixture_instance(region, module, NULL);
+  lucet_limits limits = lucet_limits_default();
   lucet_outcome outcome;
+  limits.deadline_ns = UINT64_MAX / 2;
+  OK(lucet_instance_set_limits(guest, &limits));
   OK(lucet_signals_remove());
+  STATUS(LUCET_NO_SIGNALS, lucet_instance_set_limits(guest, &limits)); /* nobody would keep it */
+  limits.deadline_ns = 0;
+  OK(lucet_instance_set_limits(guest, &limits));
   set_handler(SIGSEGV, delegating);
   set_handler(SIGBUS, delegating);
   set_handler(SIGILL, delegating);
